@@ -1,0 +1,1 @@
+"""Backbones, attention blocks and heads; they know nothing of data."""

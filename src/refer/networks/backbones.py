@@ -1,0 +1,127 @@
+"""Convolutional backbones: images in, the last feature map out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from refer.errors import UserError
+
+IMAGENET_WEIGHTS = {"resnet18": "ResNet18_Weights", "vgg13": "VGG13_Weights"}
+
+
+class Backbone(nn.Sequential):
+    """A stack of stages; `width` is the number of channels of the feature map that it returns."""
+
+    def __init__(self, *stages: nn.Module, width: int) -> None:
+        super().__init__(*stages)
+        self.width = width
+
+
+def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def compact(channels: int, width: int = 32) -> Backbone:
+    """A VGG-like net for CPUs: (B, channels, 48, 48) → (B, 4·width, 6, 6), 0.29 M parameters at width 32.
+
+    The stride of the first convolution keeps the costly 3x3 layers at 24 pixels and below: 17 times the
+    images per second of a ResNet-18 with a 3x3 stem (docs/performance.md).
+    """
+    return Backbone(
+        convolution(channels, width, stride=2),
+        convolution(width, width),
+        nn.MaxPool2d(2),
+        convolution(width, 2 * width),
+        convolution(2 * width, 2 * width),
+        nn.MaxPool2d(2),
+        convolution(2 * width, 4 * width),
+        convolution(4 * width, 4 * width),
+        width=4 * width,
+    )
+
+
+def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
+    """torchvision's ResNet-18 without pooling and classifier; a 3x3 stem keeps small images large."""
+    net = torchvision.models.resnet18(weights=None)
+    load_weights(net, "resnet18", weights)
+    if channels != 3 or stem == 3:
+        net.conv1 = (
+            nn.Conv2d(channels, 64, 3, 1, 1, bias=False) if stem == 3 else nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        )
+        nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    pool = nn.Identity() if stem == 3 else net.maxpool
+    stages = (net.conv1, net.bn1, net.relu, pool, net.layer1, net.layer2, net.layer3, net.layer4)
+    return Backbone(*stages, width=512)
+
+
+def vgg13(channels: int, weights: str) -> Backbone:
+    """torchvision's VGG-13 features without the last pooling: stride 16, 512 channels."""
+    net = torchvision.models.vgg13(weights=None)
+    load_weights(net, "vgg13", weights)
+    stages = list(net.features)[:-1]
+    if channels != 3:
+        stages[0] = nn.Conv2d(channels, 64, 3, padding=1)
+    return Backbone(*stages, width=512)
+
+
+def build_backbone(name: str, channels: int, weights: str) -> Backbone:
+    """The backbone of that name.
+
+    Args:
+        name: `compact`, `resnet18`, `resnet18-3x3` or `vgg13`.
+        channels: of the images, 1 or 3.
+        weights: `none`, `imagenet`, or the path of a state_dict as safetensors.
+    """
+    if weights != "none" and (channels != 3 or name not in IMAGENET_WEIGHTS):
+        raise UserError(
+            f"network: weights {weights!r} fit {' and '.join(IMAGENET_WEIGHTS)} with 3 channels, "
+            f"not {name} with {channels}; set weights to 'none' or change the backbone."
+        )
+    match name:
+        case "compact":
+            return compact(channels)
+        case "resnet18":
+            return resnet18(channels, weights)
+        case "resnet18-3x3":
+            return resnet18(channels, weights, stem=3)
+        case "vgg13":
+            return vgg13(channels, weights)
+    raise UserError(f"network.backbone: no backbone {name!r}.")
+
+
+def load_weights(net: nn.Module, name: str, weights: str) -> None:
+    """Start `net` from `weights`; torchvision downloads ImageNet's once and checks their hash.
+
+    Raises:
+        UserError: they can be neither downloaded nor read; says which file to put where.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        entry = getattr(torchvision.models, IMAGENET_WEIGHTS[name]).IMAGENET1K_V1
+        try:
+            state = entry.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:
+            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            raise UserError(
+                f"ImageNet weights of {name} could not be downloaded ({error}).\n"
+                f"Put {entry.url} at {folder / Path(entry.url).name}, or set the ambiguity weights to 'none'."
+            ) from None
+    else:
+        from safetensors.torch import load_file
+
+        path = Path(weights)
+        if not path.is_file():
+            raise UserError(f"network.weights: no file {weights}; expected 'none', 'imagenet' or a .safetensors file.")
+        state = load_file(path)
+    net.load_state_dict(cast("dict[str, Tensor]", state))

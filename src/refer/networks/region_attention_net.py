@@ -1,0 +1,92 @@
+"""khalid2025: a CNN whose last feature map is read by region attention and self-attention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from refer.networks.attention import RegionAttention, RegionSelfAttention
+from refer.networks.backbones import Backbone, build_backbone
+from refer.networks.catalog import network
+
+
+class RegionAttentionNet(nn.Module):
+    """Backbone → regions → [self-attention] → [region attention or mean] → dropout → classes.
+
+    `channels` is what the network expects of an image; grey images are repeated where it is 3.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        channels: int,
+        grid: int,
+        region: RegionAttention | None,
+        mixing: RegionSelfAttention | None,
+        dropout: float,
+        classes: int,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.backbone = backbone
+        self.regions = nn.AdaptiveAvgPool2d(grid)
+        self.mixing = mixing
+        self.region = region
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(backbone.width, classes))
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """(B, C, H, W), standardised → region tokens (B, grid², d), rows first."""
+        return self.regions(self.backbone(images)).flatten(2).transpose(1, 2)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, d): what the classifier sees."""
+        tokens = self.tokens(images)
+        if self.mixing is not None:
+            tokens = self.mixing(tokens)
+        return tokens.mean(dim=1) if self.region is None else self.region(tokens)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → logits (B, classes)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+@network
+def region_attention_net(
+    *,
+    classes: int,
+    backbone: Literal["resnet18", "resnet18-3x3", "vgg13", "compact"] = "resnet18",
+    weights: str = "none",
+    channels: Literal[1, 3] = 3,
+    grid: int = 3,
+    region_attention: bool = True,
+    gate: Literal["softmax", "sigmoid"] = "softmax",
+    self_attention: bool = True,
+    heads: int = 4,
+    dropout: float = 0.2,
+) -> nn.Module:
+    """Build the network of khalid2025, or with both attentions off its backbone with average pooling.
+
+    Args:
+        classes: K, the number of expressions.
+        backbone: the CNN; the paper names none.
+        weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
+        channels: of the images that the network expects.
+        grid: the feature map is averaged to grid x grid regions.
+        region_attention: weigh the regions by learned attention; otherwise they are averaged.
+        gate: region weights compete (softmax) or stand alone (sigmoid).
+        self_attention: let the regions look at one another first.
+        heads: of the self-attention; must divide the backbone's width.
+        dropout: before the classifier.
+    """
+    stages = build_backbone(backbone, channels, weights)
+    return RegionAttentionNet(
+        backbone=stages,
+        channels=channels,
+        grid=grid,
+        region=RegionAttention(stages.width, gate) if region_attention else None,
+        mixing=RegionSelfAttention(stages.width, grid * grid, heads) if self_attention else None,
+        dropout=dropout,
+        classes=classes,
+    )

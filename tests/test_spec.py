@@ -1,0 +1,164 @@
+"""Papers and configurations: what is right is read, what is wrong is named in a line or two, quickly."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refer import cli, spec, yaml
+from refer.errors import UserError
+
+
+@pytest.fixture
+def config(root: Path) -> dict:
+    return yaml.read(root / "config.yaml")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", *(f"presets/{p.name}" for p in Path("presets").glob("*.yaml"))])
+def test_shipped_configurations_are_right(root: Path, name: str) -> None:
+    plan = spec.load_plan(yaml.read(root / name), name, root)
+    runs = list(plan.runs())
+    assert runs
+    assert len({run.path for run in runs}) == len(runs)
+
+
+def test_every_option_of_every_ambiguity_gives_a_valid_paper(root: Path) -> None:
+    for path in (root / "papers").glob("*.yaml"):
+        paper = spec.load_paper(path)
+        for name, ambiguity in paper.ambiguities.items():
+            for option in ambiguity.options:
+                chosen = spec.load_paper(path, {name: option})
+                assert chosen.ambiguities[name].choice == option
+
+
+def test_an_ambiguity_switches_what_it_says(root: Path) -> None:
+    path = root / "papers/khalid2025.yaml"
+    default, switched = spec.load_paper(path), spec.load_paper(path, {"optimizer": "sgd", "backbone": "vgg13"})
+    assert (default.recipe.optimizer, default.network["backbone"]) == ("adam", "resnet18")
+    assert (switched.recipe.optimizer, switched.recipe.lr, switched.network["backbone"]) == ("sgd", 0.01, "vgg13")
+
+
+def test_dotted_keys_reach_their_section(root: Path, config: dict) -> None:
+    config |= {"ambiguity.khalid2025.heads": 8, "reproduce.khalid2025.seeds": [5]}
+    runs = list(spec.load_plan(config, base=root).runs())
+    assert {run.seed for run in runs} == {5}
+    assert {run.network["heads"] for run in runs} == {8}
+    assert {run.network["backbone"] for run in runs} == {"compact"}, "the section's other keys stay"
+
+
+def test_a_run_survives_the_way_through_json(root: Path, config: dict) -> None:
+    for run in spec.load_plan(config, base=root).runs():
+        assert spec.Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
+
+
+def test_drawn_and_real_data_never_share_a_path(root: Path, config: dict) -> None:
+    drawn = {run.path for run in spec.load_plan(config, base=root).runs()}
+    real = {run.path for run in spec.load_plan(config | {"fer2013": "somewhere.zip"}, base=root).runs()}
+    assert not drawn & real
+
+
+def changed(config: dict, dotted: str, value: object) -> dict:
+    result = copy.deepcopy(config)
+    *parents, last = dotted.split(".")
+    section = result
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return result
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("sedes", [1], ["config.yaml: sedes", "no key 'sedes'", "Known"]),
+        ("preset", "../up", ["config.yaml: preset", "'../up'"]),
+        ("preset", 3, ["preset", "found 3", "expected text"]),
+        ("fer2013", None, ["fer2013", "None", "expected text"]),
+        ("reproduce.khalid2025.seed", [1], ["reproduce.khalid2025.seed", "Did you mean 'seeds'?"]),
+        ("reproduce.khalid2025.seeds", ["one"], ["reproduce.khalid2025.seeds.0", "'one'", "a whole number"]),
+        ("reproduce.khalid2025.seeds", [], ["reproduce.khalid2025.seeds"]),
+        ("reproduce.khalid2025.seeds", [1, 1], ["only once"]),
+        ("reproduce.khalid2025.methods", ["ful"], ["'ful'", "Did you mean 'full'?", "Known: full, region"]),
+        ("reproduce.khalid2025.data", ["rafdb"], ["'rafdb'", "Known: fer2013"]),
+        ("reproduce.khalid2025.protocols", ["secret"], ["protocols.0", "'secret'"]),
+        ("reproduce", {"khalid2024": {}}, ["'khalid2024'", "Did you mean 'khalid2025'?"]),
+        ("ambiguity", {"khalid2025": {"backbon": "vgg13"}}, ["'backbon'", "Did you mean 'backbone'?"]),
+        ("ambiguity", {"khalid2025": {"backbone": "vgg"}}, ["'vgg'", "Did you mean 'vgg13'?"]),
+        ("reproduce.khalid2025.override", {"recipe.epoch": 3}, ["recipe.epoch", "Did you mean 'epochs'?"]),
+        ("reproduce.khalid2025.override", {"recipe.epochs": "3"}, ["recipe.epochs", "'3'", "a whole number"]),
+        ("reproduce.khalid2025.override", {"recipes.epochs": 3}, ["'recipes'", "Did you mean 'recipe'?"]),
+        ("reproduce.khalid2025.override", {"network.head": 3}, ["'head'", "Did you mean 'heads'?"]),
+        ("reproduce.khalid2025.override", {"network.heads": "four"}, ["network.heads", "'four'"]),
+        ("reproduce.khalid2025.override", {"network.name": "nat"}, ["network.name", "'nat'"]),
+        ("standin", {}, ["standin.fer2013"]),
+    ],
+)
+def test_what_is_wrong_is_named(root: Path, config: dict, key: str, value: object, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        spec.load_plan(changed(config, key, value), "config.yaml", root)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert len(message.splitlines()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\na: 2\n", ["file.yaml:2", "twice"]),
+        ("a: [1\nb: 2\n", ["file.yaml:", "not valid YAML"]),
+        ("- 1\n", ["a mapping", "list"]),
+        ("a: !!python/object/apply:os.system [true]\n", ["not valid YAML"]),
+    ],
+)
+def test_broken_yaml_names_its_line(tmp_path: Path, text: str, words: list[str]) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        yaml.read(path)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_reported_number_must_name_a_method(root: Path, tmp_path: Path) -> None:
+    text = (root / "papers/khalid2025.yaml").read_text().replace("- method: full", "- method: fulll")
+    (tmp_path / "khalid2025.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"reported\.0 names the method 'fulll'.*Did you mean 'full'"):
+        spec.load_paper(tmp_path / "khalid2025.yaml")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(list(spec.Config.model_fields)), json_values)
+def test_no_value_of_any_key_ends_in_a_traceback(key: str, value: object) -> None:
+    root = Path(__file__).resolve().parents[1]
+    config = yaml.read(root / "config.yaml") | {key: value}
+    try:
+        spec.load_plan(config, "config.yaml", root)
+    except UserError as error:
+        assert str(error)
+
+
+def test_schemas_are_those_of_the_code(root: Path) -> None:
+    for name in cli.SCHEMAS:
+        written = (root / f"workflow/schemas/{name}.schema.json").read_text(encoding="utf-8")
+        assert written == cli.schema_text(name), "run `refer schema`"
+
+
+def test_planning_needs_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys; from refer import workflow, spec; from refer.datasets import sources, catalog; "
+        "heavy = {'torch', 'pandas', 'pyarrow', 'PIL', 'matplotlib', 'scipy'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,83 @@
+"""From a checkpoint to a probability per image and class: the border between compute and evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from refer import files
+from refer.errors import UserError
+from refer.networks import catalog
+from refer.spec import Run
+from refer.training import checkpoint
+from refer.training.data import Reader, load_index, load_part
+from refer.training.environment import autocast, choose_device
+from refer.training.loop import EVALUATION_BATCH
+
+
+@torch.inference_mode()
+def infer(
+    checkpoint_path: Path,
+    prepared: Path,
+    split: Path,
+    out: Path,
+    *,
+    preset: str = "",
+    device: str = "auto",
+    threads: int = 1,
+) -> None:
+    """Write predictions.parquet: every image of the evaluated parts, also those that an audit removed.
+
+    Columns: id, part, kept, label (int8), p_<class> (float32, 0..1) in the order of the classes. The
+    schema's metadata, key `refer`, says as JSON which run and which checkpoint they come from.
+
+    Raises:
+        UserError: the checkpoint was trained on other data or other classes.
+    """
+    torch.set_num_threads(threads)
+    where = choose_device(device)
+    groups, metadata = checkpoint.load(checkpoint_path)
+    run = Run.from_dict(metadata["run"])
+    index, classes = load_index(prepared, split)
+    fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
+    if metadata["classes"] != classes or metadata["data_fingerprint"] != fingerprint:
+        raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")
+
+    # The checkpoint holds all weights: nothing is to be downloaded for a network that is then overwritten.
+    network = catalog.build({**run.network, "weights": "none"}, len(classes))
+    network.load_state_dict(groups["network"])
+    network = network.to(where).to(memory_format=torch.channels_last).eval()
+    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
+
+    tables = []
+    for name in run.evaluated:
+        part = load_part(prepared, index, name, where, kept_only=False)
+        chunks = []
+        for start in range(0, len(part), EVALUATION_BATCH):
+            with autocast(where):
+                logits = network(reader(part.images[start : start + EVALUATION_BATCH]))
+            chunks.append(logits.float().softmax(dim=1).cpu().numpy())
+        probabilities = np.concatenate(chunks)
+        columns = {
+            "id": pa.array(part.ids),
+            "part": pa.array([name] * len(part)),
+            "kept": pa.array(part.kept),
+            "label": pa.array(part.labels.cpu().numpy().astype(np.int8)),
+            **{f"p_{label}": pa.array(probabilities[:, k]) for k, label in enumerate(classes)},
+        }
+        tables.append(pa.table(columns))
+    origin = {
+        "preset": preset,
+        **{key: getattr(run, key) for key in ("paper", "dataset", "data", "protocol", "method", "seed", "stand_in")},
+        "classes": classes,
+        "checkpoint_sha256": files.sha256(checkpoint_path),
+        "data_fingerprint": fingerprint,
+    }
+    table = pa.concat_tables(tables).replace_schema_metadata({"refer": json.dumps(origin, sort_keys=True)})
+    with files.whole(out) as temporary:
+        pq.write_table(table, temporary, compression="zstd")

@@ -1,0 +1,1 @@
+"""The loop, batched augmentation, losses, schedules and checkpoints."""

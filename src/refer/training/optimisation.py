@@ -1,0 +1,56 @@
+"""Optimizers and learning rates; the rate is a function of the step, so there is no state to lose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from refer.spec import Recipe
+
+
+def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer; biases and normalisation weights (one dimension) are not decayed."""
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr)
+    return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The rate of step 0..steps-1: a linear warm-up to `lr`, then constant, or a half cosine to nearly zero."""
+    rising = round(recipe.warmup * steps)
+    if step < rising:
+        return recipe.lr * (step + 1) / (rising + 1)
+    if recipe.schedule == "constant":
+        return recipe.lr
+    progress = (step - rising) / max(1, steps - rising)
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def pack_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state as flat tensors, `<parameter number>.<name>`, for safetensors."""
+    flat = {}
+    for number, entries in optimizer.state_dict()["state"].items():
+        for name, value in entries.items():
+            if value is not None:
+                flat[f"{number}.{name}"] = torch.as_tensor(value).clone()
+    return flat
+
+
+def unpack_state(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
+    """Put back what `pack_state` took; rates and decays stay those of the recipe."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

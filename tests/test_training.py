@@ -1,0 +1,277 @@
+"""Training: it learns, it repeats itself bit by bit, it survives being killed, it says what went wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conftest import Prepared
+from refer import files, yaml
+from refer.errors import UserError
+from refer.evaluation.inference import infer
+from refer.spec import Augmentation, Recipe, Run, load_plan
+from refer.training import checkpoint
+from refer.training.augmentation import affine_maps, augment
+from refer.training.data import standardise
+from refer.training.loop import train
+from refer.training.optimisation import build_optimizer, learning_rate, pack_state, unpack_state
+
+
+@pytest.fixture
+def run(root: Path) -> Run:
+    plan = load_plan(yaml.read(root / "config.yaml"), base=root)
+    found = plan.run("khalid2025", "fer2013", "audited", "full", 0)
+    recipe = found.recipe.model_copy(update={"epochs": 3, "batch_size": 16})
+    return dataclasses.replace(found, recipe=recipe)
+
+
+def test_a_run_learns_and_says_how(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    train(run, prepared.path, prepared.split, tmp_path / "out", preset="test", report=lambda *now: told.append(now))
+    curve = pd.read_csv(tmp_path / "out/training.csv")
+    about = json.loads((tmp_path / "out/run.json").read_text())
+    assert list(curve["epoch"]) == [1, 2, 3]
+    assert curve["public_accuracy"].max() > 0.6, "a bright bar in one of three places"
+    assert about["selected_epoch"] == 3 - int(np.argmax(curve["public_accuracy"].to_numpy()[::-1])), "ties: the later"
+    assert about["checkpoint_sha256"] == files.sha256(tmp_path / "out/checkpoint.safetensors")
+    assert about["parts"] == {"train": 120, "public": 60, "private": 59}
+    assert about["seed"] == 0
+    assert about["preset"] == "test"
+    assert not (tmp_path / "out/resume.safetensors").exists()
+    assert told[-1][0] == told[-1][1] == 3 * 112, "seven batches of 16 an epoch"
+
+
+def test_predictions_are_those_of_the_selected_epoch(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    train(run, prepared.path, prepared.split, tmp_path)
+    infer(tmp_path / "checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "predictions.parquet")
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    public = table[table["part"] == "public"]
+    scores = table[[name for name in table if name.startswith("p_")]].to_numpy()
+    right = (scores.argmax(1) == table["label"])[table["part"] == "public"].mean()
+    assert right == pytest.approx(pd.read_csv(tmp_path / "training.csv")["public_accuracy"].max())
+    np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
+    assert (len(public), len(table)) == (60, 120)
+    assert int((~table["kept"]).sum()) == 1, "a removed image is predicted, and marked"
+
+
+def test_infer_refuses_a_checkpoint_of_other_data(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    train(run, prepared.path, prepared.split, tmp_path / "out")
+    files.write_json(prepared.path / "prepare.json", {"fingerprint": "1" * 64})
+    with pytest.raises(UserError, match="trained on other data"):
+        infer(tmp_path / "out/checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "p.parquet")
+    assert not (tmp_path / "p.parquet").exists()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(dataclasses.replace(run, seed=seed), prepared.path, prepared.split, tmp_path / name)
+    tensors = [checkpoint.load(tmp_path / name / "checkpoint.safetensors")[0]["network"] for name in "abc"]
+    assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+    assert not all(torch.equal(tensors[0][name], tensors[2][name]) for name in tensors[0])
+
+
+def start(run: Run, prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
+    code = f"""
+        import json
+        from pathlib import Path
+        from refer.spec import Run
+        from refer.training.loop import train
+        run = Run.from_dict(json.loads({json.dumps(json.dumps(run.as_dict()))}))
+        train(run, Path({str(prepared.path)!r}), Path({str(prepared.split)!r}), Path({str(out)!r}))
+    """
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_killed_and_resumed_it_ends_with_the_same_bits(
+    prepared: Prepared, run: Run, tmp_path: Path, optimizer: str
+) -> None:
+    recipe = run.recipe.model_copy(update={"epochs": 12, "optimizer": optimizer, "lr": 0.01})
+    run = dataclasses.replace(run, recipe=recipe)
+    train(run, prepared.path, prepared.split, tmp_path / "whole")
+    out = tmp_path / "killed"
+    process = start(run, prepared, out)
+    deadline = time.monotonic() + 120
+    while not (out / "resume.safetensors").exists():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # polling for the first epoch's file, then a kill at whatever comes next
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "checkpoint.safetensors").exists(), "killed before the end"
+    train(run, prepared.path, prepared.split, out)
+    assert json.loads((out / "run.json").read_text())["resumed"] == 1
+    assert files.sha256(out / "checkpoint.safetensors") == files.sha256(tmp_path / "whole/checkpoint.safetensors")
+    curves = [pd.read_csv(tmp_path / name / "training.csv") for name in ("whole", "killed")]
+    columns = ["epoch", "lr", "train_loss", "train_accuracy", "public_loss", "public_accuracy"]
+    pd.testing.assert_frame_equal(curves[0][columns], curves[1][columns], check_exact=True)
+
+
+def interrupted_after(epochs: int, run: Run, prepared: Prepared, out: Path) -> None:
+    """Stop a run by an exception from its report, as an interrupt would."""
+
+    class StopHere(Exception):
+        pass
+
+    def report(_done: int, _total: int, note: str) -> None:
+        if note.startswith(f"epoch {epochs + 1}/"):
+            raise StopHere
+
+    with pytest.raises(StopHere):
+        train(run, prepared.path, prepared.split, out, report=report)
+
+
+def test_a_state_of_another_recipe_is_set_aside(
+    prepared: Prepared, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted_after(1, run, prepared, tmp_path)
+    other = dataclasses.replace(run, recipe=run.recipe.model_copy(update={"lr": 0.01}))
+    train(other, prepared.path, prepared.split, tmp_path)
+    assert "of another run; starting anew" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run.json").read_text())["resumed"] == 0
+
+
+def test_a_damaged_state_is_refused_by_name(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    interrupted_after(1, run, prepared, tmp_path)
+    state = tmp_path / "resume.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"resume\.safetensors: not a whole checkpoint"):
+        train(run, prepared.path, prepared.split, tmp_path)
+
+
+def test_a_diverging_loss_stops_the_run(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    recipe = run.recipe.model_copy(update={"lr": 1e30, "warmup": 0.0})
+    with pytest.raises(UserError, match=r"the loss became (nan|inf) in epoch 1"):
+        train(dataclasses.replace(run, recipe=recipe), prepared.path, prepared.split, tmp_path)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_an_absent_device_is_named(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has the device that should be absent")
+    with pytest.raises(UserError, match="mps is not to be had on this machine, only .*cpu"):
+        train(run, prepared.path, prepared.split, tmp_path, device="mps")
+
+
+def test_a_split_of_another_index_is_refused(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    split = pd.read_parquet(prepared.split)
+    split.iloc[::-1].reset_index(drop=True).to_parquet(prepared.split)
+    with pytest.raises(UserError, match="its rows are not those of"):
+        train(run, prepared.path, prepared.split, tmp_path)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_learns_too(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    train(run, prepared.path, prepared.split, tmp_path, device="cuda")
+    assert json.loads((tmp_path / "run.json").read_text())["precision"] == "bfloat16 autocast"
+    assert pd.read_csv(tmp_path / "training.csv")["public_accuracy"].max() > 0.6
+
+
+def test_pixels_become_centred_numbers() -> None:
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 20, 20)
+    values = standardise(images, 3, 20)
+    assert values.shape == (2, 3, 20, 20)
+    assert (values[0].unique().item(), values[1].unique().item()) == (-2, 2)
+    white = standardise(torch.full((1, 3, 20, 20), 255, dtype=torch.uint8), 1, 10)
+    assert white.shape == (1, 1, 10, 10)
+    torch.testing.assert_close(white, torch.full_like(white, 2.0), rtol=0, atol=1e-4)
+    grey = standardise(images, 3, 20, imagenet=True)[1, :, 0, 0]
+    torch.testing.assert_close(grey, torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]))
+
+
+def test_augmentation_that_does_nothing_changes_nothing() -> None:
+    images = torch.randn(4, 1, 48, 48)
+    assert torch.equal(augment(images, Augmentation()), images)
+
+
+def test_flips_are_exact_and_half_of_all() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(1, 1, 16, 16).expand(2000, 1, 16, 16)
+    flipped = augment(images, Augmentation(flip=True))
+    same = (flipped == images).flatten(1).all(1)
+    mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
+    assert bool((same ^ mirrored).all())
+    assert 0.45 < same.float().mean() < 0.55
+
+
+def test_affine_maps_stay_in_their_ranges_and_fill_them() -> None:
+    torch.manual_seed(0)
+    how = Augmentation(flip=True, rotation=20, scale=0.2, shift=0.1)
+    maps = affine_maps(20_000, how, torch.device("cpu")).double()
+    zoom = 1 / maps[:, :, 0].norm(dim=1)
+    angle = torch.rad2deg(torch.atan2(-maps[:, 0, 1], maps[:, 1, 1]))
+    for values, low, high in ((zoom, 0.8, 1.2), (angle, -20, 20), (maps[:, 0, 2], -0.2, 0.2)):
+        assert float(values.min()) == pytest.approx(low, abs=0.01 * (high - low))
+        assert float(values.max()) == pytest.approx(high, abs=0.01 * (high - low))
+        assert float(values.mean()) == pytest.approx((low + high) / 2, abs=0.02 * (high - low))
+    assert 0.48 < float((torch.linalg.det(maps[:, :, :2]) < 0).double().mean()) < 0.52
+
+
+def test_erasing_blanks_one_rectangle_of_the_stated_area() -> None:
+    torch.manual_seed(0)
+    images = torch.ones(2000, 1, 48, 48)
+    erased = augment(images, Augmentation(erase=0.5))
+    share = (erased == 0).flatten(1).double().mean(1)
+    hit = share > 0
+    assert 0.45 < hit.double().mean() < 0.55
+    assert share[hit].min() > 0.01
+    assert share[hit].max() < 0.3
+    rows = (erased[hit][0, 0] == 0).any(1).nonzero().flatten()
+    assert rows[-1] - rows[0] + 1 == len(rows), "one block"
+
+
+RECIPE = Recipe(epochs=1, batch_size=8, image_size=48, optimizer="sgd", lr=0.1, schedule="cosine", warmup=0.25)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_nearly_nothing() -> None:
+    rates = [learning_rate(RECIPE, step, 100) for step in range(100)]
+    assert max(rates) == rates[25] == pytest.approx(0.1)
+    assert rates[:25] == sorted(rates[:25])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert rates[-1] < 0.001
+    constant = RECIPE.model_copy(update={"schedule": "constant", "warmup": 0.0})
+    assert {learning_rate(constant, step, 100) for step in range(100)} == {0.1}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_an_optimizers_state_survives_packing(optimizer: str) -> None:
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
+    torch.manual_seed(0)
+    nets = [torch.nn.Linear(3, 2) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    first, second = (build_optimizer(net.parameters(), recipe) for net in nets)
+    inputs = torch.randn(5, 3)
+
+    def step(net: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        net(inputs).square().sum().backward()
+        optimizer.step()
+
+    step(nets[0], first)
+    nets[1].load_state_dict(nets[0].state_dict())
+    unpack_state(second, pack_state(first))
+    step(nets[0], first)
+    step(nets[1], second)
+    assert torch.equal(nets[0].weight, nets[1].weight)
+
+
+def test_biases_and_norms_are_not_decayed() -> None:
+    optimizer = build_optimizer(torch.nn.Linear(3, 2).parameters(), RECIPE.model_copy(update={"weight_decay": 0.5}))
+    decays = {
+        parameter.ndim: group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]
+    }
+    assert decays == {2: 0.5, 1: 0.0}

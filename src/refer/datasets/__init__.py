@@ -1,0 +1,1 @@
+"""From raw archives to audited splits: everything left of training, and none of it imports torch."""

@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def schema_text(name: str) -> str:
     """The JSON schema of `config` or `paper`, as it stands in workflow/schemas/."""
-    return json.dumps(SCHEMAS[name].model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(dialect | SCHEMAS[name].model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _check(paths: Sequence[Path]) -> None:

@@ -1,0 +1,55 @@
+# ReFER: raw archives of facial expressions in, comparison tables out. Start with README.md.
+#
+#   obtain → prepare → audit → split → train → infer → score → compare → figures → report
+
+import os
+from pathlib import Path
+
+from snakemake.utils import min_version, validate
+
+min_version("9.27")
+
+# A preset passed with --configfile is whole: the demo's configuration is not laid under it.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+from refer.workflow import gpus, load
+
+# Jobs find the library also where it is not installed, as in a conda environment made from envs/refer.yaml.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(Path(workflow.basedir, "src")), os.environ.get("PYTHONPATH")])
+)
+
+config, plan = load(config, workflow.overwrite_configfiles, workflow.basedir)
+validate(config, "workflow/schemas/config.schema.json")
+
+RESULTS = f"results/{plan.config.preset}"
+LOGS = f"logs/{plan.config.preset}"
+RUN = f"{RESULTS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
+RUN_LOG = f"{LOGS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
+
+
+wildcard_constraints:
+    dataset=r"[a-z0-9]+",
+    data=r"[a-z0-9]+(-standin)?",
+    paper=r"[a-z0-9_-]+",
+    protocol=r"published|audited",
+    method=r"[a-z0-9_-]+",
+    seed=r"\d+",
+
+
+report: "workflow/captions/workflow.rst"
+
+
+rule all:
+    input:
+        f"{RESULTS}/report.html",
+    default_target: True
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"

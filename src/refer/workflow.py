@@ -1,0 +1,117 @@
+"""What the Snakefile and its scripts share: a checked plan, logs, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from refer.errors import UserError
+from refer.spec import Plan, load_plan, unfold
+
+
+def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path) -> tuple[dict[str, Any], Plan]:
+    """Check Snakemake's configuration and the papers that it names, before any job is planned.
+
+    Args:
+        config: files and `--config` merged.
+        configfiles: those given on the command line; none means config.yaml.
+        base: the folder of the Snakefile.
+
+    Returns:
+        The configuration with its dotted keys unfolded, and the plan.
+
+    Raises:
+        WorkflowError: with one or two readable lines; Snakemake prints it and stops.
+    """
+    from snakemake.exceptions import WorkflowError
+
+    where = " + ".join(os.path.relpath(file) for file in configfiles) or "config.yaml"
+    try:
+        plain = unfold(config, where)
+        return plain, load_plan(plain, where, base)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def gpus(device: str) -> int:
+    """How many GPUs a training job asks the scheduler for: one, unless it is to run on the CPU.
+
+    With `auto` the machine that plans is asked, without importing torch.
+    """
+    if device == "auto":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return int(visible not in ("", "-1") and any(Path("/dev").glob("nvidia[0-9]*")))
+    return int(device == "cuda")
+
+
+class Tracker:
+    """Tells a job's progress file how far the work is; made before the total is known."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._progress: Any = None
+
+    def __call__(self, label: str, unit: str) -> Callable[..., None]:
+        """Return `report(done, total, note="")`, counted in `unit`; the first report is where the work starts."""
+        from refer.progress import Progress, progress_file
+
+        def report(done: float, total: float | None, note: str = "") -> None:
+            if total is None:
+                return
+            if self._progress is None:
+                self._progress = Progress(total, label=label, unit=unit, file=progress_file(self._log), initial=done)
+                self._progress.__enter__()
+            self._progress.update(done, note)
+
+        return report
+
+    def close(self) -> None:
+        """Remove the progress file."""
+        if self._progress is not None:
+            self._progress.__exit__(None, None, None)
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Tracker]:
+    """Run a script's work: what it prints goes to the rule's log, what the user can mend ends in one line there."""
+    log = Path(str(snakemake.log[0]))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    tracker = Tracker(log)
+    failed = False
+    with log.open("w", encoding="utf-8", buffering=1) as handle, _printing_to(handle.fileno()):
+        try:
+            yield tracker
+        except UserError as error:
+            failed = True
+            print(f"error: {error}")
+        except Exception:
+            failed = True
+            traceback.print_exc()
+        finally:
+            tracker.close()
+    if failed:
+        # Not an exception: the log says what happened, and a traceback of this line would tell nobody anything.
+        sys.exit(1)
+
+
+@contextmanager
+def _printing_to(descriptor: int) -> Iterator[None]:
+    """Send standard output and error there, also what libraries written in C print."""
+    streams = (sys.stdout, sys.stderr)
+    saved = []
+    for number, stream in enumerate(streams, start=1):
+        stream.flush()
+        saved.append(os.dup(number))
+        os.dup2(descriptor, number)
+    try:
+        yield
+    finally:
+        for number, (stream, old) in enumerate(zip(streams, saved, strict=True), start=1):
+            stream.flush()
+            os.dup2(old, number)
+            os.close(old)

@@ -1,0 +1,63 @@
+# One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param.
+
+
+def run_of(wildcards):
+    return plan.run(
+        wildcards.paper, dataset_of(wildcards), wildcards.protocol, wildcards.method, int(wildcards.seed)
+    ).as_dict()
+
+
+rule train:
+    input:
+        images="data/prepared/{data}/images.npy",
+        index="data/prepared/{data}/index.parquet",
+        about="data/prepared/{data}/prepare.json",
+        split="data/splits/{data}/{paper}.{protocol}.parquet",
+    output:
+        checkpoint=f"{RUN}/checkpoint.safetensors",
+        curve=f"{RUN}/training.csv",
+        about=f"{RUN}/run.json",
+    params:
+        run=run_of,
+        preset=plan.config.preset,
+        device=plan.config.device,
+    log:
+        f"{RUN_LOG}/train.log",
+    benchmark:
+        f"{RUN_LOG}/train.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: plan.config.threads
+    resources:
+        mem_mb=plan.config.train_mem_mb,
+        runtime=plan.config.train_minutes,
+        gpu=gpus(plan.config.device),
+    script:
+        "../scripts/train.py"
+
+
+rule infer:
+    input:
+        checkpoint=f"{RUN}/checkpoint.safetensors",
+        images="data/prepared/{data}/images.npy",
+        index="data/prepared/{data}/index.parquet",
+        about="data/prepared/{data}/prepare.json",
+        split="data/splits/{data}/{paper}.{protocol}.parquet",
+    output:
+        f"{RUN}/predictions.parquet",
+    params:
+        preset=plan.config.preset,
+        device=plan.config.device,
+    log:
+        f"{RUN_LOG}/infer.log",
+    benchmark:
+        f"{RUN_LOG}/infer.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: plan.config.threads
+    resources:
+        mem_mb=plan.config.train_mem_mb,
+        runtime=30,
+        gpu=gpus(plan.config.device),
+    script:
+        "../scripts/infer.py"

@@ -1,0 +1,17 @@
+"""Predict every image of the evaluated parts with a trained run."""
+
+from pathlib import Path
+
+from refer.evaluation.inference import infer
+from refer.workflow import job
+
+with job(snakemake):
+    infer(
+        Path(snakemake.input.checkpoint),
+        Path(snakemake.input.images).parent,
+        Path(snakemake.input.split),
+        Path(snakemake.output[0]),
+        preset=snakemake.params.preset,
+        device=snakemake.params.device,
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,16 @@
+"""Decode and pack raw data."""
+
+from pathlib import Path
+
+from refer.datasets.prepare import prepare
+from refer.workflow import job
+
+with job(snakemake) as track:
+    prepare(
+        snakemake.params.dataset,
+        Path(snakemake.input.archive).parent,
+        Path(snakemake.output.images).parent,
+        tolerate=snakemake.params.tolerate,
+        workers=snakemake.threads,
+        progress=track("preparing", "images"),
+    )

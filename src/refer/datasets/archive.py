@@ -62,11 +62,12 @@ LIMITS = Limits()
 
 
 class Member(NamedTuple):
-    """One file: its normalised name, its unpacked size in bytes, and its content in chunks, to be read once."""
+    """One file of an archive."""
 
-    name: str
-    size: int
-    chunks: Iterator[bytes]
+    name: str  # normalised, see safe_name
+    size: int  # unpacked, in bytes
+    position: int  # how far the archive is read up to this file, of `extent` bytes
+    chunks: Iterator[bytes]  # the content, to be read once
 
 
 def is_dust(name: str) -> bool:
@@ -75,21 +76,23 @@ def is_dust(name: str) -> bool:
 
 
 def kind(path: Path) -> str:
-    """Return what `path` is by its first bytes: folder, zip, tar, gz, xz, bz2, zst, csv.
+    """Return what `path` is by its first bytes: folder, zip, tar, gz, xz, bz2, csv.
 
     Raises:
         UserError: it is none of these; the message says what it looks like.
     """
     if path.is_dir():
         return "folder"
-    with path.open("rb") as handle:
+    if not path.is_file():
+        raise UserError(f"{path.name} is neither a file nor a folder. Give the path of the archive or its folder.")
+    with _explained(path), path.open("rb") as handle:
         head = handle.read(512)
     found = next((name for signature, name in SIGNATURES.items() if head.startswith(signature)), None)
     if found is None and head[257:262] == b"ustar":
         found = "tar"
     if found is None and path.suffix.lower() in TABLE_SUFFIXES and b"\0" not in head and head.lstrip()[:1] != b"<":
         found = "csv" if head else None
-    if found in {"folder", "zip", "tar", "gz", "xz", "bz2", "zst", "csv"}:
+    if found in {"folder", "zip", "tar", "gz", "xz", "bz2", "csv"}:
         return str(found)
     raise UserError(
         f"{path.name} is {_looks_like(head, found)}; expected a folder, .zip, .tar, .tar.gz, .tar.xz, .tar.bz2 or "
@@ -108,7 +111,7 @@ def members(path: Path, limits: Limits = LIMITS) -> Iterator[Member]:
     if form == "folder":
         entries = _folder(path)
     elif form == "csv":
-        entries = iter([(path.name, path.stat().st_size, path.open("rb"))])
+        entries = iter([Entry(path.name, path.stat().st_size, path.open("rb"))])
     elif form == "zip":
         entries = _zip(path, limits)
     else:
@@ -116,7 +119,20 @@ def members(path: Path, limits: Limits = LIMITS) -> Iterator[Member]:
     yield from _checked(path, entries, limits)
 
 
-Entry = tuple[str, int | None, IO[bytes] | None]  # raw name, size, stream; size None: a folder
+def extent(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118
+
+
+class Entry(NamedTuple):
+    """What an archive says of one entry, before it is judged."""
+
+    name: str
+    size: int | None = None  # None: a folder
+    stream: IO[bytes] | None = None
+    position: int | None = None  # None: the sizes up to here
 
 
 def _checked(path: Path, entries: Iterator[Entry], limits: Limits) -> Iterator[Member]:
@@ -124,7 +140,7 @@ def _checked(path: Path, entries: Iterator[Entry], limits: Limits) -> Iterator[M
     seen: set[str] = set()
     total = 0
     with _explained(path):
-        for count, (raw_name, size, stream) in enumerate(entries, 1):
+        for count, (raw_name, size, stream, position) in enumerate(entries, 1):
             if count > limits.entries:
                 raise UserError(f"{path.name} holds more than {limits.entries:,} entries: refused as no data set.")
             if raw_name in (".", "./"):
@@ -142,7 +158,7 @@ def _checked(path: Path, entries: Iterator[Entry], limits: Limits) -> Iterator[M
                     f"(at {name}): refused as no data set."
                 )
             with stream:
-                yield Member(name, size, _chunks(path, name, size, stream))
+                yield Member(name, size, total if position is None else position, _chunks(path, name, size, stream))
 
 
 def _chunks(path: Path, name: str, size: int, stream: IO[bytes]) -> Iterator[bytes]:
@@ -184,11 +200,11 @@ def _folder(path: Path) -> Iterator[Entry]:
 def _below(entry: os.DirEntry[str], name: str) -> Iterator[Entry]:
     mode = entry.stat(follow_symlinks=False).st_mode
     if stat.S_ISDIR(mode):
-        yield name, None, None
+        yield Entry(name)
         for inner in sorted(os.scandir(entry.path), key=lambda inner: inner.name):
             yield from _below(inner, f"{name}/{inner.name}")
     elif stat.S_ISREG(mode):
-        yield name, entry.stat(follow_symlinks=False).st_size, _opened(entry)
+        yield Entry(name, entry.stat(follow_symlinks=False).st_size, _opened(entry))
     else:
         raise UserError(f"{name} is a link or a device: give a folder with plain files (cp -rL makes one).")
 
@@ -210,10 +226,10 @@ def _zip(path: Path, limits: Limits) -> Iterator[Entry]:
             if info.flag_bits & 0x1:
                 raise UserError(f"{path.name} is encrypted (at {name}): unpack it with its password, give the folder.")
             if info.is_dir():
-                yield name, None, None
+                yield Entry(name)
                 continue
             _judge_ratio(path, name, info.file_size, info.compress_size, limits)
-            yield name, info.file_size, archive.open(info)
+            yield Entry(name, info.file_size, archive.open(info), info.header_offset + info.compress_size)
 
 
 def _tar(path: Path, form: str, limits: Limits) -> Iterator[Entry]:
@@ -223,9 +239,9 @@ def _tar(path: Path, form: str, limits: Limits) -> Iterator[Entry]:
             while (info := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
                 if info.isdir():
-                    yield info.name, None, None
+                    yield Entry(info.name)
                 elif info.isreg() and not info.issparse():
-                    yield info.name, info.size, archive.extractfile(info)
+                    yield Entry(info.name, info.size, archive.extractfile(info), packed.tell())
                 else:
                     raise UserError(
                         f"{path.name}: {info.name} is a link or a device: refused. Pack it anew with plain files."
@@ -244,14 +260,6 @@ def _unpacked(path: Path, form: str, packed: IO[bytes]) -> Any:
         return lzma.LZMAFile(packed)
     if form == "bz2":
         return bz2.BZ2File(packed)
-    if form == "zst":
-        try:
-            from compression import zstd  # type: ignore[import-not-found]
-        except ImportError:
-            raise UserError(
-                f"{path.name}: zstd needs Python 3.14. Unpack it (tar --zstd -xf) and give the folder."
-            ) from None
-        return zstd.ZstdFile(packed)
     return packed
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ FILES = "files.zip"
 RECEIPT = "receipt.json"
 PACKED = (".jpg", ".jpeg", ".png", ".webp", ".gz", ".xz", ".bz2", ".zip", ".7z")  # deflating them gains nothing
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time a zip can state: the same input gives the same bytes
-REPORT_EACH = 4 << 20  # bytes between two calls of `progress`
+REPORT_EACH = 1 << 20  # bytes between two calls of `progress`
 
 
 def obtain(
@@ -45,7 +44,7 @@ def obtain(
         stand_in: the data are drawn, and everything made from them has to say so.
         downloads: where a URL is downloaded to.
         limits: what the archive may unpack to.
-        progress: called with the unpacked bytes so far and None.
+        progress: called with the bytes of the source that are done and their number (downloading first).
 
     Raises:
         UserError: the source is missing, damaged, unsafe, changed meanwhile, or no layout of this data set.
@@ -55,7 +54,7 @@ def obtain(
     place = sources.locate(dataset, source, downloads, progress)
     before = sources.fingerprint(source, receipt, dataset)
     with whole(raw / FILES) as temporary:
-        contents = _repack(archive.members(place, limits), temporary, progress)
+        contents = _repack(place, temporary, limits, progress)
         layout = known.recognise(sorted(contents.hashes))
         origin = contents.digest() if place.is_dir() else sha256(place)
         if sources.fingerprint(source, receipt, dataset) != before:
@@ -112,19 +111,22 @@ class _Contents:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _repack(members: Iterable[archive.Member], path: Path, progress: Progress | None) -> _Contents:
+def _repack(source: Path, path: Path, limits: archive.Limits, progress: Progress | None) -> _Contents:
     contents = _Contents()
+    total = archive.extent(source)
     reported = 0
     with zipfile.ZipFile(path, "w") as packed:
-        for member in members:
+        for member in archive.members(source, limits):
             if archive.is_dust(member.name):
                 contents.dust.append(member.name)
                 continue
             contents.hashes[member.name] = _copy(member, packed)
             contents.bytes += member.size
-            if progress and contents.bytes - reported >= REPORT_EACH:
-                reported = contents.bytes
-                progress(reported, None)
+            if progress and member.position - reported >= REPORT_EACH:
+                reported = member.position
+                progress(reported, total)
+    if progress:
+        progress(total, total)
     return contents
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 DOWNLOADS = Path("data/downloads")
 HASHES = {"sha256": 64, "md5": 32}  # name: hexadecimal digits
 TRIES = 3  # downloads are tried again after a network error, never after a wrong hash
+WAIT = 2.0  # seconds before the second try
 TIMEOUT = 30  # seconds without an answer
 
 
@@ -216,6 +218,7 @@ def _download(remote: Remote, downloads: Path, progress: Progress | None) -> Pat
                     f"{remote.shown} could not be downloaded ({_reason(error)}): try again, or download it yourself "
                     "and give its path."
                 ) from None
+            time.sleep(WAIT * attempt)
         except ValueError as error:
             found = re.search(r"got (\w+)", str(error))
             raise UserError(
@@ -234,4 +237,7 @@ def _is_final(error: Any) -> bool:
 def _reason(error: Any) -> str:
     """Describe a network error without the URL that requests puts into it."""
     response = getattr(error, "response", None)
-    return f"HTTP {response.status_code} {response.reason}" if response is not None else type(error).__name__
+    if response is not None:
+        return f"HTTP {response.status_code} {response.reason}"
+    name = type(error).__name__
+    return {"ChunkedEncodingError": "the connection broke off", "ConnectionError": "no connection"}.get(name, name)

@@ -2,7 +2,6 @@
 #
 #   obtain → prepare → audit → split → train → infer → score → compare → figures → report
 
-import os
 from pathlib import Path
 
 from snakemake.utils import min_version, validate
@@ -16,11 +15,6 @@ if not workflow.overwrite_configfiles:
 
 
 from refer.workflow import gpus, load
-
-# Jobs find the library also where it is not installed, as in a conda environment made from envs/refer.yaml.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(Path(workflow.basedir, "src")), os.environ.get("PYTHONPATH")])
-)
 
 config, plan = load(config, workflow.overwrite_configfiles, workflow.basedir)
 validate(config, "workflow/schemas/config.schema.json")
@@ -44,11 +38,12 @@ report: "workflow/captions/workflow.rst"
 
 
 rule all:
+    default_target: True
     input:
         f"{RESULTS}/report.html",
-    default_target: True
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"

@@ -123,14 +123,14 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(
 def interrupted_after(epochs: int, run: Run, prepared: Prepared, out: Path) -> None:
     """Stop a run by an exception from its report, as an interrupt would."""
 
-    class StopHere(Exception):
+    class StopHereError(Exception):
         pass
 
     def report(_done: int, _total: int, note: str) -> None:
         if note.startswith(f"epoch {epochs + 1}/"):
-            raise StopHere
+            raise StopHereError
 
-    with pytest.raises(StopHere):
+    with pytest.raises(StopHereError):
         train(run, prepared.path, prepared.split, out, report=report)
 
 
@@ -162,7 +162,7 @@ def test_a_diverging_loss_stops_the_run(prepared: Prepared, run: Run, tmp_path: 
 def test_an_absent_device_is_named(prepared: Prepared, run: Run, tmp_path: Path) -> None:
     if torch.backends.mps.is_available():
         pytest.skip("this machine has the device that should be absent")
-    with pytest.raises(UserError, match="mps is not to be had on this machine, only .*cpu"):
+    with pytest.raises(UserError, match=r"mps is not to be had on this machine, only .*cpu"):
         train(run, prepared.path, prepared.split, tmp_path, device="mps")
 
 

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from refer import files, yaml
 from refer.errors import UserError
 from refer.spec import Config, Paper, load_paper, load_plan
 
-SCHEMAS = {"config": Config, "paper": Paper}
+SCHEMAS: dict[str, type[BaseModel]] = {"config": Config, "paper": Paper}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -366,7 +367,7 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     """Check a configuration (a file's content, with `--config` merged in) and read its papers.
 
     Args:
-        config: the configuration; keys may be dotted (`ambiguity.khalid2025.backbone`).
+        config: the configuration; keys may be dotted (`ambiguity__khalid2025__backbone`).
         where: the file that it comes from, for messages.
         base: the folder that `papers` is relative to.
 
@@ -433,23 +434,34 @@ def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 
 
 def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]:
-    """Unfold keys with dots: `--config ambiguity.khalid2025.backbone=vgg13` arrives as one such key.
+    """Unfold keys that lead through sections: `ambiguity.khalid2025.backbone` or `ambiguity__khalid2025__backbone`.
+
+    Snakemake takes no dots in the keys of `--config`, hence the second form. It also leaves the numbers in a
+    list or section given there as text, so these are read again.
 
     Raises:
-        UserError: a dotted key leads through something that is no section.
+        UserError: a key leads through something that is no section.
     """
-    result = copy.deepcopy({key: value for key, value in config.items() if "." not in str(key)})
-    for key, value in config.items():
-        if "." not in str(key):
+    dotted = {key: re.split(r"\.|__", str(key)) for key in config}
+    result = copy.deepcopy({key: config[key] for key, path in dotted.items() if len(path) == 1})
+    for key, (*parents, last) in dotted.items():
+        if not parents:
             continue
-        *parents, last = key.split(".")
         section = result
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
                 raise UserError(f"{where}: {key}: {parent} is a value, not a section.")
-        section[last] = value
+        section[last] = _retyped(config[key])
     return result
+
+
+def _retyped(value: Any) -> Any:
+    if isinstance(value, list):
+        return [yaml.scalar(item) if isinstance(item, str) else _retyped(item) for item in value]
+    if isinstance(value, dict):
+        return {key: yaml.scalar(item) if isinstance(item, str) else _retyped(item) for key, item in value.items()}
+    return value
 
 
 def _validated(model: type[Model], value: Any, where: str) -> Model:

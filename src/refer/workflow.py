@@ -14,8 +14,17 @@ from refer.errors import UserError
 from refer.spec import Plan, load_plan, unfold
 
 
+class _Mendable(SystemExit):
+    """Ends Snakemake with a line that a person can act on; of a WorkflowError it would also print the trace."""
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(f"error: {error}")
+
+
 def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path) -> tuple[dict[str, Any], Plan]:
     """Check Snakemake's configuration and the papers that it names, before any job is planned.
+
+    Also lets the jobs find this library.
 
     Args:
         config: files and `--config` merged.
@@ -26,16 +35,32 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         The configuration with its dotted keys unfolded, and the plan.
 
     Raises:
-        WorkflowError: with one or two readable lines; Snakemake prints it and stops.
+        SystemExit: with one or two readable lines on standard error.
     """
-    from snakemake.exceptions import WorkflowError
-
+    # Jobs find the library also where it is not installed, as in a conda environment made from envs/refer.yaml.
+    places = [str(Path(base, "src")), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
     where = " + ".join(os.path.relpath(file) for file in configfiles) or "config.yaml"
     try:
         plain = unfold(config, where)
         return plain, load_plan(plain, where, base)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise _Mendable(error) from None
+
+
+def fingerprint_of_source(dataset: str, source: str, receipt: Path) -> str:
+    """What tells one state of a raw source from another; see `refer.datasets.sources.fingerprint`.
+
+    Raises:
+        SystemExit: the source is missing; tells how to get the data set.
+    """
+    from refer.datasets import sources
+
+    try:
+        sources.check(dataset, source, receipt)
+        return sources.fingerprint(source, receipt)
+    except UserError as error:
+        raise _Mendable(error) from None
 
 
 def gpus(device: str) -> int:
@@ -55,15 +80,19 @@ class Tracker:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._progress: Any = None
+        self._total: int | None = None
 
     def __call__(self, label: str, unit: str) -> Callable[..., None]:
         """Return `report(done, total, note="")`, counted in `unit`; the first report is where the work starts."""
         from refer.progress import Progress, progress_file
 
-        def report(done: float, total: float | None, note: str = "") -> None:
+        def report(done: int, total: int | None, note: str = "") -> None:
             if total is None:
                 return
-            if self._progress is None:
+            if self._progress is None or total != self._total:
+                # A download and then its unpacking are one job's work, counted in the same unit.
+                self.close()
+                self._total = total
                 self._progress = Progress(total, label=label, unit=unit, file=progress_file(self._log), initial=done)
                 self._progress.__enter__()
             self._progress.update(done, note)

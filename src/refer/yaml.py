@@ -51,3 +51,12 @@ def read(path: str | Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a mapping of keys to values, found {type(value).__name__}.")
     return value
+
+
+def scalar(text: str) -> Any:
+    """Read one value as YAML would: `3` is a number, `true` a truth value, anything odd stays text."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text

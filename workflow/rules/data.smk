@@ -1,37 +1,9 @@
 # Left of training: raw archives to audited splits. Drawn data goes through the same rules as real data.
 
-from refer.datasets import sources
-
-
-def dataset_of(wildcards):
-    return wildcards.data.removesuffix("-standin")
-
-
-def is_drawn(wildcards):
-    return wildcards.data.endswith("-standin")
-
-
-def drawn_archive(wildcards):
-    return f"data/standin/{dataset_of(wildcards)}.tar.gz" if is_drawn(wildcards) else []
-
-
-def source_of(wildcards):
-    return drawn_archive(wildcards) or plan.source(dataset_of(wildcards))
-
-
-def fingerprint(wildcards):
-    # Real sources are no Snakemake input: a disk that was unplugged after `obtain` must not stop the rest.
-    if is_drawn(wildcards):
-        return "drawn"
-    receipt = Path(f"data/raw/{wildcards.data}/receipt.json")
-    return sources.fingerprint(source_of(wildcards), receipt)
-
 
 rule draw:
     output:
         "data/standin/{dataset}.tar.gz",
-    params:
-        how=lambda wildcards: plan.config.standin[wildcards.dataset].model_dump(),
     log:
         "logs/data/{dataset}/draw.log",
     benchmark:
@@ -43,6 +15,8 @@ rule draw:
         mem_mb=1000,
         runtime=10,
         gpu=0,
+    params:
+        how=lambda wildcards: plan.config.standin[wildcards.dataset].model_dump(),
     script:
         "../scripts/draw.py"
 
@@ -53,11 +27,6 @@ rule obtain:
     output:
         archive="data/raw/{data}/files.zip",
         receipt="data/raw/{data}/receipt.json",
-    params:
-        dataset=dataset_of,
-        source=source_of,
-        fingerprint=fingerprint,
-        stand_in=is_drawn,
     log:
         "logs/data/{data}/obtain.log",
     benchmark:
@@ -69,6 +38,11 @@ rule obtain:
         mem_mb=1000,
         runtime=60,
         gpu=0,
+    params:
+        dataset=dataset_of,
+        source=source_of,
+        fingerprint=fingerprint,
+        stand_in=is_drawn,
     script:
         "../scripts/obtain.py"
 
@@ -81,9 +55,6 @@ rule prepare:
         images="data/prepared/{data}/images.npy",
         index="data/prepared/{data}/index.parquet",
         about="data/prepared/{data}/prepare.json",
-    params:
-        dataset=dataset_of,
-        tolerate=lambda wildcards: sorted(plan.config.tolerate.get(dataset_of(wildcards), [])),
     log:
         "logs/data/{data}/prepare.log",
     benchmark:
@@ -95,6 +66,11 @@ rule prepare:
         mem_mb=4000,
         runtime=30,
         gpu=0,
+    params:
+        dataset=dataset_of,
+        tolerate=lambda wildcards: sorted(
+            plan.config.tolerate.get(dataset_of(wildcards), [])
+        ),
     script:
         "../scripts/prepare.py"
 
@@ -106,8 +82,6 @@ rule audit:
     output:
         duplicates="data/audit/{data}/duplicates.parquet",
         summary="data/audit/{data}/audit.json",
-    params:
-        dataset=dataset_of,
     log:
         "logs/data/{data}/audit.log",
     benchmark:
@@ -119,6 +93,8 @@ rule audit:
         mem_mb=2000,
         runtime=10,
         gpu=0,
+    params:
+        dataset=dataset_of,
     script:
         "../scripts/audit.py"
 
@@ -129,10 +105,6 @@ rule split:
         duplicates="data/audit/{data}/duplicates.parquet",
     output:
         "data/splits/{data}/{paper}.{protocol}.parquet",
-    params:
-        parts=lambda wildcards: plan.papers[wildcards.paper].parts[dataset_of(wildcards)],
-        audited=lambda wildcards: plan.papers[wildcards.paper].protocols[wildcards.protocol].audited,
-        select=lambda wildcards: plan.papers[wildcards.paper].protocols[wildcards.protocol].select,
     log:
         "logs/data/{data}/split.{paper}.{protocol}.log",
     benchmark:
@@ -144,5 +116,15 @@ rule split:
         mem_mb=1000,
         runtime=5,
         gpu=0,
+    params:
+        parts=lambda wildcards: plan.papers[wildcards.paper].parts[
+            dataset_of(wildcards)
+        ],
+        audited=lambda wildcards: plan.papers[wildcards.paper]
+        .protocols[wildcards.protocol]
+        .audited,
+        select=lambda wildcards: plan.papers[wildcards.paper]
+        .protocols[wildcards.protocol]
+        .select,
     script:
         "../scripts/split.py"

@@ -1,14 +1,5 @@
 # From predictions to scores: no data, no GPU, no torch from here on.
 
-PREDICTIONS = [f"{RESULTS}/runs/{run.path}/predictions.parquet" for run in plan.runs()]
-RECORDS = [f"{RESULTS}/runs/{run.path}/run.json" for run in plan.runs()]
-CURVES = [f"{RESULTS}/runs/{run.path}/training.csv" for run in plan.runs()]
-
-
-def runs_of(paths):
-    """Of such a list, those of the paper and data set that the wildcards name."""
-    return lambda wildcards: [path for path in paths if f"/runs/{wildcards.paper}/{wildcards.data}/" in path]
-
 
 rule score:
     input:

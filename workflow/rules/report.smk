@@ -1,1 +1,175 @@
-# placeholder
+# Right of the scores: tables, figures, the front page. Many to a job, for a job costs a start of Python.
+
+
+rule table:
+    input:
+        paper=paper_file,
+        scores=f"{RESULTS}/scores.parquet",
+        predictions=runs_of(PREDICTIONS),
+        runs=runs_of(RECORDS),
+    output:
+        table=report(
+            multiext(
+                f"{RESULTS}/tables/{{paper}}.{{data}}", ".csv", ".md", ".tex", ".html"
+            ),
+            caption="../captions/table.rst",
+            category="Results",
+            subcategory="{paper} on {data}",
+        ),
+        ambiguities=report(
+            multiext(
+                f"{RESULTS}/tables/ambiguities.{{paper}}.{{data}}",
+                ".csv",
+                ".md",
+                ".html",
+            ),
+            caption="../captions/ambiguities.rst",
+            category="Ambiguities",
+            subcategory="{paper} on {data}",
+        ),
+    log:
+        f"{LOGS}/tables/{{paper}}.{{data}}.log",
+    benchmark:
+        f"{LOGS}/tables/{{paper}}.{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        choices=choices,
+        override=override,
+    script:
+        "../scripts/table.py"
+
+
+rule figures:
+    input:
+        paper=paper_file,
+        table=f"{RESULTS}/tables/{{paper}}.{{data}}.csv",
+        predictions=runs_of(PREDICTIONS),
+        runs=runs_of(RECORDS),
+        training=runs_of(CURVES),
+    output:
+        forest=report(
+            multiext(f"{RESULTS}/figures/forest/{{paper}}.{{data}}", ".svg", ".png"),
+            caption="../captions/forest.rst",
+            category="Results",
+            subcategory="{paper} on {data}",
+        ),
+        curves=report(
+            directory(f"{RESULTS}/figures/curves/{{paper}}.{{data}}"),
+            patterns=["{curve}.svg"],
+            caption="../captions/curves.rst",
+            category="Training curves",
+            labels={"protocol": "{curve}"},
+        ),
+        confusions=report(
+            directory(f"{RESULTS}/figures/confusion/{{paper}}.{{data}}"),
+            patterns=["{matrix}.svg"],
+            caption="../captions/confusion.rst",
+            category="Confusion matrices",
+            labels={"run": "{matrix}"},
+        ),
+    log:
+        f"{LOGS}/figures/{{paper}}.{{data}}.log",
+    benchmark:
+        f"{LOGS}/figures/{{paper}}.{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        choices=choices,
+        override=override,
+        confusions=confusion_names,
+        protocols=protocols,
+    script:
+        "../scripts/figures.py"
+
+
+rule audit_report:
+    input:
+        "data/audit/{data}/audit.json",
+    output:
+        table=report(
+            multiext(f"{RESULTS}/tables/audit.{{data}}", ".csv", ".md", ".html"),
+            caption="../captions/audit.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+        crossings=report(
+            multiext(f"{RESULTS}/figures/audit/{{data}}", ".svg", ".png"),
+            caption="../captions/audit.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+        classes=report(
+            multiext(f"{RESULTS}/figures/classes/{{data}}", ".svg", ".png"),
+            caption="../captions/classes.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+    log:
+        f"{LOGS}/audit/{{data}}.log",
+    benchmark:
+        f"{LOGS}/audit/{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    script:
+        "../scripts/audit_report.py"
+
+
+rule page:
+    input:
+        papers=[f"{plan.config.papers}/{paper}.yaml" for paper in plan.papers],
+        scores=f"{RESULTS}/scores.parquet",
+        listing=f"{RESULTS}/tables/runs.csv",
+        predictions=PREDICTIONS,
+        runs=RECORDS,
+        audits=sorted({f"data/audit/{data}/audit.json" for _, data in CELLS}),
+        audit_tables=sorted({f"{RESULTS}/tables/audit.{data}.csv" for _, data in CELLS}),
+        tables=[f"{RESULTS}/tables/{paper}.{data}.html" for paper, data in CELLS],
+        forest=[f"{RESULTS}/figures/forest/{paper}.{data}.svg" for paper, data in CELLS],
+        curves=[f"{RESULTS}/figures/curves/{paper}.{data}" for paper, data in CELLS],
+        confusion=[
+            f"{RESULTS}/figures/confusion/{paper}.{data}" for paper, data in CELLS
+        ],
+        audit=sorted({f"{RESULTS}/figures/audit/{data}.svg" for _, data in CELLS}),
+        classes=sorted({f"{RESULTS}/figures/classes/{data}.svg" for _, data in CELLS}),
+    output:
+        report(
+            f"{RESULTS}/report.html",
+            caption="../captions/page.rst",
+            category="Front page",
+        ),
+    log:
+        f"{LOGS}/page.log",
+    benchmark:
+        f"{LOGS}/page.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        title=plan.config.title,
+        choices={name: dict(chosen) for name, chosen in plan.config.ambiguity.items()},
+        override={
+            name: dict(wanted.override)
+            for name, wanted in plan.config.reproduce.items()
+        },
+    script:
+        "../scripts/page.py"

@@ -1,12 +1,6 @@
 # One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param.
 
 
-def run_of(wildcards):
-    return plan.run(
-        wildcards.paper, dataset_of(wildcards), wildcards.protocol, wildcards.method, int(wildcards.seed)
-    ).as_dict()
-
-
 rule train:
     input:
         images="data/prepared/{data}/images.npy",
@@ -17,10 +11,6 @@ rule train:
         checkpoint=f"{RUN}/checkpoint.safetensors",
         curve=f"{RUN}/training.csv",
         about=f"{RUN}/run.json",
-    params:
-        run=run_of,
-        preset=plan.config.preset,
-        device=plan.config.device,
     log:
         f"{RUN_LOG}/train.log",
     benchmark:
@@ -32,6 +22,10 @@ rule train:
         mem_mb=plan.config.train_mem_mb,
         runtime=plan.config.train_minutes,
         gpu=gpus(plan.config.device),
+    params:
+        run=run_of,
+        preset=plan.config.preset,
+        device=plan.config.device,
     script:
         "../scripts/train.py"
 
@@ -45,9 +39,6 @@ rule infer:
         split="data/splits/{data}/{paper}.{protocol}.parquet",
     output:
         f"{RUN}/predictions.parquet",
-    params:
-        preset=plan.config.preset,
-        device=plan.config.device,
     log:
         f"{RUN_LOG}/infer.log",
     benchmark:
@@ -59,5 +50,8 @@ rule infer:
         mem_mb=plan.config.train_mem_mb,
         runtime=30,
         gpu=gpus(plan.config.device),
+    params:
+        preset=plan.config.preset,
+        device=plan.config.device,
     script:
         "../scripts/infer.py"

@@ -1,14 +1,10 @@
 """Draw a stand-in data set."""
 
+from importlib import import_module
 from pathlib import Path
 
-from refer.datasets.standin import draw
 from refer.workflow import job
 
 with job(snakemake) as track:
-    draw(
-        snakemake.wildcards.dataset,
-        Path(snakemake.output[0]),
-        **snakemake.params.how,
-        progress=track("drawing", "faces"),
-    )
+    standin = import_module(f"refer.datasets.standin.{snakemake.wildcards.dataset}")
+    standin.draw(Path(snakemake.output[0]), **snakemake.params.how, progress=track("drawing", "faces"))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from refer.errors import UserError
@@ -52,7 +51,7 @@ def compact(channels: int, width: int = 32) -> Backbone:
 
 def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
     """torchvision's ResNet-18 without pooling and classifier; a 3x3 stem keeps small images large."""
-    net = torchvision.models.resnet18(weights=None)
+    net = _torchvision_models().resnet18(weights=None)
     load_weights(net, "resnet18", weights)
     if channels != 3 or stem == 3:
         net.conv1 = (
@@ -66,7 +65,7 @@ def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
 
 def vgg13(channels: int, weights: str) -> Backbone:
     """torchvision's VGG-13 features without the last pooling: stride 16, 512 channels."""
-    net = torchvision.models.vgg13(weights=None)
+    net = _torchvision_models().vgg13(weights=None)
     load_weights(net, "vgg13", weights)
     stages = list(net.features)[:-1]
     if channels != 3:
@@ -108,7 +107,7 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
     if weights == "none":
         return
     if weights == "imagenet":
-        entry = getattr(torchvision.models, IMAGENET_WEIGHTS[name]).IMAGENET1K_V1
+        entry = getattr(_torchvision_models(), IMAGENET_WEIGHTS[name]).IMAGENET1K_V1
         try:
             state = entry.get_state_dict(progress=False, check_hash=True)
         except OSError as error:
@@ -125,3 +124,10 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
             raise UserError(f"network.weights: no file {weights}; expected 'none', 'imagenet' or a .safetensors file.")
         state = load_file(path)
     net.load_state_dict(cast("dict[str, Tensor]", state))
+
+
+def _torchvision_models() -> Any:
+    # Imported where it is needed: it takes longer than all else that a network of our own needs.
+    from torchvision import models
+
+    return models

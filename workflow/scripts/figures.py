@@ -1,0 +1,20 @@
+"""Draw a paper's figures on a data set: results with intervals, training curves, confusion matrices."""
+
+from pathlib import Path
+
+from refer.reporting.figures import draw_confusions, draw_curves, draw_forest
+from refer.spec import load_paper
+from refer.workflow import job
+
+
+def pictures(folder, names):
+    return [Path(folder, f"{name}{suffix}") for name in names for suffix in (".svg", ".png")]
+
+
+with job(snakemake):
+    given, made, params, wildcards = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
+    paper = load_paper(given.paper, params.choices, params.override)
+    curves = [f"{wildcards.paper}.{wildcards.data}.{protocol}" for protocol in params.protocols]
+    draw_forest(paper, given.table, made.forest)
+    draw_curves(paper, given.runs, given.training, pictures(made.curves, curves))
+    draw_confusions(paper, given.predictions, pictures(made.confusions, params.confusions))

@@ -1,0 +1,27 @@
+"""Write the front page of a preset."""
+
+from pathlib import Path
+
+from refer.reporting.page import write_page
+from refer.spec import load_paper
+from refer.workflow import job
+
+
+def drawn(paths):
+    return [file for path in map(Path, paths) for file in (sorted(path.glob("*.svg")) if path.is_dir() else [path])]
+
+
+with job(snakemake):
+    given, params = snakemake.input, snakemake.params
+    papers = {Path(path).stem: path for path in given.papers}
+    write_page(
+        snakemake.output[0],
+        title=params.title,
+        papers=[load_paper(path, params.choices.get(name), params.override[name]) for name, path in papers.items()],
+        scores=given.scores,
+        predictions=given.predictions,
+        runs=given.runs,
+        audits=given.audits,
+        figures={kind: drawn(given[kind]) for kind in ("forest", "curves", "confusion", "audit", "classes")},
+        changes=params.override,
+    )

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
+Lift = float | NDArray[np.float64]
+"""How far a curve stands in front of the skull: one number, or one per point."""
 Knots = list[tuple[float, float]]
 
 

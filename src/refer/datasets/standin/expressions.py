@@ -1,4 +1,4 @@
-"""What a face does: action units (AU), the prototype of each emotion, and how real faces vary around it.
+"""What a face does: action units (AU), the prototypes of each emotion, and how real faces vary around it.
 
 The units and their meaning follow the Facial Action Coding System (Ekman and Friesen, 1978; second edition
 with Hager, 2002), the prototypes its emotion tables (EMFACS, Friesen and Ekman, 1983). Strengths are ours,
@@ -120,16 +120,20 @@ PROTOTYPES: Mapping[str, tuple[Variant, ...]] = MappingProxyType(
 class Variation:
     """How far drawn faces stray from the prototypes; the defaults make the classes overlap as real ones do."""
 
-    faint: float = 0.22
+    faint: float = 0.4
     """Share of faces whose expression is faint (strength below about one half)."""
-    jitter: float = 0.22
+    jitter: float = 0.28
     """Standard deviation of each unit's strength, relative to the strength."""
-    missing: float = 0.08
+    missing: float = 0.1
     """Chance that a unit of the prototype stays away."""
-    foreign: float = 0.18
+    foreign: float = 0.35
     """Chance that one unit that does not belong to the prototype joins in, at up to half strength."""
     blink: float = 0.015
     """Chance that the eyes are shut at the moment of capture."""
+
+
+PURE = Variation(faint=0.0, jitter=0.0, missing=0.0, foreign=0.0, blink=0.0)
+"""The prototypes as they stand in the table; for pictures that are to explain."""
 
 
 def sample_expression(
@@ -146,7 +150,7 @@ def sample_expression(
     variants = PROTOTYPES[name]
     variant = variants[int(rng.integers(len(variants)))]
     if strength is None:
-        strength = rng.uniform(0.2, 0.55) if rng.random() < vary.faint else rng.uniform(0.6, 1.1)
+        strength = rng.uniform(0.1, 0.5) if rng.random() < vary.faint else rng.uniform(0.5, 1.0)
     units = {}
     for unit, typical in variant.units.items():
         if rng.random() >= vary.missing:
@@ -156,5 +160,7 @@ def sample_expression(
         units.setdefault(stranger, rng.uniform(0.1, 0.5))
     if rng.random() < vary.blink:
         units["AU43"] = 1.0
-    lean = rng.choice([-1.0, 1.0]) * rng.uniform(0.75, 1.0) if variant.one_sided else 0.25 * rng.uniform(-1, 1)
+    lean = rng.uniform(-0.25, 0.25)
+    if variant.one_sided:
+        lean = rng.uniform(0.75, 1.0) * (1.0 if lean > 0 else -1.0)
     return Expression({unit: min(1.0, max(0.0, float(value))) for unit, value in units.items()}, float(lean))

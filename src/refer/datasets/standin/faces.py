@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.datasets.standin.captures import STUDIO, Capture, sample_capture
-from refer.datasets.standin.expressions import PROTOTYPES, UNITS, Expression, sample_expression
+from refer.datasets.standin.expressions import PROTOTYPES, PURE, UNITS, Expression, Variation, sample_expression
 from refer.datasets.standin.geometry import see, shape
 from refer.datasets.standin.painting import paint, photograph
 from refer.datasets.standin.people import Identity, sample_identity
 
 __all__ = [
     "PROTOTYPES",
+    "PURE",
     "STUDIO",
     "UNITS",
     "Capture",
     "Expression",
     "Identity",
+    "Variation",
     "draw",
     "generator",
     "grey",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,14 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from refer.datasets.fer2013 import CLASSES
 from refer.datasets.standin import faces
 from refer.datasets.standin.packing import Files, check_place, pack
 from refer.errors import UserError
 
 Layout = Literal["fer2013.csv", "icml_face_data.csv", "folders"]
-
-CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""In the order of FER2013's codes, 0 to 6."""
 
 REAL_COUNTS: Mapping[str, tuple[int, ...]] = {
     "Training": (3995, 436, 4097, 7215, 4830, 3171, 4965),
@@ -112,12 +111,16 @@ def draw(
     pack(out, ((folder + name, content) for name, content in members))
 
 
+@lru_cache(maxsize=4096)
+def _person(seed: int, subject: int) -> faces.Identity:
+    return faces.sample_identity(faces.generator(seed, subject))
+
+
 def face(seed: int, subject: int, shot: int, emotion: int) -> NDArray[np.uint8]:
     """Draw one image of the stand-in: uint8 (48, 48), grey."""
-    who = faces.sample_identity(faces.generator(seed, subject))
     rng = faces.generator(seed, subject, shot)
     expression = faces.sample_expression(CLASSES[emotion], rng)
-    return faces.grey(faces.draw(who, expression, faces.sample_capture(rng), SIZE, rng))
+    return faces.grey(faces.draw(_person(seed, subject), expression, faces.sample_capture(rng), SIZE, rng))
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:
@@ -214,7 +217,10 @@ class _Mess:
                     self._done(split, index)
                     self._done(source, original)
                     return
-        raise AssertionError(f"no row of {split} left to copy from {source}; see LEAST")
+        raise UserError(
+            f"{split} is to hold copies of {source}'s images, and {source} is too small to have enough originals; "
+            f"expected it to be about as large: draw more of {source}, or leave the mess out."
+        )
 
     def _done(self, split: str, index: int) -> None:
         for pool in (self.free[split], self.sources[split]):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from refer.datasets.standin import hair
 from refer.datasets.standin.captures import Capture
-from refer.datasets.standin.curves import Knots, Points, curve, ellipse, mirrored, pairs
+from refer.datasets.standin.curves import Knots, Lift, Points, curve, ellipse, mirrored, pairs
 from refer.datasets.standin.expressions import Expression
 from refer.datasets.standin.people import Identity
 
@@ -36,7 +36,7 @@ class Shape:
     """
 
     curves: Mapping[str, Points]
-    lifts: Mapping[str, float]
+    lifts: Mapping[str, Lift]
     marks: Mapping[str, float]
     relief: NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class _Sketch:
         self.who = who
         self.does = expression.strength
         self.curves: dict[str, Points] = {}
-        self.lifts: dict[str, float] = {}
+        self.lifts: dict[str, Lift] = {}
         self.marks: dict[str, float] = {}
         self.relief: list[tuple[float, ...]] = []
         does = expression.strength
@@ -87,13 +87,13 @@ class _Sketch:
         self.mouth_y = 0.77 * who.face_length
         self.chin_y = 1.3 * who.face_length + 0.85 * self.jaw_drop - 0.03 * does("AU17")
 
-    def add(self, name: str, points: Points, lift: float = 0.0) -> None:
+    def add(self, name: str, points: Points, lift: Lift = 0.0) -> None:
         self.curves[name] = points
         self.lifts[name] = lift
 
     def mark(self, name: str, knots: Knots, depth: float, lift: float = 0.0) -> None:
         """Add a line of the skin, unless it is too shallow to be seen."""
-        if depth > 0.04:
+        if depth > 0.08:
             self.add(name, curve(knots), lift)
             self.marks[name] = min(1.0, depth)
 
@@ -150,9 +150,9 @@ def _head(sketch: _Sketch) -> None:
         if who.hair_style in hair.COVERS_EARS:
             continue
         x = side * who.face_width
-        ear = [(x, -0.22), (x + side * 0.14, -0.26), (x + side * 0.15, 0.0), (x + side * 0.08, 0.3)]
+        ear = [(x, -0.22), (x + side * 0.11, -0.23), (x + side * 0.12, 0.0), (x + side * 0.07, 0.27)]
         sketch.add(f"ear.{name}", curve([*ear, (x - side * 0.06, 0.32)], closed=True), -0.65)
-        inner = [(x + side * 0.03, -0.15), (x + side * 0.1, -0.13), (x + side * 0.07, 0.14)]
+        inner = [(x + side * 0.03, -0.13), (x + side * 0.08, -0.11), (x + side * 0.06, 0.12)]
         sketch.mark(f"ear fold.{name}", inner, 0.5, -0.62)
     # The side of the face turns away, the forehead and the cheekbones catch light.
     sketch.light(0.0, -0.75, 0.55, 0.3, -0.1)
@@ -184,7 +184,8 @@ def _eye(sketch: _Sketch, side: int, name: str) -> None:
     sketch.add(f"upper socket.{name}", pairs(across, tilt - reach), 0.02)
     sketch.add(f"lower socket.{name}", pairs(across, tilt + 0.9 * reach), 0.02)
     fold = top - (0.055 + 0.02 * (1 - shut)) * who.eye_height * _LID_ARCH**0.6
-    sketch.add(f"lid fold.{name}", pairs(across, fold)[1:], 0.02)
+    sketch.add(f"lid fold.{name}", pairs(across, fold), 0.02)
+    sketch.marks[f"lid fold.{name}"] = 0.45
     radius = 0.118 * who.eye_size
     sketch.add(f"iris.{name}", ellipse(x, -0.012, radius, radius), 0.02)
     pouch = lower + 0.06 - 0.02 * does("AU6")
@@ -368,7 +369,7 @@ def _dress(sketch: _Sketch) -> None:
     """Add what grows or is worn: hair, beard, glasses."""
     who, head = sketch.who, sketch.curves["head"]
     below = head[head[:, 1] > 0.35]
-    jaw = below[np.argsort(-below[:, 0], kind="stable")] * (0.99, 0.99)
+    jaw = below[np.argsort(-below[:, 0], kind="stable")]
     worn = hair.hair(who) | hair.beard(who, jaw, sketch.curves["upper lip top"]) | hair.glasses(who)
     for name, (points, lift) in worn.items():
         sketch.add(name, points, lift)

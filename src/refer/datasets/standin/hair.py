@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from refer.datasets.standin.curves import Knots, Points, curve, ellipse, mirrored, pairs
+from refer.datasets.standin.curves import Knots, Lift, Points, curve, ellipse, mirrored, pairs
 from refer.datasets.standin.people import Identity
 
-Layer = dict[str, tuple[Points, float]]
+Layer = dict[str, tuple[Points, Lift]]
 """Name → (points (n, 2), lift)."""
+
+_HEAD = -0.28
+"""The lift of the head's outline, which hair and beard must follow when the head turns."""
 
 _HAIRLINES: dict[str, Knots] = {
     # Along the forehead from the left temple to the right one.
@@ -29,6 +34,7 @@ _LENGTH = {"long": (1.12, 2.4), "waves": (1.34, 1.75), "bob": (1.24, 1.0)}
 """How wide and how far down the hair behind the head falls."""
 
 
+@lru_cache(maxsize=1024)
 def hair(who: Identity) -> Layer:
     """Return the hair behind the head ("hair back"), on the forehead ("hair front") and its strands."""
     style = who.hair_style
@@ -44,7 +50,8 @@ def hair(who: Identity) -> Layer:
     if style == "curls":
         crown = _scalloped(crown, 0.07, 24)
         hairline = _scalloped(hairline, 0.035, 12)
-    layer: Layer = {"hair front": (np.concatenate((crown, hairline[::-1])), -0.18)}
+    lift = np.repeat((_HEAD, -0.2), (len(crown), len(hairline)))
+    layer: Layer = {"hair front": (np.concatenate((crown, hairline[::-1])), lift)}
     if style in _LENGTH:
         wide, low = _LENGTH[style]
         half: Knots = [
@@ -128,7 +135,8 @@ def beard(who: Identity, jaw: Points, lip: Points) -> Layer:
             (0.62, 0.72),
             (0.86, 0.42),
         ]
-        layer["beard"] = (np.concatenate((curve(inside), jaw)), 0.0)
+        edge = curve(inside)
+        layer["beard"] = (np.concatenate((edge, jaw)), np.repeat((0.0, _HEAD), (len(edge), len(jaw))))
     elif who.beard == "moustache":
         width = np.linspace(-1.0, 1.0, len(lip))
         rise = 0.13 * (1.0 - width**4) + 0.02
@@ -147,6 +155,6 @@ def glasses(who: Identity) -> Layer:
         knots: Knots = [(-0.3, -0.16), (0.0, -0.2), (0.3, -0.17), (0.3, 0.1), (0.0, 0.24), (-0.28, 0.12)]
         rim = [(side * (x + dx), y + dy) for dx, dy in knots]
         layer[f"frame.{name}"] = (curve([*rim, rim[0]]), 0.16)
-        arm = np.array([(side * (x + 0.3), y - 0.12), (side * 1.0, y - 0.14)])
-        layer[f"frame arm.{name}"] = (arm, -0.05)
+        arm = np.array([(side * (x + 0.3), y - 0.12), (side * 0.97 * who.face_width, y - 0.12)])
+        layer[f"frame arm.{name}"] = (arm, np.array([0.16, _HEAD - 0.05]))
     return layer

@@ -1,0 +1,237 @@
+"""The workflow as a user runs it: the demo from end to end, a kill and a resume, and input that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from refer import files
+
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+pytestmark = pytest.mark.workflow
+
+
+def copy_of(root: Path, folder: Path) -> Path:
+    """Copy the project as a clone would hold it, into a path with a space and an umlaut."""
+    clone = folder / "a clöne"
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root, capture_output=True, check=True, text=True,
+    ).stdout.split("\0")  # fmt: skip
+    for name in filter(None, names):
+        if (root / name).is_file() and not name.startswith("results/"):
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, clone / name)
+    return clone
+
+
+def environment() -> dict[str, str]:
+    """Of a user who has activated .venv; without what would make every job compile its imports anew."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PATH": f"{SNAKEMAKE.parent}{os.pathsep}{kept.get('PATH', '')}"}
+
+
+def snakemake(clone: Path, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SNAKEMAKE, *arguments], cwd=clone, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, run to its end."""
+    clone = copy_of(root, tmp_path_factory.mktemp("demo"))
+    done = snakemake(clone, "--cores", "all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return clone
+
+
+def small(clone: Path, **changes: object) -> str:
+    """Write a configuration that is over in seconds, and return its name."""
+    config = yaml.safe_load((clone / "config.yaml").read_text(encoding="utf-8"))
+    config["preset"] = "small"
+    config["standin"]["fer2013"] |= {
+        "images": {"Training": 200, "PublicTest": 60, "PrivateTest": 60},
+        "subjects": 30,
+    }
+    config["reproduce"]["khalid2025"] |= {"methods": ["backbone"], "protocols": ["audited"], "seeds": [0]}
+    config["reproduce"]["khalid2025"]["override"] |= {"recipe.epochs": 2}
+    (clone / "small.yaml").write_text(yaml.safe_dump(config | changes), encoding="utf-8")
+    return "small.yaml"
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_what_the_readme_promises(demo: Path) -> None:
+    results = demo / "results/demo"
+    for name in (
+        "report.html",
+        "scores.parquet",
+        *(f"tables/khalid2025.fer2013-standin{suffix}" for suffix in (".csv", ".md", ".tex", ".html")),
+        "tables/runs.csv",
+        "tables/audit.fer2013-standin.md",
+        "tables/ambiguities.khalid2025.fer2013-standin.md",
+        "figures/forest/khalid2025.fer2013-standin.svg",
+        "figures/classes/fer2013-standin.png",
+    ):
+        assert (results / name).stat().st_size > 0, name
+    config = yaml.safe_load((demo / "config.yaml").read_text(encoding="utf-8"))["reproduce"]["khalid2025"]
+    runs = list(results.glob("runs/*/*/*/*/*/run.json"))
+    assert len(runs) == 4 * len(config["protocols"]) * len(config["seeds"])
+
+
+@pytest.mark.slow
+def test_the_demo_learns_above_chance_but_not_all(demo: Path) -> None:
+    scores = pd.read_parquet(demo / "results/demo/scores.parquet")
+    accuracy = scores[scores["metric"] == "accuracy"]["value"]
+    # One class in seven by chance; always "happy", the commonest, is right for a quarter.
+    assert accuracy.min() > 0.35
+    assert accuracy.max() < 0.95
+
+
+@pytest.mark.slow
+def test_drawn_data_is_called_drawn_everywhere(demo: Path) -> None:
+    results = demo / "results/demo"
+    pages = [results / "report.html", *results.glob("tables/*.html"), *results.glob("tables/*.md"), *results.glob("tables/*.tex")]  # fmt: skip
+    for page in pages:
+        text = page.read_text(encoding="utf-8").lower()
+        assert "stand-in" in text or "ambiguities" in page.name, page.name
+    assert pd.read_parquet(results / "scores.parquet")["stand_in"].all()
+
+
+@pytest.mark.slow
+def test_the_audit_finds_what_was_drawn_into_the_stand_in(demo: Path) -> None:
+    found = files.read_json(demo / "data/audit/fer2013-standin/audit.json")
+    assert found["groups"] > 0
+    assert found["also_in"]["PrivateTest"]["Training"] > 0
+    assert found["conflicting_groups"] > 0
+    split = pd.read_parquet(demo / "data/splits/fer2013-standin/khalid2025.audited.parquet")
+    removed = int((~split["kept"] & (split["part"] == "private")).sum())
+    assert removed >= found["also_in"]["PrivateTest"]["Training"]
+
+
+@pytest.mark.slow
+def test_nothing_is_left_to_do_afterwards(demo: Path) -> None:
+    done = snakemake(demo, "--cores", "all", "-n")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_snakemakes_report_needs_nothing_else(demo: Path) -> None:
+    done = snakemake(demo, "--report", "report.html")
+    assert done.returncode == 0, done.stderr
+    page = (demo / "report.html").read_text(encoding="utf-8")
+    for caption in ("Confusion matrices of khalid2025", "What khalid2025 reports", "Audit of fer2013-standin"):
+        assert caption in page
+
+
+@pytest.mark.slow
+def test_a_changed_recipe_retrains_and_a_changed_caption_does_not(demo: Path) -> None:
+    config = yaml.safe_load((demo / "config.yaml").read_text(encoding="utf-8"))
+    runs = 4 * len(config["reproduce"]["khalid2025"]["protocols"]) * len(config["reproduce"]["khalid2025"]["seeds"])
+    planned = snakemake(demo, "-n", "--quiet", "rules", "--config", "ambiguity__khalid2025__heads=8")
+    assert f"train {runs}" in " ".join((planned.stdout + planned.stderr).split())
+    caption = demo / "workflow/captions/table.rst"
+    caption.write_text(caption.read_text(encoding="utf-8") + "\nMore.\n", encoding="utf-8")
+    done = snakemake(demo, "-n")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_snakemake_killed_outright_goes_on_to_the_same_bits(root: Path, tmp_path: Path) -> None:
+    whole, killed = copy_of(root, tmp_path / "whole"), copy_of(root, tmp_path / "killed")
+    path = "results/small/runs/khalid2025/fer2013-standin/audited/backbone/seed0"
+    for clone in (whole, killed):
+        # 64 images an epoch and many epochs: time enough to be killed in the middle of them.
+        name = small(clone)
+        text = (clone / name).read_text(encoding="utf-8")
+        (clone / name).write_text(text.replace("recipe.epochs: 2", "recipe.epochs: 12"), encoding="utf-8")
+    target = (f"{path}/predictions.parquet", "--cores", "2", "--configfile", "small.yaml")
+    assert snakemake(whole, *target).returncode == 0
+
+    process = subprocess.Popen(
+        [SNAKEMAKE, *target], cwd=killed, env=environment(), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    state = killed / path / "resume.safetensors"
+    deadline = time.monotonic() + 300
+    while not state.exists():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # polling for the first saved epoch
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / path / "checkpoint.safetensors").exists()
+
+    assert snakemake(killed, "--unlock", "--configfile", "small.yaml").returncode == 0
+    done = snakemake(killed, *target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((killed / path / "run.json").read_text())["resumed"] == 1
+    for name in ("checkpoint.safetensors", "predictions.parquet"):
+        assert files.sha256(killed / path / name) == files.sha256(whole / path / name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config", "reproduce__khalid2025__sedes=3"], ["config.yaml: reproduce.khalid2025.sedes", "'seeds'"]),
+        (["--config", "ambiguity__khalid2025__backbone=resnet"], ["'resnet'", "Did you mean 'resnet18'?"]),
+        (["--config", "presset=x"], ["no key 'presset'", "Did you mean 'preset'?"]),
+        (["--config", "fer2013=../nothing.zip"], ["there is no ../nothing.zip", "Kaggle"]),
+        (["--config", "fer2013=http://example.org/x.zip#sha256=00"], ["https"]),
+        (["--config", "fer2013=https://example.org/x.zip"], ["#sha256="]),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_before_any_job(
+    root: Path, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    clone = copy_of(root, tmp_path)
+    done = snakemake(clone, "--cores", "1", *arguments)
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert all(word in output for word in words), output
+    assert "Traceback" not in output
+    assert not (clone / "data").exists()
+    assert not (clone / "results").exists()
+
+
+def test_a_damaged_archive_is_named_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
+    clone = copy_of(root, tmp_path)
+    (clone / "broken.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    done = snakemake(clone, "--cores", "1", "--config", "fer2013=broken.zip")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "broken.zip" in output
+    assert "Traceback" not in output
+    assert not (clone / "data/raw/fer2013/files.zip").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_a_few_steps_on_real_faces(root: Path, tmp_path: Path, real_fer2013: Path) -> None:
+    clone = copy_of(root, tmp_path)
+    preset = yaml.safe_load((clone / "presets/fer2013-cpu.yaml").read_text(encoding="utf-8"))
+    preset["reproduce"]["khalid2025"] |= {"methods": ["backbone"], "seeds": [0]}
+    # A step is 4,096 images: seven of them are one epoch.
+    preset["reproduce"]["khalid2025"]["override"] |= {"recipe.epochs": 1, "recipe.batch_size": 4096}
+    preset["preset"] = "steps"
+    (clone / "steps.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
+    done = snakemake(clone, "--cores", "2", "--configfile", "steps.yaml", "--config", f"fer2013={real_fer2013}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    curve = pd.read_csv(clone / "results/steps/runs/khalid2025/fer2013/audited/backbone/seed0/training.csv")
+    assert curve["train_loss"].iloc[0] < 2.2
+    table = (clone / "results/steps/tables/khalid2025.fer2013.md").read_text(encoding="utf-8")
+    assert "stand-in" not in table.lower()
+    assert "83.0" in table
+    receipt = files.read_json(clone / "data/raw/fer2013/receipt.json")
+    assert str(real_fer2013.parent) not in json.dumps(receipt), "no path of this machine"

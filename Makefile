@@ -1,0 +1,59 @@
+# Shortcuts. Each target installs what it needs into .venv first; nothing is put anywhere else.
+# Everything here is also a plain command: source .venv/bin/activate && snakemake --cores all
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+# With it in the environment every job would compile its imports anew, and run two to four times slower.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
+
+BIN := .venv/bin
+CORES ?= all
+PRESET ?= fer2013-cpu
+
+.PHONY: help install demo fer2013 report test lint types lock clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+install: .venv/installed ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
+
+.venv/installed: envs/requirements.lock envs/install.sh pyproject.toml
+	@envs/install.sh
+
+# Asked for by name, the interpreter may have to replace another one in a finished environment.
+ifeq ($(origin PYTHON),command line)
+.PHONY: .venv/installed
+endif
+
+demo: install ## The whole way on drawn faces, in minutes on two cores (CORES=2)
+	$(BIN)/snakemake --cores $(CORES)
+	@echo "The report: results/demo/report.html"
+
+fer2013: install ## The main job, on the real data (FER2013=folder, archive, csv or URL; PRESET=fer2013-cpu)
+	@test -n "$(FER2013)" || { echo "error: say where FER2013 lies: make fer2013 FER2013=path (docs/ tell how to get it)" >&2; exit 2; }
+	$(BIN)/snakemake --cores $(CORES) --configfile "presets/$(PRESET).yaml" --config "fer2013=$(FER2013)"
+	@echo "The report: results/$(PRESET)/report.html"
+
+report: install ## The tables and figures again from the released predictions, without data (PRESET=fer2013-cpu)
+	$(BIN)/snakemake -s workflow/report.smk --cores $(CORES) --configfile "presets/$(PRESET).yaml"
+	@echo "The report: results/$(PRESET)/report.html"
+
+test: install ## All tests, the demo from end to end among them
+	$(BIN)/python -m pytest
+
+lint: install ## Style of Python and Snakemake files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+types: install ## Types of the library
+	$(BIN)/mypy
+
+lock: ## Renew envs/requirements.lock from pyproject.toml
+	uv=$$(envs/install.sh uv) && "$$uv" pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -q -o envs/requirements.lock
+
+clean: ## Remove .venv, .tools and caches; data, results and logs stay
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests workflow -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Make or mend .venv: the packages of envs/requirements.lock, hash by hash, and this project, editable.
+# Run by `make install`; safe to interrupt and to repeat. PYTHON=<interpreter> chooses one.
+# With the argument `uv` it only sees to uv and prints where it is.
+set -eu
+cd -- "$(dirname -- "$0")/.."
+unset PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
+
+say() { printf '%s\n' "$*" >&2; }
+ask() { "$1" -c "import sys; print('%d.%d' % sys.version_info[:2])" 2>/dev/null || true; }
+fits() { case $(ask "$1") in 3.11 | 3.12 | 3.13) ;; *) return 1 ;; esac }
+have_uv() { uv --version >/dev/null 2>&1; }
+
+# Print the first interpreter that fits. A name on PATH may be a shim that refuses to run, so each is asked.
+choose_python() {
+    found=
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+        if fits "$candidate"; then
+            printf '%s' "$candidate"
+            return
+        fi
+        version=$(ask "$candidate")
+        found="$found${version:+ $candidate is $version,}"
+    done
+    if have_uv && [ -z "${PYTHON:-}" ]; then
+        printf '3.12' # uv looks further than PATH, and fetches one if there is none
+        return
+    fi
+    say "error: no Python 3.11, 3.12 or 3.13 here:${found:- none at all was found,} looked for ${PYTHON:-python3, python3.13, python3.12, python3.11, python}."
+    say "Install one of the three, or say where it is: make install PYTHON=/path/to/python3.12"
+    return 1
+}
+
+# Print the uv to use: that on PATH, else the pinned one in .tools.
+choose_uv() {
+    if have_uv; then
+        printf 'uv'
+        return
+    fi
+    if ! .tools/bin/uv --version >/dev/null 2>&1; then
+        say "no uv on PATH: putting one into .tools"
+        rm -rf .tools
+        if ! "$1" -m venv .tools >&2; then
+            rm -rf .tools
+            say "error: $1 cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)."
+            return 1
+        fi
+        .tools/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+            --require-hashes -r envs/uv.txt >&2
+    fi
+    printf '.tools/bin/uv'
+}
+
+python=$(choose_python)
+uv=$(choose_uv "$python")
+if [ "${1:-}" = uv ]; then
+    printf '%s\n' "$uv"
+    exit
+fi
+
+# Keep an environment that works, unless another version of Python is asked for by name.
+if ! fits .venv/bin/python || { [ -n "${PYTHON:-}" ] && [ "$(ask "$python")" != "$(ask .venv/bin/python)" ]; }; then
+    say "making .venv with $python"
+    rm -rf .venv
+    "$uv" venv --quiet --no-project --python "$python" .venv
+fi
+rm -f .venv/installed
+
+say "installing the packages of envs/requirements.lock into .venv"
+say "(the first time several GB are downloaded, mostly PyTorch with CUDA; .venv then takes 6 to 7 GB on Linux)"
+quiet=--quiet
+if [ -t 2 ]; then quiet=; fi # a person sees how far the download is
+"$uv" pip sync $quiet --python .venv/bin/python --require-hashes --compile-bytecode envs/requirements.lock
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+: >.venv/installed
+say "ready; to use it without make: source .venv/bin/activate"

@@ -34,7 +34,9 @@ def bootstrap(hits: NDArray[np.bool_], *, resamples: int = RESAMPLES, seed: int 
 
     `hits` (seeds, images) says which answers were right; at least two seeds. Images and seeds are resampled
     independently. A bootstrap over S seeds shows only (S - 1) / S of their variance, which matters for two
-    or three seeds, so the seeds' deviations from their mean are widened by sqrt(S / (S - 1)).
+    or three seeds, so the seeds' deviations from their mean are widened by sqrt(S / (S - 1)). The interval is
+    rather too wide than too narrow: with 2 to 5 seeds, 90 to 3,589 images and up to 2 points between seeds it
+    covered the truth in 94 to 99 % of 1,500 simulated experiments (tests/test_intervals.py repeats some).
     """
     seeds, images = hits.shape
     rng = np.random.default_rng(seed)

@@ -177,9 +177,7 @@ def score(predictions: Sequence[str | Path], out: str | Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
 
 
-def metrics(
-    label: NDArray[np.int64], probabilities: NDArray[np.float64], classes: Sequence[str]
-) -> list[Metric]:
+def metrics(label: NDArray[np.int64], probabilities: NDArray[np.float64], classes: Sequence[str]) -> list[Metric]:
     """Return every metric of one part, as fractions in 0..1 (`log_loss` in nats).
 
     `label` (N) indexes `classes`; `probabilities` is (N, classes). Averages run over the classes that have
@@ -206,9 +204,7 @@ def metrics(
     balanced = recall_score(label, predicted, labels=present, average="macro", zero_division=0.0)
     result.append(Metric("balanced_accuracy", float(balanced), n))
     for average in ("macro", "weighted"):
-        averaged = precision_recall_fscore_support(
-            label, predicted, labels=present, average=average, zero_division=0.0
-        )
+        averaged = precision_recall_fscore_support(label, predicted, labels=present, average=average, zero_division=0.0)
         result += [
             Metric(f"{average}_{name}", float(value), n)
             for name, value in zip(("precision", "recall", "f1"), averaged, strict=False)
@@ -226,9 +222,7 @@ def metrics(
     return result
 
 
-def calibration_error(
-    label: NDArray[np.int64], probabilities: NDArray[np.float64], bins: int = ECE_BINS
-) -> float:
+def calibration_error(label: NDArray[np.int64], probabilities: NDArray[np.float64], bins: int = ECE_BINS) -> float:
     """Return the expected calibration error (0..1) over `bins` equal-width bins of the top probability."""
     confidence = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == label
@@ -322,9 +316,7 @@ def _check_rows(
             ),
             (
                 ((probabilities < 0) | (probabilities > 1)).any(axis=1),
-                lambda i: (
-                    f"probabilities {probabilities[i].min():.4g}..{probabilities[i].max():.4g}, expected 0..1"
-                ),
+                lambda i: f"probabilities {probabilities[i].min():.4g}..{probabilities[i].max():.4g}, expected 0..1",
             ),
             (
                 np.abs(total - 1) > SUM_TOLERANCE,
@@ -335,9 +327,7 @@ def _check_rows(
     for wrong, found in checks:
         if wrong.any():
             row = int(wrong.argmax())
-            raise UserError(
-                f"{path}: row {row} (id {str(ids[row])!r}): {found(row)}; predict this run again."
-            )
+            raise UserError(f"{path}: row {row} (id {str(ids[row])!r}): {found(row)}; predict this run again.")
 
 
 def _repeated(ids: NDArray[np.str_], part: NDArray[np.str_]) -> NDArray[np.bool_]:
@@ -363,7 +353,7 @@ def _check_same_images(run: Predictions, first: Predictions) -> None:
         less, more = (run, first) if (part, name) in theirs else (first, run)
         raise UserError(
             f"{less.path}: the image {name!r} of part {part!r} is missing, but {more.path} has it "
-            f"({len(mine ^ theirs)} images differ in all); predict both runs again on the same split."
+            f"(images in only one of them: {len(mine ^ theirs)}); predict both runs again on the same split."
         )
     for what in ("label", "kept"):
         differs = getattr(run, what) != getattr(first, what)

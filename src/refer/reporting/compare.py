@@ -22,6 +22,7 @@ from refer.reporting.tables import (
     Table,
     dataset_name,
     number,
+    several,
     signed,
     stand_in_notice,
     thousands,
@@ -31,7 +32,7 @@ from refer.reporting.tables import (
 
 UNKNOWN_PART = "The paper does not say on which part of the data this was measured, so the difference is given to each."
 READING = (
-    "Accuracy: mean ± standard deviation over seeds (n − 1 in the denominator; – with one seed). Difference: "
+    "Accuracy: mean ± standard deviation over seeds (n − 1 in the denominator; – with one seed). Diff.: "
     "reproduced minus reported, in points. Bold: the highest mean of a protocol and part, which alone does not "
     "make it better than the next."
 )
@@ -157,7 +158,7 @@ def table(comparison: Comparison) -> Table:
     columns = [Column("Method"), Column("Protocol"), Column("Reported", right=True), Column("Seeds", right=True)]
     for part in evidence.parts:
         group = evidence.split(part)
-        heads = ("Accuracy", "95 % interval", "Difference", "n")
+        heads = ("Accuracy", "95 % interval", "Diff.", "n")
         columns += [Column(head, group, right=True) for head in heads]
     blocks = []
     for protocol in evidence.protocols:
@@ -207,9 +208,9 @@ def cost(runs: Sequence[Record]) -> str:
     """Return what `runs` (run.json) cost, in one sentence."""
     epochs = sorted({run["epochs"] for run in runs})
     devices = sorted({f"{run['device_name']} ({run['device']})" for run in runs})
-    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    span = f"{epochs[0]} to {epochs[-1]} epochs" if len(epochs) > 1 else several(epochs[0], "epoch")
     return (
-        f"{len(runs)} runs of {span} epochs: {duration(sum(run['seconds'] for run in runs))} of training in all, "
+        f"{several(len(runs), 'run')} of {span}: {duration(sum(run['seconds'] for run in runs))} of training in all, "
         f"{median(run['images_per_s'] for run in runs):,.0f} images/s in the median, on {', '.join(devices)}"
     )
 
@@ -306,8 +307,8 @@ def _claim_note(claim: Reported) -> str:
 
 def _interval_note(comparison: Comparison) -> str:
     texts = {
-        "wilson": "Wilson's score interval for a single run, which counts the sampling of test images only",
-        "bootstrap": f"a percentile bootstrap over test images and seeds ({RESAMPLES:,} resamples)",
+        "wilson": "for a single run, Wilson's score interval, which counts the sampling of test images only",
+        "bootstrap": f"for several seeds, a percentile bootstrap over test images and seeds ({RESAMPLES:,} resamples)",
     }
     used = [name for name in texts if any(r.interval.method == name for r in comparison.results)]
     return f"95 % interval: {'; '.join(texts[name] for name in used)}."

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from refer.errors import UserError
@@ -139,14 +139,15 @@ def confusion(runs: Sequence[Predictions], part: str) -> NDArray[np.int64]:
 
 @contextmanager
 def _figure(
-    height: float, title: str, subtitle: str, notice: str, outputs: Sequence[Path]
+    height: float, title: str, subtitle: str, notice: str, outputs: Sequence[Path], legend: float = 0
 ) -> Iterator[tuple[Figure, float]]:
     """Yield (figure, inches that its heading takes) and save the figure to `outputs` in the end.
 
-    `height`, in inches, is that of the drawing; the heading and the notice on drawn data, if any, add to it.
+    `height`, in inches, is that of the drawing; the heading, the `legend` below the drawing, and the notice on
+    drawn data, if any, add to it.
     """
     lines = textwrap.wrap(subtitle, 122)
-    head, foot = 0.3 + 0.14 * len(lines), 0.26 if notice else 0.04
+    head, foot = 0.3 + 0.14 * len(lines), legend + (0.26 if notice else 0.04)
     total = height + head + foot
     with matplotlib.rc_context(STYLE):
         rect = (0.005, foot / total, 0.99, height / total)
@@ -188,26 +189,20 @@ def _confusion(paper: Paper, runs: Sequence[Predictions], part: str, outputs: Se
     )
     notice = stand_in_notice(first.dataset) if first.stand_in else ""
     # Placed by hand: Matplotlib's layout takes as long as the drawing, and there are many of these figures.
-    labels = 0.25 + 0.07 * max(len(name) for name in _short(first.classes))
-    side = min(max(0.36 * len(first.classes), 1.4), 3.6)
-    with _figure(side + 0.55 + 0.6 * labels, title, subtitle, notice, outputs) as (figure, head):
+    longest = max(len(name) for name in _short(first.classes))
+    names, side = 0.1 + 0.055 * longest, min(max(0.36 * len(first.classes), 1.4), 3.6)  # inches
+    with _figure(side + 0.5 + 0.05 * longest, title, subtitle, notice, outputs) as (figure, head):
         figure.set_layout_engine(None)
-        width, total = (WIDTH - 0.1) / 2, figure.get_figheight()
+        width, total = (WIDTH - 2 * names - 0.5) / 2, figure.get_figheight()
+        bottom = 1 - (head + 0.25 + side) / total
         left, right = (
-            figure.add_axes(
-                (
-                    (k * width + labels + 0.1) / WIDTH,
-                    1 - (head + 0.25 + side) / total,
-                    (width - labels - 0.1) / WIDTH,
-                    side / total,
-                )
-            )
-            for k in range(2)
+            figure.add_axes((start / WIDTH, bottom, width / WIDTH, side / total))
+            for start in (names + 0.2, WIDTH - 0.1 - width)
         )
         _matrix(left, counts, counts / max(counts.max(), 1), first.classes, lambda n: f"{n:,.0f}")
         _matrix(right, rates, rates / 100, first.classes, lambda n: f"{n:.0f}")
         left.set_title("Counts")
-        right.set_title("Rates (% of the true class; the diagonal is recall)")
+        right.set_title("Rates (% of the true class)")
         left.set_ylabel("true class")
 
 
@@ -219,16 +214,15 @@ def _matrix(
     text: Callable[[float], str],
 ) -> None:
     """Draw one matrix with a number in each cell; `shade` (0..1) colours it."""
-    axes.imshow(shade, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    edges = np.arange(len(names) + 1) - 0.5
+    axes.pcolormesh(edges, edges, shade, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
+    axes.invert_yaxis()
     short = _short(names)
     axes.set_xticks(range(len(names)), short, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), short)
     axes.set_xlabel("predicted class")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    edges = np.arange(len(names) + 1) - 0.5
-    axes.vlines(edges, -0.5, len(names) - 0.5, colors="white", linewidth=1)
-    axes.hlines(edges, -0.5, len(names) - 0.5, colors="white", linewidth=1)
     for (row, column), value in np.ndenumerate(values):
         axes.text(
             column,
@@ -257,18 +251,24 @@ def _curves(paper: Paper, curves: Sequence[Curve], outputs: Sequence[Path]) -> N
     columns = {"train": "training", validation: _split(paper, dataset, validation)}
     with _figure(4.0, title, subtitle, notice, outputs) as (figure, _):
         grid = figure.subplots(2, 2, sharex=True, sharey="row")
-        for row, (metric, scale, name) in enumerate([("loss", 1, "Loss"), ("accuracy", 100, "Accuracy (%)")]):
+        for row, (metric, scale, name) in enumerate(
+            [("loss", 1, "Loss (log scale)"), ("accuracy", 100, "Accuracy (%)")]
+        ):
             for column, (part, heading) in enumerate(columns.items()):
                 axes = grid[row][column]
                 ends = _lines(axes, paper, curves, f"{part}_{metric}", scale, ring=column == 1)
                 axes.grid(axis="y", color=LINE, linewidth=0.5)
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-                axes.set_title(f"{name}, {heading}")
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+                axes.set_title(f"{name.split(' (')[0]}, {heading}")
+                if metric == "loss":
+                    _log_scale(axes)
                 if column == 1:
                     _label_ends(axes, ends)
             grid[row][0].set_ylabel(name)
+        last = max(curve.columns["epoch"][-1] for curve in curves)
         for axes in grid[1]:
             axes.set_xlabel("epoch")
+            axes.set_xlim(1 - 0.04 * max(last, 10), last + 0.04 * max(last, 10))
 
 
 def _lines(
@@ -294,10 +294,21 @@ def _lines(
     return ends
 
 
+def _log_scale(axes: Axes) -> None:
+    """Give a loss a logarithmic axis: one bad early epoch would flatten all others on a linear one."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    steps = (1, 1.2, 1.5, 2, 3, 5, 8) if high < 10 * low else (1, 2, 5) if high < 100 * low else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=steps))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 def _label_ends(axes: Axes, ends: Sequence[tuple[str, str, float, float]]) -> None:
     """Write each line's label right of its end, moved apart where lines end close to each other."""
-    low, high = axes.get_ylim()
-    places = _apart([(value - low) / (high - low) for *_, value in ends], 0.085)
+    scale = np.log if axes.get_yscale() == "log" else np.asarray
+    low, high = scale(np.array(axes.get_ylim()))
+    places = _apart([float((scale(value) - low) / (high - low)) for *_, value in ends], 0.085)
     for (label, colour, epoch, value), place in zip(ends, places, strict=True):
         axes.annotate(
             label,
@@ -335,13 +346,14 @@ def _forest(rows: Sequence[Mapping[str, str]], outputs: Sequence[Path]) -> None:
     methods = list(dict.fromkeys(row["method"] for row in rows))
     protocols = list(dict.fromkeys(row["protocol"] for row in rows))
     stand_in = first["stand_in"] == "true"
-    kinds = {"wilson": "Wilson's, single runs", "bootstrap": "bootstrap over images and seeds"}
+    kinds = {"wilson": "Wilson's", "bootstrap": "bootstrap over images and seeds"}
     used = "; ".join(kinds[kind] for kind in dict.fromkeys(row["interval_method"] for row in rows))
+    points = "single runs" if all(row["seeds"] == "1" for row in rows) else "means over seeds"
     title = f"{first['paper']}: reproduced beside reported accuracy"
-    subtitle = f"{_data(first['dataset'], stand_in)} · points: mean over seeds · bars: 95 % intervals ({used})"
+    subtitle = f"{_data(first['dataset'], stand_in)} · points: {points} · bars: 95 % intervals ({used})"
     notice = stand_in_notice(first["dataset"]) if stand_in else ""
-    height = 0.2 * len(methods) * (len(protocols) + 0.8) + 0.85
-    with _figure(height, title, subtitle, notice, outputs) as (figure, _):
+    height = 0.2 * len(methods) * (len(protocols) + 0.8) + 0.65
+    with _figure(height, title, subtitle, notice, outputs, legend=0.22) as (figure, _):
         grid = figure.subplots(1, len(parts), sharey=True, sharex=True, squeeze=False)[0]
         for axes, part in zip(grid, parts, strict=True):
             _forest_panel(axes, [row for row in rows if row["part"] == part], methods, protocols)
@@ -350,7 +362,7 @@ def _forest(rows: Sequence[Mapping[str, str]], outputs: Sequence[Path]) -> None:
         grid[0].set_ylim(len(methods) - 0.5, -0.5)
         low, high = grid[0].get_xlim()
         grid[0].set_xlim(low, high + 0.14 * (high - low))  # room for the last label
-        middle = (0.5, (0.3 if notice else 0.08) / figure.get_figheight())
+        middle = (0.5, (0.26 if notice else 0.04) / figure.get_figheight())
         figure.legend(*grid[-1].get_legend_handles_labels(), loc="lower center", bbox_to_anchor=middle, ncols=4)
 
 
@@ -420,9 +432,7 @@ def _classes(audit: Audit, outputs: Sequence[Path]) -> None:
 
 def _audit(audit: Audit, outputs: Sequence[Path]) -> None:
     title = f"What the audit of {_data(audit.dataset, audit.stand_in)} found"
-    subtitle = (
-        f"{_data(audit.dataset, audit.stand_in)} · n = {audit.images:,} images · identical: every pixel is the same"
-    )
+    subtitle = f"n = {audit.images:,} images · identical: every pixel of the decoded images is the same"
     notice = stand_in_notice(audit.dataset) if audit.stand_in else ""
     with _figure(2.05, title, subtitle, notice, outputs) as (figure, _):
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])

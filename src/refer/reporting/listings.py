@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from refer.reporting.tables import (
     Note,
     Table,
     dataset_name,
+    several,
     stand_in_notice,
     thousands,
     write_csv,
@@ -161,7 +162,7 @@ def runs_table(records: Sequence[Record]) -> Table:
     drawn = sorted({record["dataset"] for record in records if record["stand_in"]})
     return Table(
         name="runs",
-        title=f"Provenance of {len(records)} runs",
+        title=f"Provenance of {several(len(records), 'run')}",
         columns=[Column(head, right=head in right) for head in heads],
         blocks=[rows],
         notes=[
@@ -180,8 +181,12 @@ def _commit(record: Record) -> str:
 
 
 def _counted(finding: str, count: int, of: int | None = None) -> list[Cell]:
-    share = Cell(f"{100 * count / of:.1f}") if of else Cell("–")
-    return [Cell(finding), Cell(thousands(count)), Cell(thousands(of) if of else "–"), share]
+    share = "–" if not of else "< 0.1" if 0 < count / of < 0.0005 else f"{100 * count / of:.1f}"
+    return [Cell(finding), Cell(thousands(count)), Cell(thousands(of) if of else "–"), Cell(share)]
+
+
+def _pairs(finding: str, counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, str, int]]:
+    return [(finding, a, b, n) for a, row in counts.items() for b, n in row.items()]
 
 
 def _write(rows: Sequence[dict[str, Any]], table: Table, outputs: Iterable[str | Path]) -> None:

@@ -103,6 +103,11 @@ def thousands(value: int) -> str:
     return f"{value:,}"
 
 
+def several(count: int, word: str) -> str:
+    """Return a count with its noun, e.g. 1 seed, 16 runs."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def write_table(table: Table, outputs: Iterable[str | Path]) -> None:
     """Write `table` to every path of `outputs`, in the format that its suffix names (.md, .tex, .html)."""
     render = {".md": markdown, ".tex": latex, ".html": html_document}

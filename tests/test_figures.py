@@ -1,0 +1,167 @@
+"""Figures: the counts in them, equal bytes for equal input, the stand-in mark, hostile names."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refer.errors import UserError
+from refer.evaluation.scores import read_all, score
+from refer.reporting import figures
+from refer.reporting.compare import compare
+from report_fixtures import CLASSES, METHODS, StubMethod, StubPaper, make_audit, make_preset, predictions_of, runs_of
+
+matplotlib = pytest.importorskip("matplotlib")
+DATA = "fer2013-standin"
+NOTICE = "Drawn stand-in data: these numbers say nothing about FER2013"
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_preset(tmp_path_factory.mktemp("figures"), images=60)
+    score(predictions_of(folder), folder / "scores.parquet")
+    table = [folder / "table.csv"]
+    compare(StubPaper(), DATA, folder / "scores.parquet", predictions_of(folder), runs_of(folder), table)
+    make_audit(folder / "audit.json")
+    return folder
+
+
+def training(folder: Path) -> list[Path]:
+    return [path.with_name("training.csv") for path in runs_of(folder)]
+
+
+def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]:
+    """Draw one of each kind, as .svg and .png; return the files."""
+    stem = f"khalid2025.{data}"
+    names = {
+        "confusion": f"{stem}.audited.full.private",
+        "curves": f"{stem}.audited",
+        "forest": "forest",
+        "classes": "classes",
+        "audit": "audit",
+    }
+    named = {kind: [out / f"{name}.svg", out / f"{name}.png"] for kind, name in names.items()}
+    figures.draw_confusions(StubPaper(), predictions_of(folder), named["confusion"])
+    figures.draw_curves(StubPaper(), runs_of(folder), training(folder), named["curves"])
+    figures.draw_forest(StubPaper(), folder / "table.csv", named["forest"])
+    figures.draw_classes(folder / "audit.json", named["classes"])
+    figures.draw_audit(folder / "audit.json", named["audit"])
+    return named
+
+
+def words(folder: Path, out: Path, data: str = DATA) -> dict[str, str]:
+    """Draw all; return what is written in each figure (text is stored as paths, so it is caught on its way)."""
+    found = []
+    save = matplotlib.figure.Figure.savefig
+
+    def catch(figure: matplotlib.figure.Figure, path: Path, **options: object) -> None:
+        if path.suffix == ".svg":
+            found.append(" ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text)).replace("\n", " "))
+        save(figure, path, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matplotlib.figure.Figure, "savefig", catch)
+        kinds = draw_all(folder, out, data)
+    return dict(zip(kinds, found, strict=True))
+
+
+@pytest.fixture(scope="module")
+def written(preset: Path) -> dict[str, str]:
+    return words(preset, preset / "figures")
+
+
+def test_confusion_counts_every_kept_image_once_a_seed(preset: Path) -> None:
+    runs = [run for run in read_all(predictions_of(preset)) if run.key[2:4] == ("audited", "full")]
+    counts = figures.confusion(runs, "private")
+    assert counts.sum() == sum(run.of("private").sum() for run in runs)
+    expected = np.zeros_like(counts)
+    for run in runs:
+        for label, chance, part, kept in zip(run.label, run.probabilities, run.part, run.kept, strict=True):
+            if part == "private" and kept:
+                expected[label, chance.argmax()] += 1
+    assert (counts == expected).all()
+
+
+def test_equal_input_gives_equal_bytes(preset: Path, written: dict[str, str], tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Matplotlib only warns where labels leave no room for the drawing
+        drawn = draw_all(preset, tmp_path)
+    for paths in drawn.values():
+        for path in paths:
+            assert path.read_bytes() == (preset / "figures" / path.name).read_bytes(), path.name
+            assert path.stat().st_size > 5000
+
+
+def test_svg_is_complete_and_undated(preset: Path, written: dict[str, str]) -> None:
+    paths = list((preset / "figures").glob("*.svg"))
+    assert len(paths) == len(written) == 5
+    for path in paths:
+        text = path.read_text()
+        assert "<dc:date>" not in text
+        assert "<text" not in text  # letters are drawn as paths
+        assert "<image" not in text
+
+
+def test_every_figure_says_that_the_data_is_drawn(written: dict[str, str]) -> None:
+    for text in written.values():
+        assert NOTICE in text
+        assert "drawn stand-in for FER2013" in text
+
+
+def test_real_data_carries_no_such_notice(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path, data="fer2013", images=40, protocols=("audited",), seeds=(0,), epochs=1)
+    score(predictions_of(folder), folder / "scores.parquet")
+    table = [folder / "table.csv"]
+    compare(StubPaper(), "fer2013", folder / "scores.parquet", predictions_of(folder), runs_of(folder), table)
+    make_audit(folder / "audit.json", "fer2013")
+    found = words(folder, tmp_path / "out", "fer2013")
+    assert "rawn" not in "".join(found.values())
+    assert "one seed" in found["confusion"]
+    assert "Wilson" in found["forest"]
+
+
+def test_figures_say_n_seeds_and_protocol(preset: Path, written: dict[str, str]) -> None:
+    n = read_all(predictions_of(preset))[0].of("private").sum()
+    assert f"audited protocol · n = {n} images, summed over 2 seeds" in written["confusion"]
+    assert "best accuracy on public" in written["curves"]
+    assert "83.0*" in written["forest"]
+    assert "n = 35,887" in written["classes"]
+    assert all(name in written["classes"] for name in CLASSES)
+    assert "7,215 (25.1 %)" in written["classes"]
+    assert "288" in written["audit"]
+
+
+def test_hostile_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    classes = ["<script>", "a_b&c%", r"$\frac{1}{", "äöü", "x" * 40, "s", "n"]
+    folder = make_preset(tmp_path, images=60, classes=classes, protocols=("audited",))
+    paper = StubPaper(methods={key: StubMethod(f"<b>{key}</b> $x_ & 100 %") for key in METHODS})
+    out = tmp_path / f"khalid2025.{DATA}.audited.full.public.svg"
+    figures.draw_confusions(paper, predictions_of(folder), [out])
+    figures.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"khalid2025.{DATA}.audited.svg"])
+    assert "<script" not in out.read_text()
+
+
+def test_a_name_that_says_nothing_is_refused(preset: Path, tmp_path: Path) -> None:
+    draw = figures.draw_confusions
+    with pytest.raises(UserError, match="expected 5 names joined by dots"):
+        draw(StubPaper(), predictions_of(preset), [tmp_path / "confusion.svg"])
+    with pytest.raises(UserError, match="no predictions of 'other'"):
+        draw(StubPaper(), predictions_of(preset), [tmp_path / f"khalid2025.{DATA}.audited.other.private.svg"])
+    with pytest.raises(UserError, match=r"no run.json"):
+        figures.draw_curves(StubPaper(), [], [], [tmp_path / f"khalid2025.{DATA}.audited.svg"])
+    with pytest.raises(UserError, match=r"training.csv: missing"):
+        figures.draw_curves(StubPaper(), runs_of(preset), [], [tmp_path / f"khalid2025.{DATA}.audited.svg"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wanted", [[0.5, 0.5, 0.5], [0.9, 0.1, 0.92], [1.0, 1.0], [0.3]])
+def test_labels_are_moved_apart(wanted: list[float]) -> None:
+    places = figures._apart(wanted, 0.1)
+    ordered = sorted(places)
+    assert all(b - a > 0.0999 for a, b in pairwise(ordered))
+    assert max(places) <= 1 + 1e-9
+    assert [places[k] for k in np.argsort(wanted, kind="stable")] == ordered

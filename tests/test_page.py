@@ -1,0 +1,140 @@
+"""The front page: complete in itself, escaped, honest about drawn data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from refer.errors import UserError
+from refer.evaluation.scores import score
+from refer.reporting import figures
+from refer.reporting.compare import compare
+from refer.reporting.page import KINDS, write_page
+from report_fixtures import METHODS, StubMethod, StubPaper, make_audit, make_preset, predictions_of, runs_of
+from test_tables import HOSTILE, Balanced
+
+DATA = "fer2013-standin"
+NOTICE = "Drawn stand-in data: these numbers say nothing about FER2013"
+
+
+def draw(folder: Path) -> dict[str, list[Path]]:
+    """Draw what the page shows; return the files by kind."""
+    stem = f"khalid2025.{DATA}"
+    names = {
+        "forest": [f"{stem}.png", f"{stem}.svg"],
+        "curves": [f"{stem}.audited.svg"],
+        "confusion": [f"{stem}.audited.{method}.private.svg" for method in ("full", "self")],
+        "audit": [f"audit.{DATA}.svg"],
+        "classes": [f"classes.{DATA}.svg"],
+    }
+    drawn = {kind: [folder / "figures" / kind / name for name in those] for kind, those in names.items()}
+    table = folder / "table.csv"
+    compare(StubPaper(), DATA, folder / "scores.parquet", predictions_of(folder), runs_of(folder), [table])
+    training = [path.with_name("training.csv") for path in runs_of(folder)]
+    figures.draw_forest(StubPaper(), table, drawn["forest"])
+    figures.draw_curves(StubPaper(), runs_of(folder), training, drawn["curves"])
+    figures.draw_confusions(StubPaper(), predictions_of(folder), drawn["confusion"])
+    figures.draw_classes(folder / "audit.json", drawn["classes"])
+    figures.draw_audit(folder / "audit.json", drawn["audit"])
+    return drawn
+
+
+def make_page(folder: Path, out: Path, **changes: object) -> str:
+    """Write the page of a preset that is scored and audited, and return it."""
+    given: dict[str, object] = {
+        "title": "Demo on drawn faces",
+        "papers": [StubPaper()],
+        "scores": folder / "scores.parquet",
+        "predictions": predictions_of(folder),
+        "runs": runs_of(folder),
+        "audits": [folder / "audit.json"],
+        "figures": {kind: sorted((folder / "figures" / kind).glob("*")) for kind in KINDS},
+        "changes": {"khalid2025": {"recipe.epochs": 8}},
+    }
+    write_page(out, **{**given, **changes})
+    return out.read_text()
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = scored(tmp_path_factory.mktemp("page"))
+    draw(folder)
+    return folder
+
+
+def scored(root: Path, data: str = DATA) -> Path:
+    folder = make_preset(root, data=data, images=60, protocols=("audited",))
+    score(predictions_of(folder), folder / "scores.parquet")
+    make_audit(folder / "audit.json", data)
+    return folder
+
+
+def test_the_page_is_complete_in_itself(preset: Path, tmp_path: Path) -> None:
+    text = make_page(preset, tmp_path / "report.html")
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert not parser.seen & {"script", "link", "iframe", "object"}
+    sources = re.findall(r'src="([^"]{0,30})', text)
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert not re.search(r"https?://", text)
+    assert re.findall(r'href="(?!#)', text) == []
+    assert set(re.findall(r'href="#([^"]+)"', text)) == set(re.findall(r'section id="([^"]+)"', text))
+
+
+def test_the_page_says_what_was_run(preset: Path, tmp_path: Path) -> None:
+    text = make_page(preset, tmp_path / "report.html")
+    head = text.split("<nav>")[0]
+    assert NOTICE in head
+    assert "FER2013 (drawn stand-in)" in head
+    assert "8 (4 methods, 1 protocol, 2 seeds)" in head
+    assert "Full framework: reported 83 %, reproduced" in head
+    assert "of the drawn stand-in" in head
+    for wanted in ("recipe.epochs = 8", "snakemake -s workflow/report.smk", "Which backbone is fine-tuned?", "0123456"):
+        assert wanted in text
+
+
+def test_only_the_papers_own_method_is_embedded(preset: Path, tmp_path: Path) -> None:
+    text = make_page(preset, tmp_path / "report.html")
+    alts = re.findall(r'alt="([^"]+)"', text)
+    assert f"Confusion matrices: khalid2025.{DATA}.audited.full.private" in alts
+    assert not any("self" in alt for alt in alts)
+    assert text.count("data:image/png") == 0  # the vector figure is taken where both are given
+    assert len(alts) == 5
+
+
+def test_equal_input_gives_equal_bytes(preset: Path, tmp_path: Path) -> None:
+    one = make_page(preset, tmp_path / "a.html")
+    other = make_page(preset, tmp_path / "b.html", predictions=predictions_of(preset)[::-1], runs=runs_of(preset)[::-1])
+    assert one == other
+
+
+def test_text_is_escaped(tmp_path: Path) -> None:
+    methods = {key: StubMethod(f"{HOSTILE} {key}") for key in METHODS}
+    paper = StubPaper(title=HOSTILE, citation=HOSTILE, methods=methods)
+    text = make_page(scored(tmp_path), tmp_path / "report.html", papers=[paper], title=HOSTILE, regenerate=[HOSTILE])
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert "script" not in parser.seen
+    assert HOSTILE in parser.text
+
+
+def test_real_data_carries_no_notice(tmp_path: Path) -> None:
+    text = make_page(scored(tmp_path, "fer2013"), tmp_path / "report.html", title="FER2013", changes=None)
+    assert "rawn" not in text
+    assert "departs from" not in text
+
+
+def test_what_is_missing_is_named(preset: Path, tmp_path: Path) -> None:
+    absent = tmp_path / f"khalid2025.{DATA}.svg"
+    with pytest.raises(UserError, match="no such figure"):
+        make_page(preset, tmp_path / "r.html", figures={"forest": [absent]})
+    with pytest.raises(UserError, match="kind plots; expected forest"):
+        make_page(preset, tmp_path / "r.html", figures={"plots": []})
+    with pytest.raises(UserError, match=r"run.json: no such file"):
+        make_page(preset, tmp_path / "r.html", runs=[preset / "runs/run.json"])
+    assert not (tmp_path / "r.html").exists()

@@ -1,0 +1,217 @@
+"""Scores against hand counts and scikit-learn's own report; predictions that cannot be trusted are named."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from refer.errors import UserError
+from refer.evaluation.scores import calibration_error, metrics, read_all, read_predictions, score
+from report_fixtures import CLASSES, make_preset, predictions_of, rewrite
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_preset(tmp_path_factory.mktemp("scores"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A small preset that a test may break."""
+    return make_preset(tmp_path, images=40, protocols=("audited",))
+
+
+def test_accuracy_by_hand(preset: Path, tmp_path: Path) -> None:
+    score(predictions_of(preset), tmp_path / "scores.parquet")
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    path = preset / "runs/khalid2025/fer2013-standin/audited/full/seed1/predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame = frame[(frame.part == "private") & frame.kept]
+    right = int((frame[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1) == frame.label).sum())
+    row = scores[(scores.run == "runs/khalid2025/fer2013-standin/audited/full/seed1") & (scores.part == "private")]
+    row = row[row.metric == "accuracy"].iloc[0]
+    assert (row.correct, row.n) == (right, len(frame))
+    assert row.value == pytest.approx(right / len(frame))
+    assert (row.preset, row.paper, row.dataset, row.data) == ("demo", "khalid2025", "fer2013", "fer2013-standin")
+    assert bool(row.stand_in)
+    assert row.n < 300  # the audited protocol leaves images out
+
+
+def test_every_run_and_part_has_every_metric(preset: Path, tmp_path: Path) -> None:
+    score(predictions_of(preset), tmp_path / "scores.parquet")
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    counts = scores.groupby(["run", "part"]).metric.nunique()
+    assert len(counts) == 2 * 4 * 2 * 2
+    assert set(counts) == {10 + 2 * len(CLASSES)}
+    assert not scores.duplicated(["run", "part", "metric"]).any()
+
+
+def test_bytes_do_not_depend_on_the_order_of_the_inputs(preset: Path, tmp_path: Path) -> None:
+    paths = predictions_of(preset)
+    score(paths, tmp_path / "a.parquet")
+    random.Random(3).shuffle(paths)
+    score(map(str, paths), tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_rows_in_another_order_score_the_same(own: Path, tmp_path: Path) -> None:
+    score(predictions_of(own), tmp_path / "a.parquet")
+    rewrite(predictions_of(own)[0], lambda columns, _: columns.update({k: v[::-1] for k, v in columns.items()}))
+    score(predictions_of(own), tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_metrics_of_a_worked_example() -> None:
+    # true a a a b b c; predicted a a b b a c: recalls 2/3 1/2 1, precisions 2/3 1/2 1.
+    label = np.array([0, 0, 0, 1, 1, 2])
+    chance = np.eye(3)[[0, 0, 1, 1, 0, 2]] * 0.7 + 0.1
+    found = {metric.name: metric for metric in metrics(label, chance, ["a", "b", "c"])}
+    assert found["accuracy"][1:] == (pytest.approx(4 / 6), 6, 4)
+    assert found["balanced_accuracy"].value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert found["macro_f1"].value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert found["weighted_recall"].value == pytest.approx(4 / 6)
+    assert found["recall:b"][1:] == (0.5, 2, 1)
+    assert found["precision:a"][1:] == (pytest.approx(2 / 3), 3, 2)
+    assert found["ece"].value == pytest.approx(abs(4 / 6 - 0.8))
+    assert found["log_loss"].value == pytest.approx(-(4 * np.log(0.8) + 2 * np.log(0.1)) / 6)
+
+
+def test_absent_and_never_predicted_classes() -> None:
+    label = np.array([0, 0, 1])
+    chance = np.eye(4)[[0, 2, 0]]
+    found = {metric.name: metric for metric in metrics(label, chance, ["a", "b", "gone", "unused"])}
+    assert np.isnan(found["recall:gone"].value)
+    assert found["recall:gone"].n == 0
+    assert found["precision:unused"][1:] == (0.0, 0, 0)
+    assert found["balanced_accuracy"].value == pytest.approx(0.25)  # over the two classes that have images
+    assert np.isfinite(found["macro_f1"].value)
+
+
+def test_calibration_error_of_known_gaps() -> None:
+    # Ten answers at 0.95 of which 8 are right, ten at 0.55 of which 6 are right.
+    top = np.repeat([0.95, 0.55], 10)
+    label = np.array([0] * 8 + [1] * 2 + [0] * 6 + [1] * 4)
+    assert calibration_error(label, np.column_stack([top, 1 - top])) == pytest.approx((0.15 + 0.05) / 2)
+    assert calibration_error(np.zeros(3, dtype=int), np.eye(2)[[0, 0, 0]]) == 0
+
+
+def set_probability(value: float) -> Callable[[dict, dict], None]:
+    def change(columns: dict, _: dict) -> None:
+        columns["p_happy"][7] = value
+
+    return change
+
+
+def duplicate(columns: dict, _: dict) -> None:
+    columns["id"][8] = columns["id"][7]
+
+
+def bad_label(columns: dict, _: dict) -> None:
+    columns["label"][7] = 7
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (set_probability(float("nan")), "row 7 .*not finite"),
+        (set_probability(1.5), "row 7 .*expected 0..1"),
+        (set_probability(-0.1), "row 7 .*expected 0..1"),
+        (bad_label, "row 7 .*label 7, expected 0..6"),
+        (duplicate, "row 8 .*stands twice in part 'public'"),
+        (lambda c, _: c["p_happy"].__setitem__(7, None), "row 7: column 'p_happy' is empty"),
+        (lambda c, _: c.pop("p_sad"), "p_sad"),
+        (lambda c, _: c.pop("kept"), "kept"),
+        (lambda _, meta: meta.pop("seed"), "lacks seed"),
+        (lambda _, meta: meta.update(seed=5), "by its own account .*seed5"),
+    ],
+)
+def test_a_file_that_cannot_be_right_is_named(own: Path, change: Callable[[dict, dict], None], what: str) -> None:
+    path = predictions_of(own)[3]
+    rewrite(path, change)
+    with pytest.raises(UserError, match=what) as error:
+        read_predictions(path)
+    assert str(path) in str(error.value)
+
+
+def test_probabilities_that_do_not_sum_to_one(own: Path) -> None:
+    path = predictions_of(own)[0]
+
+    def change(columns: dict, _: dict) -> None:
+        for name in CLASSES:
+            columns[f"p_{name}"][12] *= 0.9
+
+    rewrite(path, change)
+    with pytest.raises(UserError, match=r"row 12 .*sum to 0\.9, expected 1"):
+        read_predictions(path)
+
+
+def drop_last(columns: dict, _: dict) -> None:
+    for values in columns.values():
+        values.pop()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (drop_last, "test/private/00079.jpg.* is missing"),
+        (lambda c, _: c["id"].__setitem__(0, "test/public/99999.jpg"), "test/public/00000.jpg.* is missing"),
+        (lambda c, _: c["label"].__setitem__(3, (c["label"][3] + 1) % 7), "another 'label'"),
+        (lambda c, _: c["kept"].__setitem__(3, not c["kept"][3]), "another 'kept'"),
+        (lambda _, meta: meta.update(data_fingerprint="0"), "data_fingerprint is '0'"),
+        (lambda _, meta: meta.update(preset="other"), "preset is 'other'"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_named(own: Path, change: Callable[[dict, dict], None], what: str) -> None:
+    path = predictions_of(own)[5]
+    rewrite(path, change)
+    with pytest.raises(UserError, match=what) as error:
+        read_all(predictions_of(own))
+    assert str(path) in str(error.value)
+
+
+def test_missing_foreign_and_repeated_files(own: Path, tmp_path: Path) -> None:
+    paths = predictions_of(own)
+    with pytest.raises(UserError, match="no such file"):
+        read_predictions(own / "runs/absent/predictions.parquet")
+    with pytest.raises(UserError, match="No prediction files"):
+        read_all([])
+    with pytest.raises(UserError, match="given twice"):
+        read_all([*paths, paths[0]])
+    paths[0].write_text("not parquet")
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        read_predictions(paths[0])
+    pd.DataFrame({"id": ["a"]}).to_parquet(paths[0])
+    with pytest.raises(UserError, match="no 'refer' metadata"):
+        read_predictions(paths[0])
+    moved = tmp_path / "elsewhere" / "predictions.parquet"
+    moved.parent.mkdir()
+    shutil.copy(paths[1], moved)
+    with pytest.raises(UserError, match="moved or copied"):
+        read_predictions(moved)
+
+
+def test_a_part_of_which_nothing_is_kept(own: Path, tmp_path: Path) -> None:
+    for path in predictions_of(own):
+        rewrite(path, lambda columns, _: columns.update(kept=[part != "public" for part in columns["part"]]))
+    with pytest.raises(UserError, match="no row of part 'public' is kept"):
+        score(predictions_of(own), tmp_path / "scores.parquet")
+    assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_nothing_right_of_the_predictions_imports_torch() -> None:
+    modules = ["evaluation.scores", "evaluation.intervals", *(f"reporting.{name}" for name in ("compare", "page"))]
+    code = (
+        f"import sys, json; import {', '.join(f'refer.{name}' for name in modules)};"
+        "print(json.dumps([name for name in ('torch', 'matplotlib', 'pandas', 'sklearn') if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []

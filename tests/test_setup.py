@@ -1,0 +1,144 @@
+"""What a fresh clone is set up with: the lock, the conda environment, the Makefile, and the checks of a commit."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+LOCK = (ROOT / "envs/requirements.lock").read_text()
+CONDA = yaml.safe_load((ROOT / "envs/refer.yaml").read_text())
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+MACHINE = {"sys_platform": "linux", "platform_machine": "x86_64", "platform_system": "Linux"}
+
+
+def locked(python: str) -> dict[str, str]:
+    """Return the version of each locked package for that Python on Linux."""
+    versions = {}
+    for name, version, marker in re.findall(r"^([a-z0-9.-]+)==(\S+)(?: ; (.*?))? \\$", LOCK, re.M):
+        about = {**MACHINE, "python_version": python, "python_full_version": f"{python}.0"}
+        if not marker or Marker(marker).evaluate(about):
+            versions[name] = version
+    return versions
+
+
+def direct() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return [Requirement(line) for line in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_lock_answers_every_requirement(python):
+    versions = locked(python)
+    for requirement in direct():
+        name = requirement.name.lower().replace("_", "-")
+        assert name in versions, f"{name} is not locked for Python {python}: make lock"
+        assert requirement.specifier.contains(versions[name]), f"{name} {versions[name]}: make lock"
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "uv.txt"])
+def test_what_is_downloaded_is_known_by_hash_and_names_no_registry(name):
+    text = (ROOT / "envs" / name).read_text()
+    pins = re.split(r"^(?=[a-z])", re.sub(r"^#.*\n", "", text, flags=re.M), flags=re.M)[1:]
+    assert pins
+    assert all("==" in pin and "--hash=sha256:" in pin for pin in pins)
+    assert not re.search(r"https?:|index-url|find-links|file:|@", text)
+    assert not (ROOT / "uv.lock").exists()
+
+
+def test_the_conda_environment_has_the_versions_of_the_lock():
+    pins = dict(line.split("=") for line in CONDA["dependencies"])
+    versions = locked(pins.pop("python"))
+    assert {name: versions[CONDA_NAMES.get(name, name)] for name in pins} == pins
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = {Requirement(line).name for line in dependencies}
+    assert {CONDA_NAMES.get(name, name) for name in pins} == wanted
+
+
+def make(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    without_outer_make = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=cwd,
+        env={**without_outer_make, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_make_alone_explains_every_target():
+    text = make().stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    for target in phony[1].split():
+        assert re.search(rf"^  make {target} +[A-Z]", text, re.M), target
+
+
+def test_targets_install_first_and_run_the_plain_command(tmp_path):
+    clone = sketch(tmp_path)
+    plan = make("-n", "demo", cwd=clone).stdout
+    assert plan.index("envs/install.sh") < plan.index(".venv/bin/snakemake --cores all")
+    (clone / ".venv").mkdir()
+    (clone / ".venv/installed").touch()
+    assert "install.sh" not in make("-n", "demo", cwd=clone).stdout
+    assert "install.sh" in make("-n", "install", "PYTHON=python3.12", cwd=clone).stdout
+    os.utime(clone / "pyproject.toml", (2**31, 2**31))
+    assert "install.sh" in make("-n", "test", cwd=clone).stdout
+
+
+def test_the_main_job_asks_for_the_data(tmp_path):
+    clone = sketch(tmp_path)
+    (clone / ".venv").mkdir()
+    (clone / ".venv/installed").touch()
+    answer = make("fer2013", cwd=clone)
+    assert answer.returncode != 0
+    assert "make fer2013 FER2013=path" in answer.stderr
+
+
+def test_an_unfit_python_is_named_plainly(tmp_path):
+    clone, tools = sketch(tmp_path), tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "dirname", "env", "rm"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    (tools / "python3").write_text("#!/bin/sh\necho 3.9\n")
+    (tools / "python3.12").write_text("#!/bin/sh\nexit 127\n")  # as a shim of an absent version does
+    for python in ("python3", "python3.12"):
+        (tools / python).chmod(0o755)
+    answer = subprocess.run(
+        ["sh", "envs/install.sh"], cwd=clone, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=30
+    )
+    assert answer.returncode == 1
+    assert "no Python 3.11, 3.12 or 3.13 here: python3 is 3.9," in answer.stderr
+    assert not (clone / ".venv").exists()
+    assert not (clone / ".tools").exists()
+
+
+@pytest.mark.parametrize("script", ["envs/install.sh", ".ci/run"])
+def test_scripts_can_be_run_and_parsed(script):
+    shell = "bash" if script == ".ci/run" else "sh"
+    assert os.access(ROOT / script, os.X_OK)
+    assert subprocess.run([shell, "-n", script], cwd=ROOT).returncode == 0
+
+
+def test_continuous_integration_runs_the_same_checks_on_every_supported_python():
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["check"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert job["steps"][-1] == {"run": ".ci/run"}
+
+
+def sketch(folder: Path) -> Path:
+    """Return a folder with a space and an umlaut in its name that holds what `make install` reads."""
+    clone = folder / "a clone" / "ü"
+    (clone / "envs").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "envs/install.sh", "envs/requirements.lock", "envs/uv.txt"):
+        shutil.copy2(ROOT / name, clone / name)
+    return clone

@@ -1,0 +1,359 @@
+"""Tables: the numbers, their faces, what is escaped, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import html
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from refer.errors import UserError
+from refer.evaluation.intervals import wilson
+from refer.evaluation.scores import score
+from refer.reporting import listings, tables
+from refer.reporting.compare import compare, duration
+from report_fixtures import (
+    CLASSES,
+    METHODS,
+    StubMethod,
+    StubPaper,
+    StubReported,
+    make_audit,
+    make_preset,
+    predictions_of,
+    rewrite,
+    runs_of,
+)
+
+DATA = "fer2013-standin"
+NOTICE = "Drawn stand-in data: these numbers say nothing about FER2013"
+HOSTILE = r"<script>alert(1)</script> a_b&c% $x^2$ {z} #1 ~ \end{table} | *w* `q` [l](u)"
+
+
+def compared(folder: Path, paper: StubPaper | None = None, data: str = DATA) -> dict[str, Path]:
+    """Score and compare a preset; return the table's files by suffix."""
+    score(predictions_of(folder), folder / "scores.parquet")
+    outputs = [folder / f"tables/khalid2025.{data}{suffix}" for suffix in (".csv", ".md", ".tex", ".html")]
+    compare(paper or StubPaper(), data, folder / "scores.parquet", predictions_of(folder), runs_of(folder), outputs)
+    return {path.suffix: path for path in outputs}
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_preset(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="module")
+def faces(preset: Path) -> dict[str, Path]:
+    return compared(preset)
+
+
+def test_csv_holds_the_numbers_in_full(preset: Path, faces: dict[str, Path]) -> None:
+    rows = pd.read_csv(faces[".csv"])
+    assert len(rows) == 2 * 4 * 2  # protocols, methods, parts
+    row = rows[(rows.protocol == "audited") & (rows.method == "full") & (rows.part == "private")].iloc[0]
+    accuracies = []
+    for seed in (0, 1):
+        path = preset / f"runs/khalid2025/{DATA}/audited/full/seed{seed}/predictions.parquet"
+        frame = pd.read_parquet(path)
+        frame = frame[(frame.part == "private") & frame.kept]
+        right = frame[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1) == frame.label
+        accuracies.append(100 * right.mean())
+    assert row["mean"] == pytest.approx(np.mean(accuracies))
+    assert row.sd == pytest.approx(np.std(accuracies, ddof=1))
+    assert row.low < row["mean"] < row.high
+    assert row.difference == pytest.approx(np.mean(accuracies) - 83)
+    assert (row.n + row.removed, row.seeds, row.seed_list) == (300, 2, "0 1")
+    assert (row.reported, row.reported_part, row.interval_method) == (83, "not stated", "bootstrap")
+    assert bool(row.stand_in)
+    assert rows[rows.method == "self"].difference.isna().all()
+
+
+def test_best_is_marked_once_per_protocol_and_part(faces: dict[str, Path]) -> None:
+    rows = pd.read_csv(faces[".csv"])
+    best = rows[rows.best]
+    assert len(best) == 4
+    for row in best.itertuples():
+        same = rows[(rows.protocol == row.protocol) & (rows.part == row.part)]
+        assert row.mean == same["mean"].max()
+    assert faces[".md"].read_text().count("**") - 4 == 2 * 4  # title and notice are bold, too
+    assert faces[".tex"].read_text().count(r"\textbf{") - 1 == 4
+    assert faces[".html"].read_text().count('class="best"') == 4
+
+
+def test_every_face_says_that_the_data_is_drawn(faces: dict[str, Path]) -> None:
+    assert faces[".html"].read_text().count(NOTICE) >= 2
+    assert r"\caption{" in faces[".tex"].read_text()
+    caption = next(line for line in faces[".tex"].read_text().splitlines() if line.startswith(r"\caption"))
+    assert NOTICE in caption
+    assert rf"\multicolumn{{12}}{{c}}{{\textbf{{{NOTICE}}}}}" in faces[".tex"].read_text()
+    assert NOTICE in faces[".md"].read_text()
+    assert "| Method (drawn data)" in faces[".md"].read_text()
+    assert set(pd.read_csv(faces[".csv"]).stand_in) == {True}
+
+
+def test_real_data_carries_no_such_notice(tmp_path: Path) -> None:
+    faces = compared(make_preset(tmp_path, data="fer2013", images=60), data="fer2013")
+    for path in faces.values():
+        assert "rawn" not in path.read_text()
+
+
+def test_footnotes_say_what_the_numbers_are(faces: dict[str, Path]) -> None:
+    text = faces[".md"].read_text()
+    assert "83.0 (a)" in text
+    assert "(a) The paper does not say on which part" in text
+    assert "bootstrap over test images and seeds (2,000 resamples)" in text
+    assert "Wilson" not in text
+    assert "published: every image as released. Epoch tested: best accuracy on public" in text
+    assert re.search(r"audited: .*Removed: \d+ of 300 images of PublicTest, \d+ of 300 images of PrivateTest", text)
+    assert "16 runs of 8 epochs: 1 h 27 min of training" in text
+
+
+def test_one_seed_has_a_dash_and_wilson(tmp_path: Path) -> None:
+    faces = compared(make_preset(tmp_path, images=80, seeds=(4,)))
+    assert " ± –" in faces[".md"].read_text()
+    assert "± 0" not in faces[".md"].read_text()
+    assert "for a single run, Wilson's score interval" in faces[".md"].read_text()
+    rows = pd.read_csv(faces[".csv"])
+    assert rows.sd.isna().all()
+    row = rows.iloc[0]
+    low, high, _ = wilson(round(row["mean"] * row.n / 100), row.n)
+    assert (row.low, row.high) == pytest.approx((100 * low, 100 * high))
+
+
+def test_markdown_lines_up_when_read_raw(faces: dict[str, Path]) -> None:
+    lines = [line for line in faces[".md"].read_text().splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 8
+    bars = [[place for place, character in enumerate(line) if character == "|"] for line in lines]
+    assert all(places == bars[0] for places in bars)
+
+
+def test_equal_input_gives_equal_bytes(preset: Path, faces: dict[str, Path], tmp_path: Path) -> None:
+    outputs = [tmp_path / path.name for path in faces.values()]
+    compare(StubPaper(), DATA, preset / "scores.parquet", predictions_of(preset)[::-1], runs_of(preset)[::-1], outputs)
+    for again, before in zip(outputs, faces.values(), strict=True):
+        assert again.read_bytes() == before.read_bytes()
+
+
+def test_a_part_that_the_paper_names_is_kept_apart(preset: Path) -> None:
+    claims = [
+        StubReported("full", "fer2013", "accuracy", 83.0, part="private", n=3589),
+        StubReported("region", "fer2013", "accuracy", 70.25),
+        StubReported("region", "fer2013", "f1", 12.0),
+        StubReported("region", "other", "accuracy", 13.0),
+    ]
+    faces = compared(preset, StubPaper(reported=claims))
+    rows = pd.read_csv(faces[".csv"]).set_index(["protocol", "method", "part"])
+    assert np.isnan(rows.loc["audited", "full", "public"].difference)
+    assert rows.loc["audited", "full", "private"].reported_part == "private"
+    assert rows.loc["audited", "region", "public"].reported == 70.25
+    assert "83.0 (PrivateTest)" in faces[".md"].read_text()
+    assert "n = 3,589" in faces[".md"].read_text()
+    compared(preset)
+
+
+def test_a_paper_without_reported_numbers(preset: Path) -> None:
+    faces = compared(preset, StubPaper(reported=[]))
+    assert "reports no accuracy on this data set" in faces[".md"].read_text()
+    assert pd.read_csv(faces[".csv"]).difference.isna().all()
+    compared(preset)
+
+
+class Balanced(HTMLParser):
+    """Collects text; raises where a tag closes that is not open."""
+
+    void = frozenset({"meta", "img", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.add(tag)
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def hostile_paper() -> StubPaper:
+    methods = {key: StubMethod(f"{HOSTILE} {key}") for key in METHODS}
+    claim = StubReported("full", "fer2013", "accuracy", 83.0, source=HOSTILE, note=HOSTILE)
+    return StubPaper(citation=HOSTILE, methods=methods, reported=[claim])
+
+
+def test_text_is_escaped_in_html(preset: Path) -> None:
+    text = compared(preset, hostile_paper())[".html"].read_text()
+    compared(preset)
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert "script" not in parser.seen
+    assert html.unescape(HOSTILE) in parser.text
+    assert "http" not in re.sub(r"doi\S+", "", text)
+
+
+def test_text_is_escaped_in_markdown(preset: Path) -> None:
+    text = compared(preset, hostile_paper())[".md"].read_text()
+    compared(preset)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+    assert r"\<script\>" in text
+    assert r"\*w\*" in text
+
+
+def test_text_is_escaped_in_latex(preset: Path) -> None:
+    text = compared(preset, hostile_paper())[".tex"].read_text()
+    compared(preset)
+    assert r"\textless{}script\textgreater{}" in text
+    assert r"a\_b\&c\%" in text
+    assert r"\textbackslash{}end\{table\}" in text
+    body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {11}
+    for name in ("table*", "tabular", "minipage"):
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
+    plain = re.sub(r"\\[{}]", "", text)
+    assert plain.count("{") == plain.count("}")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(preset: Path, tmp_path: Path) -> None:
+    faces = compared(preset, hostile_paper())
+    compared(preset)
+    listings.write_audit(make_audit(tmp_path / "audit.json"), [tmp_path / "audit.tex"])
+    listings.write_ambiguities(StubPaper(), [tmp_path / "ambiguities.tex"])
+    listings.write_runs(runs_of(preset), [tmp_path / "runs.tex"])
+    shutil.copy(faces[".tex"], tmp_path / "comparison.tex")
+    inputs = "\n".join(rf"\input{{{name}}}" for name in ("comparison", "audit", "ambiguities", "runs"))
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_unknown_letters_become_plain_ones_in_latex() -> None:
+    table = tables.Table("t", "Ünïcödé ≈ 表 ± −", [tables.Column("A")], [[[tables.Cell("x")]]])
+    text = tables.latex(table)
+    assert r"Ünïcödé ? ? $\pm$ $-$" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.25, "+1.2"), (-39.04, "−39.0"), (0.04, "0.0"), (-0.04, "0.0"), (None, "–")]
+)
+def test_signs(value: float | None, shown: str) -> None:
+    assert tables.signed(value) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(12.4, "12 s"), (600, "10 min"), (6480, "1 h 48 min")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path, images=40, protocols=("audited",))
+    score(predictions_of(folder), folder / "scores.parquet")
+
+    def run(**changes: object) -> None:
+        given = {
+            "paper": StubPaper(),
+            "data": DATA,
+            "scores": folder / "scores.parquet",
+            "predictions": predictions_of(folder),
+            "runs": runs_of(folder),
+            "outputs": [tmp_path / "t.csv"],
+        }
+        compare(**{**given, **changes})
+
+    run()
+    with pytest.raises(UserError, match="No predictions of khalid2025 on fer2013 were given"):
+        run(data="fer2013")
+    with pytest.raises(UserError, match=r"run.json of this run was not given"):
+        run(runs=runs_of(folder)[1:])
+    with pytest.raises(UserError, match=r"run.json: no such file"):
+        run(runs=[*runs_of(folder), folder / f"runs/khalid2025/{DATA}/audited/full/seed9/run.json"])
+    with pytest.raises(UserError, match=r"no method 'backbone'; known: full"):
+        run(paper=StubPaper(methods={"full": StubMethod("Full")}))
+    with pytest.raises(UserError, match=r"scores.parquet: no such file"):
+        run(scores=tmp_path / "scores.parquet")
+    path = predictions_of(folder)[0]
+    kept = path.read_bytes()
+    rewrite(path, lambda _, meta: meta.update(checkpoint_sha256="f" * 64))
+    with pytest.raises(UserError, match="made with the checkpoint ffffffffffff"):
+        run()
+    path.write_bytes(kept)
+
+    def swap(columns: dict, _: dict) -> None:
+        columns["p_angry"], columns["p_happy"] = columns["p_happy"], columns["p_angry"]
+
+    rewrite(path, swap)
+    with pytest.raises(UserError, match="the scores are not of these predictions"):
+        run()
+
+
+def test_audit_table(tmp_path: Path) -> None:
+    outputs = [tmp_path / f"audit{suffix}" for suffix in (".csv", ".md", ".html")]
+    listings.write_audit(make_audit(tmp_path / "audit.json"), outputs)
+    rows = pd.read_csv(outputs[0]).set_index(["finding", "split", "other_split"], drop=False)
+    count = rows["count"].sort_index()
+    assert count["images that also stand in the other split", "PrivateTest", "Training"] == 288
+    assert count["class disgust", "PrivateTest"].item() == 55
+    assert count["blank images", "Training"].item() == 11
+    text = outputs[1].read_text()
+    assert re.search(r"Images of PrivateTest that also stand in Training +\| +288 \| +3,589 \| +8\.0 \|", text)
+    assert re.search(r"Blank images in Training +\| +11 \| +28,709 \| < 0\.1 \|".replace("< ", r"\\< "), text)
+    assert NOTICE in text
+    assert NOTICE in outputs[2].read_text()
+
+
+def test_audit_that_is_absent_or_not_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        listings.write_audit(tmp_path / "audit.json", [])
+    (tmp_path / "audit.json").write_text('{"dataset": "fer2013", "stand_in": true}')
+    with pytest.raises(UserError, match=r"lacks 'images'"):
+        listings.write_audit(tmp_path / "audit.json", [])
+
+
+def test_ambiguities_and_runs(preset: Path, tmp_path: Path) -> None:
+    listings.write_ambiguities(StubPaper(), [tmp_path / "a.csv", tmp_path / "a.md"])
+    with (tmp_path / "a.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["ambiguity"] for row in rows] == ["split", "backbone"]
+    assert (rows[1]["choice"], rows[1]["alternatives"]) == ("vggs", "resnet18")
+    assert "Which backbone is fine-tuned?" in (tmp_path / "a.md").read_text()
+    listings.write_runs(runs_of(preset), [tmp_path / "runs.csv", tmp_path / "runs.html"])
+    runs = pd.read_csv(tmp_path / "runs.csv")
+    assert len(runs) == 16
+    assert runs.checkpoint_sha256.str.fullmatch("[0-9a-f]{64}").all()
+    assert set(runs.git_commit) == {"0123456789abcdef0123456789abcdef01234567"}
+    assert {"seconds", "images_per_s", "selected_epoch", "data_fingerprint", "torch_version"} <= set(runs.columns)
+    assert NOTICE in (tmp_path / "runs.html").read_text()
+
+
+def test_the_projects_own_paper_files_fit(preset: Path, root: Path) -> None:
+    from refer.spec import load_paper
+
+    for path in sorted((root / "papers").glob("*.yaml")):
+        paper = load_paper(path)
+        listings.write_ambiguities(paper, [preset / f"{paper.id}.md"])
+        if paper.id == "khalid2025":
+            assert "83.0 (a)" in compared(preset, paper)[".md"].read_text()
+            compared(preset)

@@ -48,7 +48,7 @@ class Prepared:
         kept = np.ones(images, dtype=bool)
         kept[-1] = False
         pd.DataFrame({"id": ids, "part": part, "kept": kept, "reason": ""}).to_parquet(self.split)
-        files.write_json(self.path / "prepare.json", {"fingerprint": "0" * 64})
+        files.write_json(self.path / "prepare.json", {"fingerprint": "0" * 64, "classes": names})
 
 
 @pytest.fixture

@@ -74,6 +74,8 @@ class StubPaper:
         }
     )
     reported: list[StubReported] = field(default_factory=lambda: [StubReported("full", "fer2013", "accuracy", 83.0)])
+    overruled: dict[str, str] = field(default_factory=lambda: {})
+    departures: dict[str, str] = field(default_factory=lambda: {"recipe.epochs": "8 (was: 50)"})
     ambiguities: dict[str, StubAmbiguity] = field(
         default_factory=lambda: {
             "split": StubAmbiguity(

@@ -68,7 +68,8 @@ def test_predictions_are_those_of_the_selected_epoch(prepared: Prepared, run: Ru
 
 def test_infer_refuses_a_checkpoint_of_other_data(prepared: Prepared, run: Run, tmp_path: Path) -> None:
     train(run, prepared.path, prepared.split, tmp_path / "out")
-    files.write_json(prepared.path / "prepare.json", {"fingerprint": "1" * 64})
+    about = files.read_json(prepared.path / "prepare.json")
+    files.write_json(prepared.path / "prepare.json", about | {"fingerprint": "1" * 64})
     with pytest.raises(UserError, match="trained on other data"):
         infer(tmp_path / "out/checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "p.parquet")
     assert not (tmp_path / "p.parquet").exists()

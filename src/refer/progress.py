@@ -67,7 +67,7 @@ def duration(seconds: float) -> str:
 def speed(rate: float, unit: str) -> str:
     """Write a rate in units per second for a person; slow work is told in seconds per unit."""
     if rate >= 1:
-        return f"{rate:,.{1 if rate < 10 else 0}f} {unit}/s"
+        return f"{rate:,.{1 if rate < 9.95 else 0}f} {unit}/s"
     return f"{duration(1 / rate) if rate < 0.1 else f'{1 / rate:.1f} s'} each"
 
 

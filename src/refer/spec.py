@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from refer import yaml
 from refer.errors import UserError
@@ -39,19 +39,21 @@ class Strict(BaseModel):
 
 
 class DataUse(Strict):
-    """How a paper uses a data set: its parts (the first one trains), and what each is called officially."""
+    """How a paper uses a data set: its parts, and what each is called officially; the part `train` is learnt from."""
 
     parts: dict[Name, str] = Field(min_length=2)
 
-    @property
-    def train(self) -> str:
-        """The part that is learnt from."""
-        return next(iter(self.parts))
+    @field_validator("parts")
+    @classmethod
+    def _one_trains(cls, value: dict[str, str]) -> dict[str, str]:
+        if "train" not in value:
+            raise ValueError(f"one part must be called 'train'; found {', '.join(value)}")
+        return value
 
     @property
     def evaluated(self) -> list[str]:
         """The parts that predictions are made for, in order."""
-        return list(self.parts)[1:]
+        return [part for part in self.parts if part != "train"]
 
 
 class Protocol(Strict):
@@ -153,6 +155,18 @@ class Paper(Strict):
     methods: dict[Name, Method] = Field(min_length=1)
     reported: list[Reported]
     ambiguities: dict[Name, Ambiguity] = {}
+    _departures: dict[str, str] = PrivateAttr(default_factory=dict)
+    _overruled: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def departures(self) -> dict[str, str]:
+        """What a configuration changed in the paper's file: key → `new value (was: old value)`."""
+        return self._departures
+
+    @property
+    def overruled(self) -> dict[str, str]:
+        """Ambiguities whose choice is not what runs, for something else set its keys: name → `key = value, …`."""
+        return self._overruled
 
     @property
     def citation(self) -> str:
@@ -170,7 +184,7 @@ class Paper(Strict):
             for kind, name, known in (
                 ("method", claim.method, self.methods),
                 ("data set", claim.dataset, self.data),
-                ("part", claim.part, self.data.get(claim.dataset, DataUse(parts={"a": "", "b": ""})).parts),
+                ("part", claim.part, self.data.get(claim.dataset, DataUse(parts={"train": "", "test": ""})).parts),
             ):
                 if name is not None and name not in known:
                     raise ValueError(f"reported.{number} names the {kind} {unknown(name, known)}")
@@ -190,7 +204,7 @@ class StandIn(Strict):
     images: dict[str, Annotated[int, Field(ge=8)]] = Field(description="official split → number of images")
     subjects: int = Field(ge=3)
     seed: int = Field(0, ge=0)
-    layout: str = "fer2013.csv"
+    layout: Literal["fer2013.csv", "icml_face_data.csv", "folders"] = "fer2013.csv"
 
 
 class Reproduction(Strict):
@@ -242,11 +256,9 @@ class Run:
     protocol: str
     method: str
     seed: int
-    method_label: str
     stand_in: bool
     network: dict[str, Any]
     recipe: Recipe
-    train: str
     evaluated: tuple[str, ...]
     select: str
 
@@ -298,11 +310,9 @@ class Plan:
             protocol=protocol,
             method=method,
             seed=seed,
-            method_label=chosen.label,
             stand_in=self.is_stand_in(dataset),
-            network={**spec.network, **chosen.network},
+            network=dict(sorted({**spec.network, **chosen.network}.items())),
             recipe=recipe,
-            train=spec.data[dataset].train,
             evaluated=tuple(spec.data[dataset].evaluated),
             select=spec.protocols[protocol].select,  # type: ignore[index]
         )
@@ -341,21 +351,26 @@ def load_paper(
     paper = _validated(Paper, raw, str(path))
     if paper.id != Path(path).stem:
         raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
-    raw = copy.deepcopy(raw)
     for name, option in (choices or {}).items():
         if name not in paper.ambiguities:
             raise UserError(f"{path}: no ambiguity {unknown(name, paper.ambiguities)}.")
         if str(option) not in paper.ambiguities[name].options:
-            raise UserError(
-                f"{path}: ambiguity {name}: no option {unknown(str(option), paper.ambiguities[name].options)}."
-            )
-        raw["ambiguities"][name]["choice"] = str(option)
-    for name, ambiguity in _validated(Paper, raw, str(path)).ambiguities.items():
-        for key, value in ambiguity.options[ambiguity.choice].items():
-            _set(raw, key, value, f"{path}: ambiguities.{name}.options.{ambiguity.choice}")
+            known = paper.ambiguities[name].options
+            raise UserError(f"{path}: ambiguity {name}: no option {unknown(str(option), known)}.")
+    chosen = {name: str(option) for name, option in (choices or {}).items()}
+    as_filed = _resolved(raw, paper, {}, path)
+    raw = _resolved(raw, paper, chosen, path)
+    for name, option in chosen.items():
+        if clash := _unmet(raw, paper.ambiguities[name].options[option]):
+            raise UserError(f"{path}: ambiguity {name}={option} contradicts another choice, which sets {clash}.")
     for key, value in (override or {}).items():
         _set(raw, key, value, f"{path}, overridden")
     paper = _validated(Paper, raw, str(path))
+    for section in ("data", "protocols", "network", "recipe", "methods", "reported"):
+        paper._departures.update(_changes(as_filed[section], raw[section], section))
+    for name, ambiguity in paper.ambiguities.items():
+        if changed := _unmet(raw, ambiguity.options[ambiguity.choice]):
+            paper._overruled[name] = changed
     for name, method in paper.methods.items():
         where = f"{path}: methods.{name}"
         catalog.check({**paper.network, **method.network}, f"{where}.network")
@@ -399,6 +414,12 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
             raise UserError(f"{where}: the data set {dataset} cannot be read yet.")
         if plan.is_stand_in(dataset) and dataset not in checked.standin:
             raise UserError(f"{where}: {dataset} is a stand-in, but standin.{dataset} does not say how much to draw.")
+        splits = [
+            split for paper in papers.values() if dataset in paper.data for split in paper.parts[dataset].values()
+        ]
+        for split in checked.standin[dataset].images if plan.is_stand_in(dataset) else []:
+            if split not in splits:
+                raise UserError(f"{where}: standin.{dataset}.images: no split {unknown(split, dict.fromkeys(splits))}.")
     return plan
 
 
@@ -426,11 +447,67 @@ def _all(wanted: list[str] | str, known: Mapping[str, Any]) -> list[str]:
 def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     """Set a dotted key whose parents must exist; a wrong last key is found when the whole is validated."""
     *parents, last = dotted.split(".")
+    section: Any = target
     for parent in parents:
-        if not isinstance(target.get(parent), dict):
-            raise UserError(f"{where}: {dotted}: no section {unknown(parent, target)}.")
-        target = target[parent]
-    target[last] = merged(target[last], value) if isinstance(value, dict) and last in target else value
+        inner = _at(section, parent)
+        if not isinstance(inner, dict | list):
+            known = section if isinstance(section, dict) else range(len(section))
+            raise UserError(f"{where}: {dotted}: no section {unknown(parent, map(str, known))}.")
+        section = inner
+    if isinstance(section, list):
+        raise UserError(f"{where}: {dotted}: a key must follow the number of a list's entry.")
+    old = section.get(last)
+    section[last] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+
+
+def _resolved(raw: Mapping[str, Any], paper: Paper, chosen: Mapping[str, str], path: str | Path) -> dict[str, Any]:
+    """A paper's raw content with its ambiguities applied: the file's choices first, for `chosen` ones go before."""
+    result = copy.deepcopy(dict(raw))
+    for explicit in (False, True):
+        for name, ambiguity in paper.ambiguities.items():
+            if explicit != (name in chosen):
+                continue
+            option = chosen.get(name, ambiguity.choice)
+            result["ambiguities"][name]["choice"] = option
+            for key, value in ambiguity.options[option].items():
+                _set(result, key, value, f"{path}: ambiguities.{name}.options.{option}")
+    return result
+
+
+def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
+    """Which keys of an option have another value in the end, as `key = value, …`; empty if none has."""
+    wanted: dict[str, Any] = {}
+    for key, value in option.items():
+        *parents, last = key.split(".")
+        section = wanted
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+    return ", ".join(f"{key} = {found}" for key, _, found in _leaves(wanted, raw))
+
+
+def _changes(before: Any, after: Any, key: str) -> Iterator[tuple[str, str]]:
+    """What differs at and below a key, as (dotted key, `new (was: old)`)."""
+    for place, new, old in _leaves(after, before, key):
+        yield place, f"{new}" if old is None else f"{new} (was: {old})"
+
+
+def _leaves(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The values of `one` that differ from those at the same place of `other`: (dotted key, of one, of other)."""
+    if isinstance(one, dict | list):
+        for name, value in one.items() if isinstance(one, dict) else enumerate(one):
+            yield from _leaves(value, _at(other, name), f"{key}.{name}" if key else str(name))
+    elif one != other:
+        yield key, one, other
+
+
+def _at(value: Any, step: str | int) -> Any:
+    """The entry of a mapping or list, None where there is none."""
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and str(step).isdecimal() and int(step) < len(value):
+        return value[int(step)]
+    return None
 
 
 def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]:

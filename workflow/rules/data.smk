@@ -16,6 +16,7 @@ rule draw:
         runtime=10,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["standin"],
         how=lambda wildcards: plan.config.standin[wildcards.dataset].model_dump(),
     script:
         "../scripts/draw.py"
@@ -39,8 +40,8 @@ rule obtain:
         runtime=60,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
-        source=source_of,
         fingerprint=fingerprint,
         stand_in=is_drawn,
     script:
@@ -67,6 +68,7 @@ rule prepare:
         runtime=30,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
         tolerate=lambda wildcards: sorted(
             plan.config.tolerate.get(dataset_of(wildcards), [])
@@ -94,6 +96,7 @@ rule audit:
         runtime=10,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
     script:
         "../scripts/audit.py"
@@ -117,14 +120,13 @@ rule split:
         runtime=5,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["datasets"],
         parts=lambda wildcards: plan.papers[wildcards.paper].parts[
             dataset_of(wildcards)
         ],
         audited=lambda wildcards: plan.papers[wildcards.paper]
         .protocols[wildcards.protocol]
         .audited,
-        select=lambda wildcards: plan.papers[wildcards.paper]
-        .protocols[wildcards.protocol]
-        .select,
+        select=selection,
     script:
         "../scripts/split.py"

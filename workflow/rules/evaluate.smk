@@ -23,5 +23,7 @@ rule score:
         mem_mb=2000,
         runtime=10,
         gpu=0,
+    params:
+        behaviour=(BEHAVIOUR["scores"], BEHAVIOUR["reporting"]),
     script:
         "../scripts/score.py"

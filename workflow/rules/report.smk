@@ -39,6 +39,7 @@ rule table:
         runtime=10,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["reporting"],
         choices=choices,
         override=override,
     script:
@@ -85,6 +86,7 @@ rule figures:
         runtime=10,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["reporting"],
         choices=choices,
         override=override,
         confusions=confusion_names,
@@ -126,13 +128,15 @@ rule audit_report:
         mem_mb=1000,
         runtime=5,
         gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
     script:
         "../scripts/audit_report.py"
 
 
 rule page:
     input:
-        papers=[f"{plan.config.papers}/{paper}.yaml" for paper in plan.papers],
+        papers=[paper_path(paper) for paper in plan.papers],
         scores=f"{RESULTS}/scores.parquet",
         listing=f"{RESULTS}/tables/runs.csv",
         predictions=PREDICTIONS,
@@ -165,7 +169,9 @@ rule page:
         runtime=10,
         gpu=0,
     params:
+        behaviour=BEHAVIOUR["reporting"],
         title=plan.config.title,
+        regenerate=[command_again()],
         choices={name: dict(chosen) for name, chosen in plan.config.ambiguity.items()},
         override={
             name: dict(wanted.override)

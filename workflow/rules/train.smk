@@ -7,6 +7,7 @@ rule train:
         index="data/prepared/{data}/index.parquet",
         about="data/prepared/{data}/prepare.json",
         split="data/splits/{data}/{paper}.{protocol}.parquet",
+        weights=weights_file,
     output:
         checkpoint=f"{RUN}/checkpoint.safetensors",
         curve=f"{RUN}/training.csv",
@@ -23,6 +24,7 @@ rule train:
         runtime=plan.config.train_minutes,
         gpu=gpus(plan.config.device),
     params:
+        behaviour=BEHAVIOUR["training"],
         run=run_of,
         preset=plan.config.preset,
         device=plan.config.device,
@@ -51,6 +53,10 @@ rule infer:
         runtime=30,
         gpu=gpus(plan.config.device),
     params:
+        behaviour=BEHAVIOUR["inference"],
+        evaluated=lambda wildcards: plan.papers[wildcards.paper]
+        .data[dataset_of(wildcards)]
+        .evaluated,
         preset=plan.config.preset,
         device=plan.config.device,
     script:

@@ -8,7 +8,8 @@ from refer.workflow import job
 with job(snakemake) as track:
     obtain(
         snakemake.params.dataset,
-        str(snakemake.params.source),
+        # Not a parameter: the same archive at another place is no reason to do everything again.
+        str(snakemake.input[0] if snakemake.input else snakemake.config[snakemake.params.dataset]),
         Path(snakemake.output.archive).parent,
         stand_in=snakemake.params.stand_in,
         progress=track("obtaining", "bytes"),

@@ -23,5 +23,5 @@ with job(snakemake):
         runs=given.runs,
         audits=given.audits,
         figures={kind: drawn(given[kind]) for kind in ("forest", "curves", "confusion", "audit", "classes")},
-        changes=params.override,
+        regenerate=params.regenerate,
     )

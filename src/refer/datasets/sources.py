@@ -61,7 +61,10 @@ def parse(source: str) -> Local | Remote:
         raise UserError("The source of a data set is empty: write a path, or https://…#sha256=<hex>.")
     if "://" not in source:
         return Local(Path(source.strip()).expanduser())
-    parts = urlsplit(source.strip())
+    try:
+        parts = urlsplit(source.strip())
+    except ValueError as error:
+        raise UserError(f"{source!r} is no URL ({error}): write a path, or https://…#sha256=<hex>.") from None
     remote = Remote(urlunsplit(parts._replace(fragment="")), *_hash(parts.fragment, source))
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname)):
         raise UserError(f"{remote.shown} is not fetched: only https:// is. Download it yourself and give its path.")

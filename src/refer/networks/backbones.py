@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, cast
-
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from refer.errors import UserError
-
-IMAGENET_WEIGHTS = {"resnet18": "ResNet18_Weights", "vgg13": "VGG13_Weights"}
+from refer.networks.weights import IMAGENET, load_weights, torchvision_models
 
 
 class Backbone(nn.Sequential):
@@ -51,7 +46,7 @@ def compact(channels: int, width: int = 32) -> Backbone:
 
 def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
     """torchvision's ResNet-18 without pooling and classifier; a 3x3 stem keeps small images large."""
-    net = _torchvision_models().resnet18(weights=None)
+    net = torchvision_models().resnet18(weights=None)
     load_weights(net, "resnet18", weights)
     if channels != 3 or stem == 3:
         net.conv1 = (
@@ -65,7 +60,7 @@ def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
 
 def vgg13(channels: int, weights: str) -> Backbone:
     """torchvision's VGG-13 features without the last pooling: stride 16, 512 channels."""
-    net = _torchvision_models().vgg13(weights=None)
+    net = torchvision_models().vgg13(weights=None)
     load_weights(net, "vgg13", weights)
     stages = list(net.features)[:-1]
     if channels != 3:
@@ -81,9 +76,9 @@ def build_backbone(name: str, channels: int, weights: str) -> Backbone:
         channels: of the images, 1 or 3.
         weights: `none`, `imagenet`, or the path of a state_dict as safetensors.
     """
-    if weights != "none" and (channels != 3 or name not in IMAGENET_WEIGHTS):
+    if weights != "none" and (channels != 3 or name not in IMAGENET):
         raise UserError(
-            f"network: weights {weights!r} fit {' and '.join(IMAGENET_WEIGHTS)} with 3 channels, "
+            f"network: weights {weights!r} fit {' and '.join(IMAGENET)} with 3 channels, "
             f"not {name} with {channels}; set weights to 'none' or change the backbone."
         )
     match name:
@@ -96,38 +91,3 @@ def build_backbone(name: str, channels: int, weights: str) -> Backbone:
         case "vgg13":
             return vgg13(channels, weights)
     raise UserError(f"network.backbone: no backbone {name!r}.")
-
-
-def load_weights(net: nn.Module, name: str, weights: str) -> None:
-    """Start `net` from `weights`; torchvision downloads ImageNet's once and checks their hash.
-
-    Raises:
-        UserError: they can be neither downloaded nor read; says which file to put where.
-    """
-    if weights == "none":
-        return
-    if weights == "imagenet":
-        entry = getattr(_torchvision_models(), IMAGENET_WEIGHTS[name]).IMAGENET1K_V1
-        try:
-            state = entry.get_state_dict(progress=False, check_hash=True)
-        except OSError as error:
-            folder = Path(torch.hub.get_dir()) / "checkpoints"
-            raise UserError(
-                f"ImageNet weights of {name} could not be downloaded ({error}).\n"
-                f"Put {entry.url} at {folder / Path(entry.url).name}, or set the ambiguity weights to 'none'."
-            ) from None
-    else:
-        from safetensors.torch import load_file
-
-        path = Path(weights)
-        if not path.is_file():
-            raise UserError(f"network.weights: no file {weights}; expected 'none', 'imagenet' or a .safetensors file.")
-        state = load_file(path)
-    net.load_state_dict(cast("dict[str, Tensor]", state))
-
-
-def _torchvision_models() -> Any:
-    # Imported where it is needed: it takes longer than all else that a network of our own needs.
-    from torchvision import models
-
-    return models

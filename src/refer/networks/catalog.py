@@ -12,9 +12,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from refer.errors import UserError
 
@@ -84,6 +84,6 @@ def _options(node: ast.FunctionDef) -> type[BaseModel]:
             continue
         if argument.annotation is None or default is None:
             raise TypeError(f"{node.name}: the option {argument.arg} needs an annotation and a default")
-        kind = eval(ast.unparse(argument.annotation), {"Literal": Literal})
+        kind = eval(ast.unparse(argument.annotation), {"Literal": Literal, "Annotated": Annotated, "Field": Field})
         fields[argument.arg] = (kind, ast.literal_eval(default))
     return create_model(node.name, __config__=ConfigDict(extra="forbid", strict=True), **fields)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from refer.networks.attention import RegionAttention, RegionSelfAttention
@@ -59,12 +60,12 @@ def region_attention_net(
     backbone: Literal["resnet18", "resnet18-3x3", "vgg13", "compact"] = "resnet18",
     weights: str = "none",
     channels: Literal[1, 3] = 3,
-    grid: int = 3,
+    grid: Annotated[int, Field(ge=1, le=14)] = 3,
     region_attention: bool = True,
     gate: Literal["softmax", "sigmoid"] = "softmax",
     self_attention: bool = True,
-    heads: int = 4,
-    dropout: float = 0.2,
+    heads: Literal[1, 2, 4, 8, 16] = 4,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
 ) -> nn.Module:
     """Build the network of khalid2025, or with both attentions off its backbone with average pooling.
 
@@ -77,7 +78,7 @@ def region_attention_net(
         region_attention: weigh the regions by learned attention; otherwise they are averaged.
         gate: region weights compete (softmax) or stand alone (sigmoid).
         self_attention: let the regions look at one another first.
-        heads: of the self-attention; must divide the backbone's width.
+        heads: of the self-attention; a power of two, for it must divide the backbone's width.
         dropout: before the classifier.
     """
     stages = build_backbone(backbone, channels, weights)

@@ -296,6 +296,9 @@ def _notes(comparison: Comparison) -> list[Note]:
     notes += [Note(_claim_note(claim)) for claim in claims]
     if not claims:
         notes.append(Note("The paper reports no accuracy on this data set."))
+    if evidence.paper.departures:
+        listed = ", ".join(f"{key} = {value}" for key, value in evidence.paper.departures.items())
+        notes.append(Note(f"What this preset changes in papers/{evidence.paper.id}.yaml: {listed}."))
     notes.append(Note(f"Cost: {cost([evidence.records[run.key] for run in evidence.runs])}."))
     return [*notes, Note(f"Paper: {evidence.paper.citation.rstrip('.')}.")]
 

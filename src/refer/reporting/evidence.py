@@ -87,6 +87,10 @@ class Paper(Protocol):
     def reported(self) -> Sequence[Reported]: ...  # noqa: D102
     @property
     def ambiguities(self) -> Mapping[str, Ambiguity]: ...  # noqa: D102
+    @property
+    def departures(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def overruled(self) -> Mapping[str, str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +101,18 @@ def ambiguity_records(paper: Paper) -> list[dict[str, Any]]:
             "paper": paper.id,
             "ambiguity": name,
             "question": each.question,
-            "choice": each.choice,
+            "choice": _choice(paper, name),
             "alternatives": "; ".join(option for option in each.options if option != each.choice),
             "reason": each.reason,
         }
         for name, each in paper.ambiguities.items()
     ]
+
+
+def _choice(paper: Paper, name: str) -> str:
+    """Return the choice that was made, and what the configuration runs instead where it is overruled."""
+    made, instead = paper.ambiguities[name].choice, paper.overruled.get(name)
+    return f"{made} (overruled here: {instead})" if instead else made
 
 
 def ambiguity_table(paper: Paper) -> Table:
@@ -148,7 +154,7 @@ def runs_table(records: Sequence[Record]) -> Table:
             Cell(record["paper"]),
             Cell(record["data"]),
             Cell(record["protocol"]),
-            Cell(record["method_label"]),
+            Cell(record["method"]),
             Cell(str(record["seed"])),
             Cell(record["checkpoint_sha256"][:12]),
             Cell(record["data_fingerprint"][:12]),
@@ -183,10 +189,6 @@ def _commit(record: Record) -> str:
 def _counted(finding: str, count: int, of: int | None = None) -> list[Cell]:
     share = "–" if not of else "< 0.1" if 0 < count / of < 0.0005 else f"{100 * count / of:.1f}"
     return [Cell(finding), Cell(thousands(count)), Cell(thousands(of) if of else "–"), Cell(share)]
-
-
-def _pairs(finding: str, counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, str, int]]:
-    return [(finding, a, b, n) for a, row in counts.items() for b, n in row.items()]
 
 
 def _write(rows: Sequence[dict[str, Any]], table: Table, outputs: Iterable[str | Path]) -> None:

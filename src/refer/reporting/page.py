@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from markupsafe import Markup
 
@@ -21,7 +20,7 @@ from refer.reporting.evidence import Paper, Record, gather, read_records
 from refer.reporting.listings import ambiguity_table, audit_table, runs_table
 
 KINDS = ("forest", "curves", "confusion", "audit", "classes")
-REGENERATE = ("snakemake --cores all", "snakemake -s workflow/report.smk --cores 2")
+REGENERATE = ("snakemake --cores all",)
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -44,7 +43,6 @@ class Chapter:
     confusion: Sequence[Picture]
     more_confusion: Sequence[Picture]
     curves: Sequence[Picture]
-    changes: Mapping[str, Any]
 
     @property
     def paper(self) -> Paper:
@@ -91,7 +89,6 @@ def write_page(
     runs: Iterable[str | Path],
     audits: Iterable[str | Path],
     figures: Mapping[str, Sequence[str | Path]],
-    changes: Mapping[str, Mapping[str, Any]] | None = None,
     regenerate: Sequence[str] = REGENERATE,
 ) -> None:
     """Write the front page `out`.
@@ -107,7 +104,6 @@ def write_page(
         figures: "forest", "curves", "confusion", "audit", "classes" → .svg or .png files, named as
             `refer.reporting.figures` names them. Of the confusion matrices, only those of methods for which
             the paper reports a number are embedded.
-        changes: paper → what this preset changes in the paper's recipe (dotted key → value).
         regenerate: the commands that make this page again.
 
     Raises:
@@ -122,7 +118,7 @@ def write_page(
     for paper in papers:
         for data in dict.fromkeys(key.data for key in records if key.paper == paper.id):
             comparison = build(gather(paper, data, scores, predictions, runs))
-            chapters.append(_chapter(comparison, figures, (changes or {}).get(paper.id, {})))
+            chapters.append(_chapter(comparison, figures))
     found = [read_audit(path) for path in audits]
     page = tables.templates().get_template("page.html")
     text = page.render(
@@ -148,9 +144,7 @@ def embed(path: str | Path, alt: str) -> Picture:
     return Picture(path.stem, f"data:{_TYPES[path.suffix]};base64,{content}", alt)
 
 
-def _chapter(
-    comparison: Comparison, figures: Mapping[str, Sequence[str | Path]], changes: Mapping[str, Any]
-) -> Chapter:
+def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]]) -> Chapter:
     evidence = comparison.evidence
     name = f"{evidence.paper.id} on {evidence.data}"
     stem = f"{evidence.paper.id}.{evidence.data}"
@@ -175,7 +169,6 @@ def _chapter(
         confusion=confusion[:1],
         more_confusion=confusion[1:],
         curves=[embed(path, f"Training curves, {path.stem}") for path in curves],
-        changes=changes,
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from refer import files
 from refer.errors import UserError
 
 MEAN, SPREAD = 127.5, 63.75
@@ -44,8 +45,8 @@ def load_index(prepared: Path, split: Path) -> tuple[pd.DataFrame, list[str]]:
     parts = pd.read_parquet(split)
     if not index["id"].equals(parts["id"]):
         raise UserError(f"{split}: its rows are not those of {prepared / 'index.parquet'}; delete it and run again.")
-    classes = index.drop_duplicates("label").sort_values("label")["class"].astype(str).tolist()
-    return index.assign(part=parts["part"], kept=parts["kept"]), classes
+    classes = files.read_json(prepared / "prepare.json")["classes"]
+    return index.assign(part=parts["part"], kept=parts["kept"]), list(classes)
 
 
 def load_part(prepared: Path, index: pd.DataFrame, name: str, device: torch.device, *, kept_only: bool) -> Part:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from refer import files
+from refer import BEHAVIOUR, files
 from refer.errors import UserError
 from refer.networks import catalog
+from refer.networks.weights import initial_weights, portable
 from refer.spec import Run
 from refer.training import checkpoint
 from refer.training.augmentation import augment
@@ -81,7 +82,7 @@ def train(
     torch.set_num_threads(threads)
     where = choose_device(device)
     index, classes = load_index(prepared, split)
-    fitted = load_part(prepared, index, run.train, where, kept_only=True)
+    fitted = load_part(prepared, index, "train", where, kept_only=True)
     watched_name = run.select if run.select != "last" else run.evaluated[0]
     watched = load_part(prepared, index, watched_name, where, kept_only=True)
     data_fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
@@ -90,6 +91,8 @@ def train(
         "data": data_fingerprint,
         "split": files.sha256(split),
         "device": where.type,
+        "behaviour": BEHAVIOUR["training"],
+        "weights": initial_weights(run.network),
         "threads": threads if where.type == "cpu" else 0,
         "torch": torch.__version__,
     }
@@ -99,12 +102,12 @@ def train(
     state = State(network, build_optimizer(network.parameters(), run.recipe))
     resume = out / "resume.safetensors"
     out.mkdir(parents=True, exist_ok=True)
-    _restore(state, resume, identity)
+    _restore(state, resume, identity, where)
 
     reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
     while state.epoch < run.recipe.epochs:
         _epoch(run, state, reader, fitted, watched, watched_name, where, report)
-        _save(state, resume, identity)
+        _save(state, resume, identity, where)
 
     files.write_text(out / "training.csv", pd.DataFrame(state.history).to_csv(index=False, lineterminator="\n"))
     checkpoint.save(
@@ -119,11 +122,12 @@ def train(
     )
     parts = index[index["kept"]].groupby("part", sort=False).size()
     description = {
-        **{key: value for key, value in run.as_dict().items() if key not in ("train", "evaluated", "select")},
+        **{key: value for key, value in run.as_dict().items() if key not in ("evaluated", "select")},
+        "network": portable(run.network),
         "preset": preset,
         "classes": classes,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "initial_weights": _initial_weights(run),
+        "initial_weights": initial_weights(run.network),
         "data_fingerprint": data_fingerprint,
         "parts": {str(name): int(count) for name, count in parts.items()},
         **describe_device(where, threads),
@@ -140,7 +144,8 @@ def train(
         "checkpoint_sha256": files.sha256(out / "checkpoint.safetensors"),
     }
     files.write_json(out / "run.json", description)
-    resume.unlink(missing_ok=True)
+    for left in (resume, resume.with_suffix(".stale")):
+        left.unlink(missing_ok=True)
 
 
 def _epoch(
@@ -205,6 +210,13 @@ def _epoch(
             "images_per_s": round(seen / spent, 1),
         }
     )
+    last = state.history[-1]
+    print(
+        f"epoch {state.epoch}/{recipe.epochs}: training loss {train_loss:.3f}, "
+        f"accuracy {100 * last['train_accuracy']:.1f} %; {watched_name} loss {loss_watched:.3f}, "
+        f"accuracy {100 * accuracy_watched:.1f} %; {last['images_per_s']:.0f} images/s",
+        flush=True,
+    )
     # Ties go to the later epoch: it has been trained for longer.
     if run.select == "last" or accuracy_watched >= state.best_score:
         state.best = {name: value.detach().cpu().clone() for name, value in state.network.state_dict().items()}
@@ -238,11 +250,11 @@ def measure(network: nn.Module, reader: Reader, part: Part, where: torch.device)
     return loss.item() / len(part), hits.item() / len(part)
 
 
-def _save(state: State, path: Path, identity: dict[str, Any]) -> None:
+def _save(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
     """Write everything that the next epoch depends on."""
     random = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        random["cuda"] = torch.cuda.get_rng_state()
+    if where.type != "cpu":
+        random[where.type] = getattr(torch, where.type).get_rng_state()
     checkpoint.save(
         path,
         {
@@ -263,7 +275,7 @@ def _save(state: State, path: Path, identity: dict[str, Any]) -> None:
     )
 
 
-def _restore(state: State, path: Path, identity: dict[str, Any]) -> None:
+def _restore(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
     """Go on from a saved state, if there is one and it is of this very run."""
     if not path.exists():
         return
@@ -280,11 +292,6 @@ def _restore(state: State, path: Path, identity: dict[str, Any]) -> None:
     state.best_score, state.history = saved["best_score"], saved["history"]
     state.seconds, state.resumed = saved["seconds"], saved["resumed"] + 1
     torch.set_rng_state(groups["random"]["cpu"])
-    if "cuda" in groups["random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(groups["random"]["cuda"])
+    if where.type != "cpu":
+        getattr(torch, where.type).set_rng_state(groups["random"][where.type])
     print(f"going on after epoch {state.epoch} of an interrupted run.", flush=True)
-
-
-def _initial_weights(run: Run) -> str:
-    weights = str(run.network.get("weights", "none"))
-    return "none (from scratch)" if weights == "none" else weights

@@ -49,8 +49,12 @@ def pack_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def unpack_state(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
     """Put back what `pack_state` took; rates and decays stay those of the recipe."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in flat.items():
         number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
+        like = parameters[int(number)]
+        # In the parameter's own memory layout, so that a resumed step runs the same kernels.
+        placed = torch.empty_like(like).detach().copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(number), {})[name] = placed
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

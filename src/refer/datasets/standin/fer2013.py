@@ -19,18 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from refer.datasets.fer2013 import CLASSES
+from refer.datasets.fer2013 import CLASSES, FER2013
 from refer.datasets.standin import faces
 from refer.datasets.standin.packing import Files, check_place, pack
 from refer.errors import UserError
 
 Layout = Literal["fer2013.csv", "icml_face_data.csv", "folders"]
 
-REAL_COUNTS: Mapping[str, tuple[int, ...]] = {
-    "Training": (3995, 436, 4097, 7215, 4830, 3171, 4965),
-    "PublicTest": (467, 56, 496, 895, 653, 415, 607),
-    "PrivateTest": (491, 55, 528, 879, 594, 416, 626),
-}
+REAL_COUNTS = FER2013.counts
 """Images of each class in the real data set, by official split."""
 
 SIZE = 48

@@ -1,0 +1,67 @@
+"""What a network starts from: nothing, ImageNet, or a file; and how that is told without a path of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from refer.errors import UserError
+from refer.files import sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGENET = {"resnet18": "ResNet18_Weights", "vgg13": "VGG13_Weights"}
+"""Backbone → torchvision's enumeration of its weights."""
+
+
+def initial_weights(network: Mapping[str, Any]) -> str:
+    """Say what a network section starts from: a file by its name and SHA-256."""
+    weights = str(network.get("weights", "none"))
+    if weights == "none":
+        return "none (from scratch)"
+    return weights if weights == "imagenet" else f"{Path(weights).name} (sha256 {sha256(weights)})"
+
+
+def portable(network: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network section in which a file of weights has its name only."""
+    weights = network.get("weights")
+    return dict(network) | ({"weights": Path(weights).name} if weights else {})
+
+
+def load_weights(net: nn.Module, name: str, weights: str) -> None:
+    """Start `net` from `weights`; torchvision downloads ImageNet's once and checks their hash.
+
+    Raises:
+        UserError: they can be neither downloaded nor read; says which file to put where.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        entry = getattr(torchvision_models(), IMAGENET[name]).IMAGENET1K_V1
+        try:
+            state = entry.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:
+            import torch
+
+            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            raise UserError(
+                f"ImageNet weights of {name} could not be downloaded ({error}).\n"
+                f"Put {entry.url} at {folder / Path(entry.url).name}, or set the ambiguity weights to 'none'."
+            ) from None
+    else:
+        from safetensors.torch import load_file
+
+        path = Path(weights)
+        if not path.is_file():
+            raise UserError(f"network.weights: no file {weights}; expected 'none', 'imagenet' or a .safetensors file.")
+        state = load_file(path)
+    net.load_state_dict(cast("dict[str, Tensor]", state))
+
+
+def torchvision_models() -> Any:
+    """Return torchvision.models, imported where it is needed: it takes longer than a network of our own."""
+    from torchvision import models
+
+    return models

@@ -10,7 +10,7 @@ BIN := .venv/bin
 CORES ?= all
 PRESET ?= fer2013-cpu
 
-.PHONY: help install demo fer2013 report test lint types lock clean
+.PHONY: help install demo fer2013 test lint types lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -30,12 +30,8 @@ demo: install ## The whole way on drawn faces, in minutes on two cores (CORES=2)
 	@echo "The report: results/demo/report.html"
 
 fer2013: install ## The main job, on the real data (FER2013=folder, archive, csv or URL; PRESET=fer2013-cpu)
-	@test -n "$(FER2013)" || { echo "error: say where FER2013 lies: make fer2013 FER2013=path (docs/ tell how to get it)" >&2; exit 2; }
+	@test -n "$(FER2013)" || { echo "error: say where FER2013 lies: make fer2013 FER2013=path (.venv/bin/refer datasets says how to get it)" >&2; exit 2; }
 	$(BIN)/snakemake --cores $(CORES) --configfile "presets/$(PRESET).yaml" --config "fer2013=$(FER2013)"
-	@echo "The report: results/$(PRESET)/report.html"
-
-report: install ## The tables and figures again from the released predictions, without data (PRESET=fer2013-cpu)
-	$(BIN)/snakemake -s workflow/report.smk --cores $(CORES) --configfile "presets/$(PRESET).yaml"
 	@echo "The report: results/$(PRESET)/report.html"
 
 test: install ## All tests, the demo from end to end among them

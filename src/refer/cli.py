@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from refer import files, yaml
 from refer.errors import UserError
-from refer.spec import Config, Paper, load_paper, load_plan
+from refer.spec import Config, Paper, load_paper, load_plan, unknown
 
 SCHEMAS: dict[str, type[BaseModel]] = {"config": Config, "paper": Paper}
 
@@ -26,12 +26,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     schema = commands.add_parser("schema", help="write the JSON schemas of configurations and papers")
     schema.add_argument("folder", nargs="?", type=Path, default=Path("workflow/schemas"))
     commands.add_parser("datasets", help="list the data sets and how to get them")
+    faces = commands.add_parser("faces", help="draw a contact sheet of stand-in faces")
+    faces.add_argument("out", type=Path, metavar="OUT.png")
+    faces.add_argument("--seed", type=int, default=1)
+    train = commands.add_parser("train", help="train one run by hand, where the workflow would, with a progress bar")
+    train.add_argument("run", metavar="PAPER/DATA/PROTOCOL/METHOD/SEED", help="as in results/<preset>/runs/")
+    train.add_argument("--configfile", type=Path, default=Path("config.yaml"))
     parsed = parser.parse_args(arguments)
     try:
         if parsed.command == "check":
             _check(parsed.files)
         elif parsed.command == "schema":
             _write_schemas(parsed.folder)
+        elif parsed.command == "faces":
+            from refer.datasets.standin.sheet import draw_sheet
+
+            emotions = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+            draw_sheet(parsed.out, emotions=emotions, seed=parsed.seed)
+        elif parsed.command == "train":
+            _train(parsed.run, parsed.configfile)
         else:
             _datasets()
     except UserError as error:
@@ -60,6 +73,40 @@ def _write_schemas(folder: Path) -> None:
     for name in SCHEMAS:
         files.write_text(folder / f"{name}.schema.json", schema_text(name))
         print(folder / f"{name}.schema.json")
+
+
+def _train(name: str, configfile: Path) -> None:
+    plan = load_plan(yaml.read(configfile), str(configfile))
+    runs = {run.path: run for run in plan.runs()}
+    if name not in runs:
+        raise UserError(f"{configfile}: no run {unknown(name, runs)}.")
+    run = runs[name]
+    prepared, split = (
+        Path("data/prepared", run.data),
+        Path(f"data/splits/{run.data}/{run.paper}.{run.protocol}.parquet"),
+    )
+    if not (prepared / "prepare.json").is_file() or not split.is_file():
+        raise UserError(f"{prepared} or {split} is missing; make them first: snakemake --cores all {split}")
+
+    from refer.progress import Progress
+    from refer.training.loop import train
+
+    config = plan.config
+    out = Path("results", config.preset, "runs", run.path)
+    bar: list[Progress] = []
+
+    def report(done: int, total: int, note: str) -> None:
+        if not bar:
+            bar.append(Progress(total, label=run.method, unit="images", initial=done))
+        bar[0].update(done, note)
+
+    try:
+        train(
+            run, prepared, split, out, preset=config.preset, device=config.device, threads=config.threads, report=report
+        )
+    finally:
+        for shown in bar:
+            shown.close()
 
 
 def _datasets() -> None:

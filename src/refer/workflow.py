@@ -40,6 +40,9 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
     # Jobs find the library also where it is not installed, as in a conda environment made from envs/refer.yaml.
     places = [str(Path(base, "src")), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    # Snakemake starts scripts with an unquoted path of the interpreter (snakemake/snakemake#2645).
+    if " " in sys.executable:
+        sys.executable = os.path.relpath(sys.executable)
     where = " + ".join(os.path.relpath(file) for file in configfiles) or "config.yaml"
     try:
         plain = unfold(config, where)

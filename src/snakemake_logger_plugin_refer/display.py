@@ -146,7 +146,7 @@ def render(run: Run, size: ConsoleDimensions, *, jobs: bool = True) -> Renderabl
         picture = ProgressBar(total=total, completed=done, width=bar) if total else Text()
         table.add_row(name, *([picture] if bar else []), count, remark)
     if len(shown) < len(running):
-        table.add_row(Text(f"  … and {len(running) - len(shown)} more running", style="dim"))
+        table.add_row(Text(f"  … {len(running) - len(shown)} more", style="dim"))
     return table
 
 

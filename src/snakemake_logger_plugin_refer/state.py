@@ -133,15 +133,15 @@ class Run:
         return " ".join(words)
 
     def job_left(self, job: Job, now: float) -> float | None:
-        """Return the seconds that a running job still needs: by its own word, else by its rule's mean."""
+        """Return the seconds that a running job still needs: by its own word, else by the others of its rule."""
         said = job.said_left(now)
         if said is not None:
             return said
-        durations = self._seconds.get(job.rule)
-        if not durations:
+        typical = self._typical(job.rule, now)
+        if typical is None:
             return None
         elapsed = now - job.began
-        return max(statistics.fmean(durations) - elapsed, 0.1 * elapsed)
+        return max(typical - elapsed, 0.1 * elapsed)
 
     def left(self, now: float) -> Left | None:
         """Return the time that the rest of the run needs, or None while too little is known.

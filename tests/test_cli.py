@@ -1,0 +1,65 @@
+"""`refer …`: each command does its job, or says in a line why not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from refer import cli
+
+
+@pytest.fixture(autouse=True)
+def _in_project(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+
+
+def test_check_counts_what_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "config.yaml", "presets/fer2013-cpu.yaml", "papers/khalid2025.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "config.yaml",
+        "presets/fer2013-cpu.yaml",
+        "papers/khalid2025.yaml",
+    ]
+    assert "4 methods, 1 reported numbers" in lines[2]
+
+
+def test_check_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(Path("config.yaml").read_text(encoding="utf-8").replace("preset:", "presett:"), encoding="utf-8")
+    assert cli.main(["check", str(wrong)]) == 1
+    assert "Did you mean 'preset'?" in capsys.readouterr().err
+
+
+def test_schemas_are_written_where_asked(tmp_path: Path) -> None:
+    assert cli.main(["schema", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"config.schema.json", "paper.schema.json"}
+
+
+def test_datasets_tells_how_to_get_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets"]) == 0
+    assert "Kaggle" in capsys.readouterr().out
+
+
+def test_faces_draws_a_sheet(tmp_path: Path) -> None:
+    assert cli.main(["faces", str(tmp_path / "sheet.png")]) == 0
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (8 * 112, 7 * 112)
+
+
+def test_train_names_the_runs_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "khalid2025/fer2013-standin/audited/ful/seed0"]) == 1
+    assert "Did you mean 'khalid2025/fer2013-standin/audited/full/seed0'?" in capsys.readouterr().err
+
+
+def test_train_says_what_to_make_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("config.yaml", "papers"):
+        (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "khalid2025/fer2013-standin/audited/full/seed0"]) == 1
+    assert "snakemake --cores all data/splits" in capsys.readouterr().err

@@ -1,0 +1,40 @@
+"""What the documents promise is there: links lead somewhere, commands exist, nothing names this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
+    assert not re.search(r"@@|TODO|FIXME|TBD", page.read_text(encoding="utf-8"))
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z0-9]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named - {"a"} <= targets
+
+
+def test_no_file_names_this_machine_or_a_registry() -> None:
+    words = re.compile(r"/root/|/work/main|/tmp/lab|pypi\.org|files\.pythonhosted|//registry\.")
+    for folder in ("src", "workflow", "papers", "presets", "docs", "envs", "results"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".smk", ".yaml", ".md", ".lock", ".json", ".csv", ".html", ".tex", ".sh", ".txt"}:
+                if "runs" in path.parts and "results" in path.parts:
+                    continue  # not in git
+                found = words.search(path.read_text(encoding="utf-8"))
+                assert not found, f"{path}: {found and found.group()}"

@@ -32,7 +32,7 @@ from refer.reporting.tables import (
 
 UNKNOWN_PART = "The paper does not say on which part of the data this was measured, so the difference is given to each."
 READING = (
-    "Accuracy: mean ± standard deviation over seeds (n − 1 in the denominator; – with one seed). Diff.: "
+    "Accuracy: mean ± standard deviation over seeds (n − 1 in the denominator; with one seed there is none). Diff.: "
     "reproduced minus reported, in points. Bold: the highest mean of a protocol and part, which alone does not "
     "make it better than the next."
 )
@@ -263,7 +263,7 @@ def _row(comparison: Comparison, results: Sequence[Result]) -> list[Cell]:
     first = results[0]
     row = [Cell(first.label), Cell(first.protocol), _reported_cell(results), Cell(str(len(first.seeds)))]
     for r in results:
-        spread = f" ± {r.sd:.1f}" if r.sd is not None else f" ± {DASH}"
+        spread = f" ± {r.sd:.1f}" if r.sd is not None else ""
         row += [
             Cell(f"{r.mean:.1f}{spread}", bold=(r.protocol, r.method, r.part) in comparison.best),
             Cell(f"{100 * r.interval.low:.1f}{DASH}{100 * r.interval.high:.1f}"),

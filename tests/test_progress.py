@@ -364,8 +364,10 @@ JOB = """
     print("a stray line", file=sys.stderr)
     if name == "bad":
         sys.exit(print("reading\\nerror: seven classes expected, eight found: mend x.yaml") or 4)
-    with Progress(40, label="working", unit="steps", file=progress_file(log)) as work:
-        for step in range(1, 41):
+    # Far longer than the test waits: it is to be interrupted, on however slow a machine.
+    steps = 400 if name == "long" else 40
+    with Progress(steps, label="working", unit="steps", file=progress_file(log)) as work:
+        for step in range(1, steps + 1):
             time.sleep(0.5 if name == "long" else 0)
             work.update(step, "all is well")
     Path(out).touch()
@@ -420,7 +422,7 @@ def test_the_live_display_and_an_interrupt_on_a_terminal(workflow):
                     shown += os.read(leader, 65_536).decode(errors="replace")
                 except OSError:  # the terminal was closed at the other end
                     break
-            if not interrupted and re.search(r"[2-9]/40 steps", shown) and "✓ make good" in shown:
+            if not interrupted and re.search(r"[2-9]/400 steps", shown) and "✓ make good" in shown:
                 os.write(leader, b"\x03")
                 interrupted = True
     finally:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refer import cli, spec, yaml
+from refer import cli, plan, spec, yaml
 from refer.errors import UserError
 
 
@@ -23,8 +23,8 @@ def config(root: Path) -> dict:
 
 @pytest.mark.parametrize("name", ["config.yaml", *(f"presets/{p.name}" for p in Path("presets").glob("*.yaml"))])
 def test_shipped_configurations_are_right(root: Path, name: str) -> None:
-    plan = spec.load_plan(yaml.read(root / name), name, root)
-    runs = list(plan.runs())
+    made = plan.load_plan(yaml.read(root / name), name, root)
+    runs = list(made.runs())
     assert runs
     assert len({run.path for run in runs}) == len(runs)
 
@@ -48,20 +48,20 @@ def test_an_ambiguity_switches_what_it_says(root: Path) -> None:
 def test_dotted_keys_reach_their_section(root: Path, config: dict) -> None:
     # The second form is that of `--config`, whose lists arrive as text.
     config |= {"ambiguity.khalid2025.heads": 8, "reproduce__khalid2025__seeds": ["5"]}
-    runs = list(spec.load_plan(config, base=root).runs())
+    runs = list(plan.load_plan(config, base=root).runs())
     assert {run.seed for run in runs} == {5}
     assert {run.network["heads"] for run in runs} == {8}
     assert {run.network["backbone"] for run in runs} == {"compact"}, "the section's other keys stay"
 
 
 def test_a_run_survives_the_way_through_json(root: Path, config: dict) -> None:
-    for run in spec.load_plan(config, base=root).runs():
-        assert spec.Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
+    for run in plan.load_plan(config, base=root).runs():
+        assert plan.Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
 
 
 def test_drawn_and_real_data_never_share_a_path(root: Path, config: dict) -> None:
-    drawn = {run.path for run in spec.load_plan(config, base=root).runs()}
-    real = {run.path for run in spec.load_plan(config | {"fer2013": "somewhere.zip"}, base=root).runs()}
+    drawn = {run.path for run in plan.load_plan(config, base=root).runs()}
+    real = {run.path for run in plan.load_plan(config | {"fer2013": "somewhere.zip"}, base=root).runs()}
     assert not drawn & real
 
 
@@ -103,7 +103,7 @@ def changed(config: dict, dotted: str, value: object) -> dict:
 )
 def test_what_is_wrong_is_named(root: Path, config: dict, key: str, value: object, words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
-        spec.load_plan(changed(config, key, value), "config.yaml", root)
+        plan.load_plan(changed(config, key, value), "config.yaml", root)
     message = str(caught.value)
     assert all(word in message for word in words), message
     assert len(message.splitlines()) <= 4
@@ -145,7 +145,7 @@ def test_no_value_of_any_key_ends_in_a_traceback(key: str, value: object) -> Non
     root = Path(__file__).resolve().parents[1]
     config = yaml.read(root / "config.yaml") | {key: value}
     try:
-        spec.load_plan(config, "config.yaml", root)
+        plan.load_plan(config, "config.yaml", root)
     except UserError as error:
         message = str(error)
     else:
@@ -161,7 +161,7 @@ def test_schemas_are_those_of_the_code(root: Path) -> None:
 
 def test_planning_needs_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys; from refer import workflow, spec; from refer.datasets import sources, catalog; "
+        "import sys; from refer import workflow, plan; from refer.datasets import sources, catalog; "
         "heavy = {'torch', 'pandas', 'pyarrow', 'PIL', 'matplotlib', 'scipy'} & set(sys.modules); "
         "assert not heavy, heavy"
     )

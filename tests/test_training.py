@@ -21,7 +21,8 @@ from conftest import Prepared
 from refer import files, yaml
 from refer.errors import UserError
 from refer.evaluation.inference import infer
-from refer.spec import Augmentation, Recipe, Run, load_plan
+from refer.plan import Run, load_plan
+from refer.spec import Augmentation, Recipe
 from refer.training import checkpoint
 from refer.training.augmentation import affine_maps, augment
 from refer.training.data import standardise
@@ -87,7 +88,7 @@ def start(run: Run, prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
     code = f"""
         import json
         from pathlib import Path
-        from refer.spec import Run
+        from refer.plan import Run
         from refer.training.loop import train
         run = Run.from_dict(json.loads({json.dumps(json.dumps(run.as_dict()))}))
         train(run, Path({str(prepared.path)!r}), Path({str(prepared.split)!r}), Path({str(out)!r}))

@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from refer import files, yaml
-from refer.errors import UserError
-from refer.spec import Config, Paper, load_paper, load_plan, unknown
+from refer.errors import UserError, unknown
+from refer.plan import load_plan
+from refer.spec import Config, Paper, load_paper
 
 SCHEMAS: dict[str, type[BaseModel]] = {"config": Config, "paper": Paper}
 

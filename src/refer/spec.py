@@ -9,27 +9,23 @@ what was expected, before any job starts; nothing here imports torch or pandas.
 from __future__ import annotations
 
 import copy
-import difflib
-import re
-import types
-import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from refer import yaml
-from refer.errors import UserError
+from refer.errors import UserError, unknown
 from refer.networks import catalog
+from refer.validation import validated
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 """A word that becomes part of a path: lower-case letters, digits, `-` and `_`."""
 
 Scalar = bool | int | float | str | None
-Model = TypeVar("Model", bound=BaseModel)
 STAND_IN = "stand-in"
+"""The source of a data set that is drawn here."""
 
 
 class Strict(BaseModel):
@@ -246,94 +242,6 @@ class Config(Strict):
     train_minutes: int = Field(240, ge=1)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One cell: paper × data set × protocol × method × seed, with everything that decides its outcome."""
-
-    paper: str
-    dataset: str
-    data: str
-    protocol: str
-    method: str
-    seed: int
-    stand_in: bool
-    network: dict[str, Any]
-    recipe: Recipe
-    evaluated: tuple[str, ...]
-    select: str
-
-    @property
-    def path(self) -> str:
-        """The run's folder below results/<preset>/runs/."""
-        return f"{self.paper}/{self.data}/{self.protocol}/{self.method}/seed{self.seed}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, in a fixed order; Snakemake compares it to see whether a run is out of date."""
-        return {**self.__dict__, "recipe": self.recipe.model_dump(), "evaluated": list(self.evaluated)}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Run:
-        """The inverse of `as_dict`."""
-        return cls(
-            **{**value, "recipe": Recipe(**value["recipe"]), "evaluated": tuple(value["evaluated"])},
-        )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A checked configuration with its papers: all that the Snakefile needs to know."""
-
-    config: Config
-    papers: dict[str, Paper]
-
-    def runs(self, paper: str | None = None) -> Iterator[Run]:
-        """Every run that the configuration asks for."""
-        for name, spec in self.papers.items():
-            if paper not in (None, name):
-                continue
-            wanted = self.config.reproduce[name]
-            for dataset in _all(wanted.data, spec.data):
-                for protocol in wanted.protocols:
-                    for method in _all(wanted.methods, spec.methods):
-                        for seed in wanted.seeds:
-                            yield self.run(name, dataset, protocol, method, seed)
-
-    def run(self, paper: str, dataset: str, protocol: str, method: str, seed: int) -> Run:
-        """The run of one cell."""
-        spec = self.papers[paper]
-        chosen = spec.methods[method]
-        recipe = Recipe(**merged(spec.recipe.model_dump(), chosen.recipe))
-        return Run(
-            paper=paper,
-            dataset=dataset,
-            data=self.data(dataset),
-            protocol=protocol,
-            method=method,
-            seed=seed,
-            stand_in=self.is_stand_in(dataset),
-            network=dict(sorted({**spec.network, **chosen.network}.items())),
-            recipe=recipe,
-            evaluated=tuple(spec.data[dataset].evaluated),
-            select=spec.protocols[protocol].select,  # type: ignore[index]
-        )
-
-    def source(self, dataset: str) -> str:
-        """What the configuration says of a data set: `stand-in`, a path, or a URL."""
-        return str(getattr(self.config, dataset))
-
-    def is_stand_in(self, dataset: str) -> bool:
-        """Whether the data set is drawn here."""
-        return self.source(dataset) == STAND_IN
-
-    def data(self, dataset: str) -> str:
-        """The data set's name in paths: drawn data never shares a folder with real data."""
-        return f"{dataset}-standin" if self.is_stand_in(dataset) else dataset
-
-    def datasets(self) -> list[str]:
-        """Every data set that some run needs, once."""
-        return list(dict.fromkeys(run.dataset for run in self.runs()))
-
-
 def load_paper(
     path: str | Path, choices: Mapping[str, Any] | None = None, override: Mapping[str, Any] | None = None
 ) -> Paper:
@@ -348,7 +256,7 @@ def load_paper(
         UserError: the file, a choice or an override is wrong; it names file, key, what was found and expected.
     """
     raw = yaml.read(path)
-    paper = _validated(Paper, raw, str(path))
+    paper = validated(Paper, raw, str(path))
     if paper.id != Path(path).stem:
         raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
     for name, option in (choices or {}).items():
@@ -365,7 +273,7 @@ def load_paper(
             raise UserError(f"{path}: ambiguity {name}={option} contradicts another choice, which sets {clash}.")
     for key, value in (override or {}).items():
         _set(raw, key, value, f"{path}, overridden")
-    paper = _validated(Paper, raw, str(path))
+    paper = validated(Paper, raw, str(path))
     for section in ("data", "protocols", "network", "recipe", "methods", "reported"):
         paper._departures.update(_changes(as_filed[section], raw[section], section))
     for name, ambiguity in paper.ambiguities.items():
@@ -374,53 +282,8 @@ def load_paper(
     for name, method in paper.methods.items():
         where = f"{path}: methods.{name}"
         catalog.check({**paper.network, **method.network}, f"{where}.network")
-        _validated(Recipe, merged(paper.recipe.model_dump(), method.recipe), f"{where}.recipe")
+        validated(Recipe, merged(paper.recipe.model_dump(), method.recipe), f"{where}.recipe")
     return paper
-
-
-def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str | Path = ".") -> Plan:
-    """Check a configuration (a file's content, with `--config` merged in) and read its papers.
-
-    Args:
-        config: the configuration; keys may be dotted (`ambiguity__khalid2025__backbone`).
-        where: the file that it comes from, for messages.
-        base: the folder that `papers` is relative to.
-
-    Raises:
-        UserError: a key, type, name or file is wrong.
-    """
-    checked = _validated(Config, unfold(config, where), where)
-    folder = Path(base) / checked.papers
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    papers = {}
-    for section in ("ambiguity", "reproduce"):
-        for name in getattr(checked, section):
-            if name not in known:
-                raise UserError(f"{where}: {section}: no paper {unknown(name, known)} in {checked.papers}/.")
-    for name, wanted in checked.reproduce.items():
-        paper = load_paper(folder / f"{name}.yaml", checked.ambiguity.get(name), wanted.override)
-        for key, names, options in (
-            ("data", wanted.data, paper.data),
-            ("methods", wanted.methods, paper.methods),
-            ("protocols", wanted.protocols, paper.protocols),
-        ):
-            for entry in [] if names == "all" else names:
-                if entry not in options:
-                    raise UserError(f"{where}: reproduce.{name}.{key}: {name} has no {unknown(entry, options)}.")
-        papers[name] = paper
-    plan = Plan(checked, papers)
-    for dataset in plan.datasets():
-        if dataset not in Config.model_fields:
-            raise UserError(f"{where}: the data set {dataset} cannot be read yet.")
-        if plan.is_stand_in(dataset) and dataset not in checked.standin:
-            raise UserError(f"{where}: {dataset} is a stand-in, but standin.{dataset} does not say how much to draw.")
-        splits = [
-            split for paper in papers.values() if dataset in paper.data for split in paper.parts[dataset].values()
-        ]
-        for split in checked.standin[dataset].images if plan.is_stand_in(dataset) else []:
-            if split not in splits:
-                raise UserError(f"{where}: standin.{dataset}.images: no split {unknown(split, dict.fromkeys(splits))}.")
-    return plan
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -430,18 +293,6 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
         old = result.get(key)
         result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return result
-
-
-def unknown(name: object, known: typing.Iterable[str]) -> str:
-    """`'tpyo'; did you mean 'typo'? Known: …`."""
-    names = [str(entry) for entry in known]
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{name!r}.{hint} Known: {', '.join(names) or 'none'}"
-
-
-def _all(wanted: list[str] | str, known: Mapping[str, Any]) -> list[str]:
-    return list(known) if isinstance(wanted, str) else wanted
 
 
 def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
@@ -508,83 +359,3 @@ def _at(value: Any, step: str | int) -> Any:
     if isinstance(value, list) and str(step).isdecimal() and int(step) < len(value):
         return value[int(step)]
     return None
-
-
-def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]:
-    """Unfold keys that lead through sections: `ambiguity.khalid2025.backbone` or `ambiguity__khalid2025__backbone`.
-
-    Snakemake takes no dots in the keys of `--config`, hence the second form. It also leaves the numbers in a
-    list or section given there as text, so these are read again.
-
-    Raises:
-        UserError: a key leads through something that is no section.
-    """
-    dotted = {key: re.split(r"\.|__", str(key)) for key in config}
-    result = copy.deepcopy({key: config[key] for key, path in dotted.items() if len(path) == 1})
-    for key, (*parents, last) in dotted.items():
-        if not parents:
-            continue
-        section = result
-        for parent in parents:
-            section = section.setdefault(parent, {})
-            if not isinstance(section, dict):
-                raise UserError(f"{where}: {key}: {parent} is a value, not a section.")
-        section[last] = _retyped(config[key])
-    return result
-
-
-def _retyped(value: Any) -> Any:
-    if isinstance(value, list):
-        return [yaml.scalar(item) if isinstance(item, str) else _retyped(item) for item in value]
-    if isinstance(value, dict):
-        return {key: yaml.scalar(item) if isinstance(item, str) else _retyped(item) for key, item in value.items()}
-    return value
-
-
-def _validated(model: type[Model], value: Any, where: str) -> Model:
-    """Validate, and turn pydantic's first complaints into lines that a person can act on."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        # A mistyped key also leaves the right one missing: the typo is the better news.
-        items = sorted(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
-        complaints = [_complaint(model, item) for item in items]
-        lines = list(dict.fromkeys(f"{where}: {complaint}" for complaint in complaints))
-        more = [f"{where}: … and {len(lines) - 3} more."] if len(lines) > 3 else []
-        raise UserError("\n".join(lines[:3] + more)) from None
-
-
-def _complaint(model: type[BaseModel], error: Any) -> str:
-    *parents, last = path = [part for part in error["loc"] if part != "[key]"] or [""]
-    key = ".".join(str(part) for part in path)
-    found = error.get("input")
-    match error["type"]:
-        case "extra_forbidden":
-            return f"{key}: no key {unknown(last, _fields(model, parents))}."
-        case "missing":
-            return f"{key}: missing; expected a value here."
-        case "value_error":
-            return f"{key}: {error['ctx']['error']}." if key else f"{error['ctx']['error']}."
-    kind = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
-            "list": "a list", "dict": "a section", "NoneType": "nothing"}.get(type(found).__name__)  # fmt: skip
-    shown = repr(found) if len(repr(found)) <= 60 else f"{repr(found)[:57]}…"
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    expected = {"integer": "a whole number", "string": "text", "number": "a number", "dictionary": "a section",
-                "list": "a list", "boolean": "true or false"}.get(expected, expected)  # fmt: skip
-    return f"{key}: found {shown}{f' ({kind})' if kind else ''}, expected {expected}."
-
-
-def _fields(model: Any, path: list[Any]) -> list[str]:
-    """The keys that the section at `path` of a model knows (best effort, for suggestions)."""
-    for part in path:
-        while typing.get_origin(model) in (Annotated, typing.Union, types.UnionType):
-            model = typing.get_args(model)[0]
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            if part not in model.model_fields:
-                return []
-            model = model.model_fields[part].annotation
-        elif typing.get_origin(model) in (dict, list):
-            model = typing.get_args(model)[-1]
-    while typing.get_origin(model) in (Annotated, typing.Union, types.UnionType):
-        model = typing.get_args(model)[0]
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
-from refer.spec import Plan, load_plan, unfold
+from refer.plan import Plan, load_plan, unfold
 
 
 class _Mendable(SystemExit):

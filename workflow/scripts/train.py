@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from refer.spec import Run
+from refer.plan import Run
 from refer.training.loop import train
 from refer.workflow import job
 

@@ -13,7 +13,7 @@ import torch
 from refer import files
 from refer.errors import UserError
 from refer.networks import catalog
-from refer.spec import Run
+from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.data import Reader, load_index, load_part
 from refer.training.environment import autocast, choose_device

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from refer.errors import UserError
+from refer.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,8 +49,6 @@ def check(options: Mapping[str, Any], where: str) -> None:
     Raises:
         UserError: names `where`, the key, what was found and what is known or expected.
     """
-    from refer.spec import unknown
-
     rest = dict(options)
     name = rest.pop("name", None)
     if name not in networks():

@@ -295,7 +295,9 @@ def _notes(comparison: Comparison) -> list[Note]:
     notes += [Note(_protocol_note(comparison, protocol)) for protocol in evidence.protocols]
     notes += [Note(_claim_note(claim)) for claim in claims]
     if not claims:
-        notes.append(Note("The paper reports no accuracy on this data set."))
+        elsewhere = [claim for claim in evidence.paper.reported if claim.dataset == evidence.dataset]
+        what = "of the methods that were run" if elsewhere else "on this data set"
+        notes.append(Note(f"The paper reports no accuracy {what}."))
     if evidence.paper.departures:
         listed = ", ".join(f"{key} = {value}" for key, value in evidence.paper.departures.items())
         notes.append(Note(f"What this preset changes in papers/{evidence.paper.id}.yaml: {listed}."))

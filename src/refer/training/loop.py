@@ -20,7 +20,7 @@ from refer import BEHAVIOUR, files
 from refer.errors import UserError
 from refer.networks import catalog
 from refer.networks.weights import initial_weights, portable
-from refer.spec import Run
+from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.augmentation import augment
 from refer.training.data import Part, Reader, load_index, load_part

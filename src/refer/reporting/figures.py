@@ -161,6 +161,9 @@ def _figure(
         if figure.get_layout_engine() is not None:
             figure.draw_without_rendering()  # places everything once, not once a format
             figure.set_layout_engine(None)
+            for axes in figure.axes:
+                # The layout's solver differs in the last bits from process to process, and names in an SVG go by them.
+                axes.set_position([round(edge, 6) for edge in axes.get_position().bounds])
         for path in outputs:
             metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {"Software": None}
             with whole(path) as temporary:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from refer.errors import UserError
@@ -23,7 +23,8 @@ def save(path: Path, groups: Mapping[str, Mapping[str, Tensor]], metadata: Mappi
         for name, value in entries.items()
     }
     with whole(path) as temporary:
-        save_file(tensors, temporary, {"refer": json.dumps(metadata, sort_keys=True)})
+        # Not save_file, whose files nobody but the owner may read, whatever the umask.
+        temporary.write_bytes(serialise(tensors, {"refer": json.dumps(metadata, sort_keys=True)}))
 
 
 def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

@@ -163,7 +163,8 @@ def _figure(
             figure.set_layout_engine(None)
             for axes in figure.axes:
                 # The layout's solver differs in the last bits from process to process, and names in an SVG go by them.
-                axes.set_position([round(edge, 6) for edge in axes.get_position().bounds])
+                left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+                axes.set_position((left, bottom, width, height))
         for path in outputs:
             metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {"Software": None}
             with whole(path) as temporary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -38,3 +39,20 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
                     continue  # not in git
                 found = words.search(path.read_text(encoding="utf-8"))
                 assert not found, f"{path}: {found and found.group()}"
+
+
+def test_the_readmes_numbers_are_those_of_the_released_table() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    table = ROOT / "results/fer2013-cpu/tables/khalid2025.fer2013.csv"
+    with table.open(encoding="utf-8", newline="") as handle:
+        rows = {(row["method"], row["part"]): row for row in csv.DictReader(handle)}
+    full, plain = rows["full", "private"], rows["backbone", "private"]
+    numbers = [f"{float(row[key]):.1f}" for row in (full, plain) for key in ("mean", "low", "high")]
+    mean, low, high, plain_mean, plain_low, plain_high = numbers
+    for quoted in (
+        f"reaches {mean} % on PrivateTest",
+        f"95 % interval {low} to {high}; n = {int(full['n']):,}",
+        f"{plain_mean} % without them ({plain_low} to {plain_high})",
+        f"{full['removed']} of the 3,589 PrivateTest images",
+    ):
+        assert quoted in text

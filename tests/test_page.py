@@ -137,3 +137,13 @@ def test_what_is_missing_is_named(preset: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"run.json: no such file"):
         make_page(preset, tmp_path / "r.html", runs=[preset / "runs/run.json"])
     assert not (tmp_path / "r.html").exists()
+
+
+def test_the_table_beside_accuracy_says_seeds_and_n(tmp_path: Path) -> None:
+    text = make_page(scored(tmp_path, "fer2013"), tmp_path / "report.html", title="FER2013")
+    table = text[text.index("Beyond accuracy") :]
+    row = re.search(r"<tr>\s*<td.*?</tr>", table, re.DOTALL)
+    assert row
+    cells = [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", row.group(), re.DOTALL)]
+    assert cells[2] == "2"
+    assert all(cell.replace(",", "").isdecimal() for cell in (cells[7], cells[12]))

@@ -179,15 +179,21 @@ def metrics_table(comparison: Comparison) -> Table:
     """Return what accuracy hides: balanced accuracy, macro F1 and calibration of every row."""
     evidence = comparison.evidence
     shown = {"balanced_accuracy": "Balanced acc.", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "ece": "ECE"}
-    columns = [Column("Method"), Column("Protocol")]
-    columns += [Column(head, evidence.split(part), right=True) for part in evidence.parts for head in shown.values()]
+    columns = [Column("Method"), Column("Protocol"), Column("Seeds", right=True)]
+    for part in evidence.parts:
+        columns += [Column(head, evidence.split(part), right=True) for head in (*shown.values(), "n")]
     blocks = []
     for protocol in evidence.protocols:
         block = []
         for method in evidence.paper.methods:
             mine = [r for r in comparison.results if (r.protocol, r.method) == (protocol, method)]
-            cells = [Cell(number(100 * r.others[metric])) for r in mine for metric in shown]
-            block += [[Cell(mine[0].label), Cell(protocol), *cells]] if mine else []
+            if not mine:
+                continue
+            row = [Cell(mine[0].label), Cell(protocol), Cell(str(len(mine[0].seeds)))]
+            for result in mine:
+                row += [Cell(number(100 * result.others[metric])) for metric in shown]
+                row.append(Cell(thousands(result.n)))
+            block.append(row)
         blocks.append(block)
     return Table(
         name=f"{evidence.paper.id}.{evidence.data}.metrics",
@@ -197,7 +203,8 @@ def metrics_table(comparison: Comparison) -> Table:
         notes=[
             Note(
                 "Balanced accuracy is the mean of the classes' recalls. ECE: expected calibration error, "
-                "15 equal-width bins, lower is better."
+                "15 equal-width bins, lower is better. Means over seeds; their spread and intervals are given for "
+                "accuracy only."
             )
         ],
         banner=stand_in_notice(evidence.dataset) if evidence.stand_in else "",

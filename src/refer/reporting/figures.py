@@ -352,7 +352,8 @@ def _forest(rows: Sequence[Mapping[str, str]], outputs: Sequence[Path]) -> None:
     stand_in = first["stand_in"] == "true"
     kinds = {"wilson": "Wilson's", "bootstrap": "bootstrap over images and seeds"}
     used = "; ".join(kinds[kind] for kind in dict.fromkeys(row["interval_method"] for row in rows))
-    points = "single runs" if all(row["seeds"] == "1" for row in rows) else "means over seeds"
+    seeds = sorted({int(row["seeds"]) for row in rows})
+    points = "single runs" if seeds == [1] else f"means over {' to '.join(map(str, seeds[:1] + seeds[1:][-1:]))} seeds"
     title = f"{first['paper']}: reproduced beside reported accuracy"
     subtitle = f"{_data(first['dataset'], stand_in)} · points: {points} · bars: 95 % intervals ({used})"
     notice = stand_in_notice(first["dataset"]) if stand_in else ""

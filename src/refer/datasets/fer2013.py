@@ -219,7 +219,7 @@ FER2013 = Dataset(
     title="FER2013",
     classes=CLASSES,
     splits=SPLITS,
-    modalities=("grey",),
+    modalities=("visible",),
     size=SIZE,
     channels=1,
     counts={
@@ -234,4 +234,5 @@ FER2013 = Dataset(
     "`home`), and write its place into the configuration as `fer2013: <path or https://…#sha256=<hex>>`.",
     recognise=recognise,
     read=read,
+    layouts=("folders", *TABLES),
 )

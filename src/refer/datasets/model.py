@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import zipfile
@@ -25,13 +25,19 @@ DEFECTS = ("counts", "unreadable", "labels", "sizes")
 
 
 class Row(NamedTuple):
-    """One image of the raw set."""
+    """One image of the raw set. Coordinates are in pixels of the upright raw image, x to the right, y downwards."""
 
     id: str  # unique and the same in every mirror of a layout: the path inside the raw set
     label: int  # index into Dataset.classes
     split: str  # one of Dataset.splits
     subject: str | None  # None: not known
     member: str  # the raw file that holds it
+    modality: str = "visible"  # one of Dataset.modalities
+    pair: str | None = None  # the same for the pictures that several cameras took of one moment; None: unpaired
+    level: int | None = None  # what Dataset.levels says: which frame, how strong an expression
+    box: tuple[float, float, float, float] | None = None  # left, top, right, bottom of the face; None: all of it
+    outline: tuple[tuple[float, float], ...] | None = None  # a polygon around the face, where it is known
+    view: Literal["", "temperature", "embedded"] = ""  # which picture of a FLIR radiometric JPEG; "": the ordinary
 
 
 class Problem(NamedTuple):
@@ -47,13 +53,23 @@ class Listing:
     """What a data set's reader found: rows in any order, and what is wrong.
 
     `pixels` (N×H×W×C, uint8, row i belongs to rows[i]) is given by layouts that hold pixels as text; where it
-    is None each row's `member` is an image file.
+    is None each row's `member` is an image file. `notes` are counts that prepare.json passes on, each under a
+    few words that a report can show ("visible images without an infrared one": 3).
     """
 
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     pixels: np.ndarray | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+class OwnersFile(NamedTuple):
+    """A file as its owner publishes it: its name, where it lies, and the git blob id that it must have."""
+
+    name: str
+    url: str
+    blob: str  # sha1 of b"blob <size>\0" + content, 40 hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -61,11 +77,18 @@ class Dataset:
     """The facts of one data set, and the two functions that read its raw files.
 
     `classes` is in code order: a label is an index into it. `splits` are the owner's, the training split
-    first. `counts` maps split to the owner's number of images in each class, in class order. `size` is
-    (height, width) in pixels.
+    first; an owner who made none has the one split "all". `counts` maps split to the owner's number of images
+    in each class, in class order (None: not stated), of one modality, of the rows that `counted` accepts; where
+    `counts_are` "reported", others than the owner state them and a difference is shown, not refused.
+
+    `size` is (height, width) of a prepared image in pixels. `fit` says what becomes of a raw image of another
+    size: "exact" makes it a defect, "squash" resizes it whatever its sides, "square" cuts out its middle square
+    first (a row's box is cut out before either).
 
     `recognise` takes the member names and returns the name of the layout; it raises UserError saying what
-    was looked for and what was found. `read` takes the opened raw archive.
+    was looked for and what was found. `read` takes the opened raw archive; where `subject_pattern` is allowed
+    (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
+    a member's name.
     """
 
     name: str
@@ -75,12 +98,20 @@ class Dataset:
     modalities: tuple[str, ...]
     size: tuple[int, int]
     channels: int
-    counts: Mapping[str, tuple[int, ...]]
+    counts: Mapping[str, tuple[int | None, ...]]
     licence: str
     home: str
     how_to_get: str
     recognise: Callable[[Sequence[str]], str]
-    read: Callable[[zipfile.ZipFile], Listing]
+    read: Callable[..., Listing]
+    counts_are: Literal["exact", "reported"] = "exact"
+    counted: Callable[[Row], bool] = lambda row: True
+    fit: Literal["exact", "squash", "square"] = "exact"
+    access: Literal["open", "request"] = "open"
+    names_subjects: bool = True
+    levels: str = ""
+    files: tuple[OwnersFile, ...] = ()
+    layouts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))

@@ -6,28 +6,27 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import refer
 from refer.datasets import archive, catalog, sources
-from refer.datasets.model import Progress
+from refer.datasets.model import Dataset, Progress
+from refer.datasets.places import Pointer, Remote
+from refer.datasets.repack import Contents, Part, repack
+from refer.datasets.room import room
 from refer.errors import UserError
 from refer.files import read_json, sha256, whole, write_json
 
 FILES = "files.zip"
 RECEIPT = "receipt.json"
-PACKED = (".jpg", ".jpeg", ".png", ".webp", ".gz", ".xz", ".bz2", ".zip", ".7z")  # deflating them gains nothing
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time a zip can state: the same input gives the same bytes
-REPORT_EACH = 1 << 20  # bytes between two calls of `progress`
 
 
 def obtain(
     dataset: str,
-    source: str,
+    source: sources.Source,
     raw: Path,
     *,
     stand_in: bool = False,
@@ -37,39 +36,48 @@ def obtain(
 ) -> None:
     """Repack `source` into `raw`/files.zip and write `raw`/receipt.json, both or neither.
 
+    The members of a single source keep their names; those of each of several stand below its name without
+    suffix, and so do those of archives inside a source (see repack).
+
     Args:
         dataset: a name of the catalogue.
-        source: a path, or a URL with its hash (see sources.parse).
+        source: a path, a URL with its hash, a .dvc file, a Kaggle data set (see places.parse), a list of these,
+            or `download` for the files that the owner publishes.
         raw: folder for the two outputs; what stood there is replaced.
         stand_in: the data are drawn, and everything made from them has to say so.
-        downloads: where a URL is downloaded to.
-        limits: what the archive may unpack to.
-        progress: called with the bytes of the source that are done and their number (downloading first).
+        downloads: where URLs are downloaded to.
+        limits: what the source may unpack to.
+        progress: called with the bytes that are done and their number: of downloads, then of the source, then
+            of the archives inside it.
 
     Raises:
-        UserError: the source is missing, damaged, unsafe, changed meanwhile, or no layout of this data set.
+        UserError: the source is missing, damaged, unsafe, changed meanwhile, or no layout of this data set, or
+            the disk is full.
     """
     known = catalog.dataset(dataset)
     receipt = raw / RECEIPT
-    place = sources.locate(dataset, source, downloads, progress)
-    before = sources.fingerprint(source, receipt, dataset)
-    with whole(raw / FILES) as temporary:
-        contents = _repack(place, temporary, limits, progress)
+    found = sources.locate(dataset, source, receipt, downloads, progress)
+    before = (
+        sources.joined([(one.place.name, one.fingerprint) for one in found])
+        if sources.several(source)
+        else found[0].fingerprint
+    )
+    labelled = [(_label(one) if sources.several(source) else "", one.path) for one in found]
+    with room(raw / FILES, sum(archive.extent(path) for _, path in labelled)), whole(raw / FILES) as temporary:
+        contents = repack(labelled, temporary, None if known.files else _recognised(known), limits, progress)
         layout = known.recognise(sorted(contents.hashes))
-        origin = contents.digest() if place.is_dir() else sha256(place)
         if sources.fingerprint(source, receipt, dataset) != before:
-            raise UserError(f"{place.name} changed while it was read: start again when it is whole.")
+            raise UserError(f"{found[0].place.name} changed while it was read: start again when it is whole.")
         receipt.unlink(missing_ok=True)  # from here on it would describe other files
         statement = {
             "dataset": dataset,
             "stand_in": stand_in,
             "layout": layout,
             "source": sources.shown(source),
-            "source_kind": archive.kind(place),
-            "source_sha256": origin,
-            "source_bytes": contents.bytes if place.is_dir() else place.stat().st_size,
+            **_origin(contents, several=sources.several(source)),
+            **_parts(known, found, contents, compared=not stand_in),
             "members": len(contents.hashes),
-            "members_bytes": contents.bytes,
+            "members_bytes": contents.bytes(),
             "members_sha256": contents.digest(),
             "ignored": len(contents.dust),
             "ignored_examples": contents.dust[:5],
@@ -81,6 +89,72 @@ def obtain(
             "fingerprint": before,
         }
     write_json(receipt, statement)
+
+
+def _label(found: sources.Found) -> str:
+    """Return the folder that one of several sources goes below."""
+    name = found.place.name
+    return archive.safe_name(archive.stem(name) or name, name)
+
+
+def _recognised(known: Dataset) -> Callable[[Sequence[str]], bool]:
+    def recognised(names: Sequence[str]) -> bool:
+        try:
+            known.recognise(names)
+        except UserError:
+            return False
+        return True
+
+    return recognised
+
+
+def _origin(contents: Contents, several: bool) -> dict[str, Any]:
+    """Describe the source as a whole."""
+    if not several:
+        only = contents.sources[0]
+        return {"source_kind": only.kind, "source_sha256": only.sha256, "source_bytes": only.bytes}
+    lines = "".join(sorted(f"{part.sha256}  {part.name}\n" for part in contents.sources))
+    return {
+        "source_kind": "several",
+        "source_sha256": hashlib.sha256(lines.encode()).hexdigest(),
+        "source_bytes": sum(part.bytes for part in contents.sources),
+    }
+
+
+def _parts(known: Dataset, found: Sequence[sources.Found], contents: Contents, compared: bool) -> dict[str, Any]:
+    """List every source and every opened archive inside, each compared with the owner's file of its name.
+
+    `missing` are the owner's files that are not among them; null where there are none to compare, as of a
+    folder in which all of them were unpacked. `left_shut` are archives inside that were not opened.
+    """
+    pins = {file.name.lower(): file.blob.lower() for file in known.files} if compared else {}
+    entries = []
+    for one, part in zip(found, contents.sources, strict=True):
+        pinned = compared and isinstance(one.place, Remote | Pointer)
+        told = {"source": one.place.shown, "fingerprint": one.fingerprint}
+        entries.append(_entry(part._replace(name=one.place.name), pins, pinned) | told)
+    entries += [_entry(part, pins, pinned=False) for part in contents.opened]
+    names = {_base(entry["name"]) for entry in entries}
+    missing = [file.name for file in known.files if file.name.lower() not in names]
+    return {
+        "parts": entries,
+        "missing": missing if pins and names & pins.keys() else None,
+        "left_shut": contents.shut,
+    }
+
+
+def _entry(part: Part, pins: dict[str, str], pinned: bool) -> dict[str, Any]:
+    """Describe one archive; `pinned` says that it has the hash that the configuration states."""
+    owners = pins.get(_base(part.name))
+    if owners and part.blob:
+        verified = "verified" if part.blob == owners else "differs"
+    else:
+        verified = "verified" if pinned or part.blob in pins.values() else "unknown"
+    return {**part._asdict(), "verified": verified}
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2].lower()
 
 
 def read_receipt(raw: Path, dataset: str) -> dict[str, Any]:
@@ -97,49 +171,3 @@ def read_receipt(raw: Path, dataset: str) -> dict[str, Any]:
     if sha256(raw / FILES) != receipt["files_sha256"]:
         raise UserError(f"{raw / FILES} is not what its {RECEIPT} describes: remove both and obtain {dataset} again.")
     return receipt
-
-
-@dataclass
-class _Contents:
-    hashes: dict[str, str] = field(default_factory=dict)  # name → sha256
-    dust: list[str] = field(default_factory=list)
-    bytes: int = 0
-
-    def digest(self) -> str:
-        """Return a hash of all names and contents that does not depend on their order."""
-        lines = sorted(f"{digest}  {name}\n" for name, digest in self.hashes.items())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _repack(source: Path, path: Path, limits: archive.Limits, progress: Progress | None) -> _Contents:
-    contents = _Contents()
-    total = archive.extent(source)
-    reported = 0
-    with zipfile.ZipFile(path, "w") as packed:
-        for member in archive.members(source, limits):
-            if archive.is_dust(member.name):
-                contents.dust.append(member.name)
-                continue
-            contents.hashes[member.name] = _copy(member, packed)
-            contents.bytes += member.size
-            if progress and member.position - reported >= REPORT_EACH:
-                reported = member.position
-                progress(reported, total)
-    if progress:
-        progress(total, total)
-    return contents
-
-
-def _copy(member: archive.Member, packed: zipfile.ZipFile) -> str:
-    """Write one member and return its sha256."""
-    info = zipfile.ZipInfo(member.name, EPOCH)
-    info.compress_type = zipfile.ZIP_STORED if member.name.lower().endswith(PACKED) else zipfile.ZIP_DEFLATED
-    info._compresslevel = 1  # type: ignore[attr-defined]  # text shrinks nearly as far as with 6, four times faster
-    info.external_attr = 0o644 << 16
-    info.file_size = member.size  # tells zipfile whether zip64 is needed
-    digest = hashlib.sha256()
-    with packed.open(info, "w") as target:
-        for chunk in member.chunks:
-            digest.update(chunk)
-            target.write(chunk)
-    return digest.hexdigest()

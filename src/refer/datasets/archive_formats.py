@@ -1,0 +1,129 @@
+"""The entries of folders, zips and tars, in their own order; archive_7z.py has those of 7z."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import IO, Any
+
+from refer.datasets.archive_base import CHUNK, Entry, Limits, Packed, encrypted, explained, judge_ratio, link
+from refer.errors import UserError
+
+
+def folder(path: Path) -> Generator[Entry]:
+    """Walk a folder in the order of names, following no link."""
+    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+        yield from _below(entry, entry.name)
+
+
+def _below(entry: os.DirEntry[str], name: str) -> Generator[Entry]:
+    mode = entry.stat(follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode):
+        yield Entry(name)
+        for inner in sorted(os.scandir(entry.path), key=lambda inner: inner.name):
+            yield from _below(inner, f"{name}/{inner.name}")
+    elif stat.S_ISREG(mode):
+        path = Path(entry.path)
+        yield Entry(name, entry.stat(follow_symlinks=False).st_size, path.open("rb"), path=path)
+    else:
+        raise UserError(f"{name} is a link or a device: give a folder with plain files (cp -rL makes one).")
+
+
+def tabled(packed: Packed) -> Generator[Entry]:
+    """Yield a single table as its own only entry."""
+    yield Entry(packed.name, packed.size, packed.stream)
+
+
+def zipped(packed: Packed, limits: Limits) -> Generator[Entry]:
+    """Yield the entries of a zip."""
+    with explained(packed.name), zipfile.ZipFile(packed.stream) as archive:
+        infos = archive.infolist()
+        # What the directory at the end states is judged before anything is unpacked; zipfile holds members to it.
+        judge_ratio(packed.name, "all of it", sum(info.file_size for info in infos), packed.size, limits)
+        for info in infos:
+            name = info.orig_filename
+            form = stat.S_IFMT(info.external_attr >> 16)
+            if form not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise link(packed.name, name)
+            if info.flag_bits & 0x1:
+                raise encrypted(packed.name, name)
+            if info.is_dir():
+                yield Entry(name)
+                continue
+            judge_ratio(packed.name, name, info.file_size, info.compress_size, limits)
+            yield Entry(name, info.file_size, archive.open(info), info.header_offset + info.compress_size)
+
+
+def tarred(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
+    """Yield the entries of a tar that is packed as `form` says: tar (not at all), gz, xz or bz2."""
+    with explained(packed.name):
+        source = _Bounded(_unpacked(form, packed.stream), packed, limits)
+        with tarfile.open(fileobj=source, mode="r:") as archive:
+            while (info := archive.next()) is not None:
+                archive.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
+                if info.isdir():
+                    yield Entry(info.name)
+                elif info.isreg() and not info.issparse():
+                    yield Entry(info.name, info.size, archive.extractfile(info), packed.stream.tell())
+                else:
+                    raise link(packed.name, info.name)
+        # tarfile takes a damaged header for the end, so look for the block of zeros that is the end.
+        if source.last.strip(b"\0") or not source.last:
+            raise UserError(f"{packed.name} ends before its end mark: it is damaged or cut off. Get it again.")
+        while source.read(CHUNK):
+            pass  # to the end: only there are the checksums of gz, xz and bz2 compared
+
+
+def _unpacked(form: str, packed: IO[bytes]) -> Any:
+    if form == "gz":
+        return gzip.GzipFile(fileobj=packed)
+    if form == "xz":
+        return lzma.LZMAFile(packed)
+    if form == "bz2":
+        return bz2.BZ2File(packed)
+    return packed
+
+
+class _Bounded(io.RawIOBase):
+    """What tarfile reads from: only forwards, and never more than `limits` allows."""
+
+    def __init__(self, stream: IO[bytes], packed: Packed, limits: Limits) -> None:
+        self.stream, self.packed, self.limits = stream, packed, limits
+        self.position = 0
+        self.last = b""  # the latest block that was read, empty at the end of the file
+
+    def read(self, size: int = -1) -> bytes:
+        # A header may state any length for a long name, and tarfile reads it at one go.
+        if not 0 <= size <= 16 * CHUNK:
+            raise UserError(f"{self.packed.name} holds a header of {size:,} bytes: refused. Get it from its owner.")
+        self.last = self.stream.read(size)
+        self.position += len(self.last)
+        # Padding and headers come on top of the members: twice the total leaves room for them.
+        if self.position > 2 * self.limits.total:
+            raise UserError(f"{self.packed.name} unpacks to more than {self.limits.total:,} bytes: refused.")
+        judge_ratio(self.packed.name, "all of it", self.position, self.packed.stream.tell(), self.limits)
+        return self.last
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET or offset < self.position:
+            raise io.UnsupportedOperation("only forwards")
+        while self.position < offset and self.read(min(CHUNK, offset - self.position)):
+            pass
+        return self.position
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True

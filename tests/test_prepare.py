@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data_fixtures import as_folder, as_zip, encoded, folders, jpeg, listed, noise, png, row, rows, table
+from reader_fixtures import bomb
 from refer.datasets import decode
 from refer.datasets.catalog import DATASETS
 from refer.datasets.fer2013 import CLASSES
@@ -70,7 +71,9 @@ def test_folders(prepared: Prepare) -> None:
     files = folders(2)
     out = prepared(files)
     index = pd.read_parquet(out / "index.parquet")
-    assert list(index.columns) == ["id", "label", "class", "split", "subject", "sha256"]
+    assert list(index.columns) == [
+        *("id", "label", "class", "split", "subject", "modality", "pair", "level", "outline", "sha256")
+    ]
     assert index["label"].dtype == np.int8
     assert set(index["id"]) == set(files)
     assert index["subject"].isna().all()
@@ -130,7 +133,7 @@ def test_the_fingerprint_knows_labels_ids_and_pixels(prepared: Prepare) -> None:
 
 
 def test_processes_change_nothing(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.datasets.prepare.BATCH", 5)
+    monkeypatch.setattr("refer.datasets.batches.MOST", 5)
     told: list[tuple[int, int | None]] = []
     alone = prepared(folders(3), workers=1)
     together = prepared(folders(3), workers=2, progress=lambda done, total: told.append((done, total)))
@@ -311,16 +314,6 @@ def test_many_bad_images_are_counted_and_the_first_named(prepared: Prepare) -> N
         prepared(dict.fromkeys(folders(), b"x"))
     with pytest.raises(UserError, match="not one image is left of 21"):
         prepared(dict.fromkeys(folders(), b"x"), tolerate=["unreadable"])
-
-
-def bomb() -> bytes:
-    """Return a little PNG whose header states 60,000 × 60,000 pixels."""
-    import struct
-    import zlib
-
-    whole = png(np.zeros((1, 1), np.uint8))
-    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + whole[24:29]
-    return whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
 
 
 def test_an_absurd_size_is_refused_before_it_takes_memory(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

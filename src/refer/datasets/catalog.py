@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from refer.datasets.bu3dfe import BU3DFE
+from refer.datasets.ckplus import CKPLUS
 from refer.datasets.fer2013 import FER2013
 from refer.datasets.model import Dataset
+from refer.datasets.nvie import NVIE
+from refer.datasets.rafdb import RAFDB
+from refer.datasets.viri import VIRI
 from refer.errors import UserError
 
-DATASETS: dict[str, Dataset] = {known.name: known for known in (FER2013,)}
+DATASETS: dict[str, Dataset] = {known.name: known for known in (FER2013, VIRI, NVIE, RAFDB, CKPLUS, BU3DFE)}
 
 
 def dataset(name: str) -> Dataset:

@@ -231,7 +231,8 @@ FER2013 = Dataset(
     "found by web search, remain their owners'. Do not pass them on.",
     home="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     how_to_get="Download fer2013.tar.gz, icml_face_data.csv.zip or the folder version from Kaggle (free account; see "
-    "`home`), and write its place into the configuration as `fer2013: <path or https://…#sha256=<hex>>`.",
+    "`home`), and write its place into the configuration as `fer2013: <path or https://…#sha256=<hex>>`; or, with "
+    "refer's extra `kaggle` installed, `fer2013: kaggle:msambare/fer2013/versions/1`.",
     recognise=recognise,
     read=read,
     layouts=("folders", *TABLES),

@@ -10,11 +10,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    import zipfile
-
     import numpy as np
 
 Progress = Callable[[int, int | None], None]
@@ -88,7 +86,8 @@ class Dataset:
     `recognise` takes the member names and returns the name of the layout; it raises UserError saying what
     was looked for and what was found. `read` takes the opened raw archive; where `subject_pattern` is allowed
     (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
-    a member's name.
+    a member's name. `locate` finds the face in a decoded image where the owner gives neither box nor outline (see
+    refer.datasets.decode).
     """
 
     name: str
@@ -112,6 +111,7 @@ class Dataset:
     levels: str = ""
     files: tuple[OwnersFile, ...] = ()
     layouts: tuple[str, ...] = ()
+    locate: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))

@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import sys
 import time
 import zipfile
-from collections import Counter, deque
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 import refer
 from refer.datasets import catalog
-from refer.datasets.decode import MAX_BYTES, Verdict, decode_all
-from refer.datasets.model import DEFECTS, Dataset, Listing, Problem, Progress, Row, natural, some
+from refer.datasets.batches import Batch, Target, decoded, given
+from refer.datasets.decode import Recipe
+from refer.datasets.defects import Report, check_tolerated, compared, named
+from refer.datasets.model import Dataset, Listing, Problem, Progress, Row, natural, some
 from refer.datasets.obtain import FILES, read_receipt
+from refer.datasets.room import room
 from refer.errors import UserError
 from refer.files import whole, write_json
 
 IMAGES = "images.npy"
 INDEX = "index.parquet"
 SUMMARY = "prepare.json"
-BATCH = 512  # images handed to a worker at once: about 1 MB of FER2013's files
-
-ADVICE = {
-    "unreadable": "Get the archive again, or list `unreadable` under `tolerate` to leave them out.",
-    "labels": "Correct them, or list `labels` under `tolerate` to leave them out.",
-    "sizes": "Give the owner's images, or list `sizes` under `tolerate` to resize them.",
-    "counts": "Get the whole set, or list `counts` under `tolerate` to go on with what there is.",
-}
-SENTENCE = {
-    "unreadable": "cannot be decoded",
-    "labels": "have no clear label or split",
-    "sizes": "have another size than the set",
-    "counts": "classes have another number of images than the owner states",
-}
 
 
 def prepare(
@@ -52,6 +39,7 @@ def prepare(
     out: Path,
     *,
     tolerate: Collection[str] = (),
+    subject_pattern: str | None = None,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> None:
@@ -59,7 +47,9 @@ def prepare(
 
     images.npy is N×H×W×C, uint8, and can be memory-mapped. index.parquet has its rows in the same order (by
     id, numbers by value; the archive's own order does not matter) with the columns id, label (int8, index
-    into the classes), class, split, subject (null where not known) and sha256 (of shape and pixels).
+    into the classes), class, split, subject (null where not known), modality, pair and level (int8; null
+    where there is none), outline (list of float32: x0, y0, x1, y1, … in pixels of the prepared image; null
+    where not known) and sha256 (of shape and pixels).
 
     Args:
         dataset: a name of the catalogue.
@@ -68,56 +58,51 @@ def prepare(
         out: folder for the outputs.
         tolerate: which of DEFECTS are reported in prepare.json instead of raised: "counts" (differ from the
             owner's), "unreadable" and "labels" (the rows are left out), "sizes" (the images are resized).
+        subject_pattern: a regular expression whose group `subject` finds the person in a file's name, for
+            data sets that do not name their subjects.
         workers: processes that decode.
         progress: called with the images done and their number.
 
     Raises:
-        UserError: a defect that is not tolerated, or raw files that are missing or not of one piece.
+        UserError: a defect that is not tolerated, raw files that are missing or not of one piece, a disk
+            without room.
     """
     known = catalog.dataset(dataset)
-    _check_tolerated(tolerate)
+    check_tolerated(tolerate)
+    if subject_pattern is not None and known.names_subjects:
+        raise UserError(f"{known.title} takes no pattern of subjects: remove it from the configuration.")
     receipt = read_receipt(raw, dataset)
     started = time.perf_counter()
-    report = _Report(tolerate)
-    with zipfile.ZipFile(raw / FILES) as archive:
-        listing = known.read(archive)
+    report = Report(tolerate)
+    with zipfile.ZipFile(raw / FILES) as archive, room(out):
+        listing = known.read(archive) if known.names_subjects else known.read(archive, subject_pattern)
         rows, pixels = _in_order(known, listing)
-        report.add(listing.problems)
-        report.add(_counts(known, rows, dropped=len(listing.problems)) if not receipt["stand_in"] else [])
+        report.problems += listing.problems
+        if not receipt["stand_in"]:
+            report.compare(known, rows)
         report.refuse(known.title)
         listed = time.perf_counter()
-        if pixels is not None:
-            batches = _given(rows, pixels)
-        else:
-            batches = _decoded(archive, rows, known.shape, "sizes" in tolerate, workers)
+        recipe = Recipe(known.shape, known.fit, "sizes" in tolerate, known.locate)
         with ExitStack() as outputs:
             images, index, summary = (outputs.enter_context(whole(out / name)) for name in (IMAGES, INDEX, SUMMARY))
-            kept, hashes = _write_images(images, known.shape, batches, len(rows), report, progress)
+            target = Target(images, _write_header(images, (len(rows), *known.shape)))
+            if pixels is None:
+                batches = decoded(raw / FILES, archive, rows, recipe, target, workers)
+            else:
+                batches = given(rows, pixels, target)
+            kept = _collect(target, known.shape, batches, len(rows), report, progress)
             report.refuse(known.title)
-            if not kept:
+            if not kept.rows:
                 raise UserError(f"{known.title}: not one image is left of {len(rows)}. Get the archive again.")
-            _write_index(index, known, kept, hashes)
+            _write_index(index, known, kept)
             done = time.perf_counter()
             write_json(
                 summary,
                 {
-                    "dataset": dataset,
-                    "stand_in": receipt["stand_in"],
-                    "images": len(kept),
-                    "shape": list(known.shape),
-                    "classes": list(known.classes),
-                    "splits": list(known.splits),
-                    "counts": _compared(known, kept, receipt["stand_in"]),
-                    "subjects": len({row.subject for row in kept} - {None}),
-                    "tolerate": sorted(tolerate),
-                    "tolerated": report.tolerated(),
-                    "conversions": dict(report.conversions.most_common()),
-                    "unused_files": len(listing.unused),
-                    "unused_examples": sorted(listing.unused)[:5],
-                    "raw_sha256": receipt["members_sha256"],
-                    "fingerprint": _fingerprint(known, kept, hashes),
+                    **_summary(known, receipt, listing, kept, report),
+                    "subject_pattern": subject_pattern,
                     "seconds": {"read": round(listed - started, 2), "decode_and_write": round(done - listed, 2)},
-                    "images_per_s": round(len(kept) / (done - started)),
+                    "images_per_s": round(len(kept.rows) / (done - started)),
                     "workers": workers,
                     "refer": refer.__version__,
                 },
@@ -125,40 +110,48 @@ def prepare(
 
 
 @dataclass
-class _Report:
-    """What was wrong and what was converted, over the whole run."""
+class _Kept:
+    """What images.npy holds: its rows, the hashes of their pixels and their outlines."""
 
-    tolerate: Collection[str]
-    problems: list[Problem] = field(default_factory=list)
-    conversions: Counter[str] = field(default_factory=Counter)
-
-    def add(self, problems: Sequence[Problem]) -> None:
-        self.problems += problems
-
-    def refuse(self, title: str) -> None:
-        """Raise about the first kind of defect that is not tolerated, naming the first few."""
-        for kind in DEFECTS[::-1]:
-            found = [problem for problem in self.problems if problem.kind == kind]
-            if found and kind not in self.tolerate:
-                named = some([f"{problem.id}: {problem.what}" for problem in found], 3)
-                raise UserError(f"{title}: {len(found)} {_noun(kind)}{SENTENCE[kind]} ({named}).\n{ADVICE[kind]}")
-
-    def tolerated(self) -> dict[str, list[dict[str, str]]]:
-        """Return every defect that was let pass, by kind."""
-        return {
-            kind: [{"id": one.id, "what": one.what} for one in self.problems if one.kind == kind]
-            for kind in sorted({problem.kind for problem in self.problems})
-        }
+    rows: list[Row] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    outlines: list[tuple[float, ...] | None] = field(default_factory=list)
 
 
-def _noun(kind: str) -> str:
-    return "" if kind == "counts" else "images "
+def _summary(
+    known: Dataset, receipt: Mapping[str, Any], listing: Listing, kept: _Kept, report: Report
+) -> dict[str, Any]:
+    """Return what prepare.json says of the data, whenever and wherever they are prepared."""
+    return {
+        "dataset": known.name,
+        "stand_in": receipt["stand_in"],
+        "layout": receipt["layout"],
+        "images": len(kept.rows),
+        "shape": list(known.shape),
+        "fit": known.fit,
+        "classes": list(known.classes),
+        "splits": list(known.splits),
+        **compared(known, kept.rows, receipt["stand_in"]),
+        "counts_are": known.counts_are,
+        "differences": named(report.differences),
+        "levels": _levels(kept.rows),
+        "subjects": len({row.subject for row in kept.rows} - {None}),
+        "outlines": sum(outline is not None for outline in kept.outlines),
+        "notes": dict(listing.notes),
+        "tolerate": sorted(report.tolerate),
+        "tolerated": report.tolerated(),
+        "conversions": dict(report.conversions.most_common()),
+        "raw_sizes": dict(report.sizes.most_common(20)),
+        "unused_files": len(listing.unused),
+        "unused_examples": sorted(listing.unused)[:5],
+        "raw_sha256": receipt["members_sha256"],
+        "fingerprint": _fingerprint(known, kept),
+    }
 
 
-def _check_tolerated(tolerate: Collection[str]) -> None:
-    unknown = sorted(set(tolerate) - set(DEFECTS))
-    if unknown:
-        raise UserError(f"`tolerate` names {some(unknown)}; it can name {', '.join(DEFECTS)}.")
+def _levels(rows: Sequence[Row]) -> dict[str, int]:
+    found = Counter(row.level for row in rows if row.level is not None)
+    return {str(level): found[level] for level in sorted(found)}
 
 
 def _in_order(known: Dataset, listing: Listing) -> tuple[list[Row], np.ndarray | None]:
@@ -171,135 +164,94 @@ def _in_order(known: Dataset, listing: Listing) -> tuple[list[Row], np.ndarray |
     return rows, None if listing.pixels is None else listing.pixels[order]
 
 
-def _table(known: Dataset, rows: Sequence[Row]) -> dict[str, list[int]]:
-    """Return the number of images of each class (in code order) in each split."""
-    found = Counter((row.split, row.label) for row in rows)
-    return {split: [found[split, label] for label in range(len(known.classes))] for split in known.splits}
-
-
-def _counts(known: Dataset, rows: Sequence[Row], dropped: int) -> list[Problem]:
-    """Compare with the owner's numbers; rows that were dropped and reported already explain what is missing."""
-    found = _table(known, rows)
-    differing = [
-        (split, name, have, want)
-        for split, wanted in known.counts.items()
-        for name, have, want in zip(known.classes, found[split], wanted, strict=True)
-        if have != want
-    ]
-    if all(have < want for *_, have, want in differing) and sum(w - h for *_, h, w in differing) == dropped:
-        return []
-    return [Problem("counts", f"{split}/{name}", f"{have:,} of {want:,}") for split, name, have, want in differing]
-
-
-def _compared(known: Dataset, rows: Sequence[Row], stand_in: bool) -> dict[str, dict[str, dict[str, int | None]]]:
-    """Return found and known numbers by split and class; known is null for drawn data."""
-    return {
-        split: {
-            name: {"found": have, "known": None if stand_in else known.counts[split][label]}
-            for label, (name, have) in enumerate(zip(known.classes, numbers, strict=True))
-        }
-        for split, numbers in _table(known, rows).items()
-    }
-
-
-Batch = tuple[Sequence[Row], np.ndarray, Sequence[Verdict]]  # rows, pixels of those that have any, verdicts
-
-
-def _given(rows: Sequence[Row], pixels: np.ndarray) -> Iterator[Batch]:
-    for start in range(0, len(rows), BATCH):
-        part = rows[start : start + BATCH]
-        yield part, pixels[start : start + BATCH], [Verdict("", None, True)] * len(part)
-
-
-def _decoded(
-    archive: zipfile.ZipFile, rows: Sequence[Row], shape: tuple[int, int, int], resize: bool, workers: int
-) -> Iterator[Batch]:
-    """Decode in order. The parent reads, since one archive has one file position; the workers decode.
-
-    Processes, since Pillow holds the interpreter's lock for most of a small image: two threads took longer
-    than one. They are forked, since a spawned one would run the calling Snakemake script again; where
-    forking is not safe (macOS, Windows) one process does it all.
-    """
-    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    if workers < 2 or len(parts) < 2 or sys.platform != "linux":
-        for part in parts:
-            yield part, *decode_all(_contents(archive, part), shape, resize)
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        waiting: deque[tuple[Sequence[Row], Future[tuple[np.ndarray, list[Verdict]]]]] = deque()
-        for part in parts:
-            waiting.append((part, pool.submit(decode_all, _contents(archive, part), shape, resize)))
-            if len(waiting) > 2 * workers:  # keeps every worker busy, and memory bounded
-                oldest, future = waiting.popleft()
-                yield oldest, *future.result()
-        for oldest, future in waiting:
-            yield oldest, *future.result()
-
-
-def _contents(archive: zipfile.ZipFile, rows: Sequence[Row]) -> list[bytes]:
-    contents = []
-    for row in rows:
-        with archive.open(row.member) as member:
-            contents.append(member.read(MAX_BYTES))
-    return contents
-
-
-def _write_images(
-    path: Path,
+def _collect(
+    target: Target,
     shape: tuple[int, int, int],
     batches: Iterator[Batch],
     total: int,
-    report: _Report,
+    report: Report,
     progress: Progress | None,
-) -> tuple[list[Row], list[str]]:
-    """Write images.npy as the batches come; return the rows that it holds and the hashes of their pixels."""
-    kept: list[Row] = []
-    hashes: list[str] = []
-    prefix = "x".join(map(str, shape)).encode() + b":"
+) -> _Kept:
+    """Close the gaps that rows without pixels leave in images.npy as the batches come; return what it holds."""
+    kept = _Kept()
     done = 0
-    with path.open("w+b") as handle:
-        _write_header(handle, (total, *shape))
-        for rows, pixels, verdicts in batches:
-            for row, verdict in zip(rows, verdicts, strict=True):
-                if verdict.defect:
-                    report.problems.append(Problem(verdict.defect[0], row.id, verdict.defect[1]))
-                if verdict.conversion:
-                    report.conversions[verdict.conversion] += 1
-            kept += [row for row, verdict in zip(rows, verdicts, strict=True) if verdict.usable]
-            hashes += [hashlib.sha256(prefix + image.tobytes()).hexdigest() for image in pixels]
-            handle.write(np.ascontiguousarray(pixels).data)
-            done += len(rows)
-            if progress:
-                progress(done, total)
-        handle.seek(0)
-        _write_header(handle, (len(kept), *shape))
-    return kept, hashes
+    for batch in batches:
+        _move(target, prod(shape), batch.start, len(kept.rows), len(batch.hashes))
+        kept.hashes += batch.hashes
+        for row, verdict in zip(batch.rows, batch.verdicts, strict=True):
+            if verdict.defect:
+                report.problems.append(Problem(verdict.defect[0], row.id, verdict.defect[1]))
+            if verdict.conversion:
+                report.conversions[verdict.conversion] += 1
+            if verdict.size:
+                report.sizes["{}x{}".format(*verdict.size)] += 1
+            if verdict.usable:
+                kept.rows.append(row)
+                kept.outlines.append(verdict.outline)
+        done += len(batch.rows)
+        if progress:
+            progress(done, total)
+    with target.path.open("r+b") as handle:
+        handle.truncate(target.offset + prod(shape) * len(kept.rows))
+    _write_header(target.path, (len(kept.rows), *shape))
+    return kept
 
 
-def _write_header(handle: IO[bytes], shape: tuple[int, ...]) -> None:
-    """Write the header of a .npy file; NumPy pads it so that another first dimension takes the same room."""
+def _move(target: Target, size: int, start: int, to: int, number: int) -> None:
+    """Move so many images of `size` bytes to an earlier place of the file."""
+    if start == to:
+        return
+    with target.path.open("r+b") as handle:
+        handle.seek(target.offset + start * size)
+        content = handle.read(number * size)
+        handle.seek(target.offset + to * size)
+        handle.write(content)
+
+
+def _write_header(path: Path, shape: tuple[int, ...]) -> int:
+    """Write the header of a .npy file and return its length.
+
+    NumPy pads it so that another first dimension takes the same room.
+    """
     header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(handle, header)
+    with path.open("r+b" if path.exists() else "w+b") as handle:
+        np.lib.format.write_array_header_1_0(handle, header)
+        return handle.tell()
 
 
-def _write_index(path: Path, known: Dataset, rows: Sequence[Row], hashes: Sequence[str]) -> None:
+def _write_index(path: Path, known: Dataset, kept: _Kept) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
+    rows = kept.rows
     columns = {
         "id": pa.array([row.id for row in rows], pa.string()),
         "label": pa.array([row.label for row in rows], pa.int8()),
         "class": pa.array([known.classes[row.label] for row in rows], pa.string()),
         "split": pa.array([row.split for row in rows], pa.string()),
         "subject": pa.array([row.subject for row in rows], pa.string()),
-        "sha256": pa.array(hashes, pa.string()),
+        "modality": pa.array([row.modality for row in rows], pa.string()),
+        "pair": pa.array([row.pair for row in rows], pa.string()),
+        "level": pa.array([row.level for row in rows], pa.int8()),
+        "outline": pa.array(kept.outlines, pa.list_(pa.float32())),
+        "sha256": pa.array(kept.hashes, pa.string()),
     }
     parquet.write_table(pa.table(columns), path)
 
 
-def _fingerprint(known: Dataset, rows: Sequence[Row], hashes: Sequence[str]) -> str:
+def _fingerprint(known: Dataset, kept: _Kept) -> str:
     """Return the SHA-256 of everything in images.npy and index.parquet, whatever wrote the files."""
     digest = hashlib.sha256(json.dumps([known.name, known.classes, known.shape]).encode())
-    for row, pixels in zip(rows, hashes, strict=True):
-        digest.update(json.dumps([row.id, row.label, row.split, row.subject, pixels]).encode())
+    for row, pixels, outline in zip(kept.rows, kept.hashes, kept.outlines, strict=True):
+        more = _more(row, outline)
+        digest.update(json.dumps([row.id, row.label, row.split, row.subject, pixels, *more]).encode())
     return digest.hexdigest()
+
+
+def _more(row: Row, outline: tuple[float, ...] | None) -> list[Mapping[str, object]]:
+    """Return what a row has beside FER2013's columns: nothing where it has not, as fingerprints were before."""
+    has = {"pair": row.pair, "level": row.level, "outline": outline}
+    if row.modality != "visible":
+        has["modality"] = row.modality
+    more = {name: value for name, value in has.items() if value is not None}
+    return [more] if more else []

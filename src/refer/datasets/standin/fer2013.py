@@ -7,38 +7,32 @@ audit is to find, in the shares in which a pixel-exact comparison of the real im
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from refer.datasets.fer2013 import CLASSES, FER2013
 from refer.datasets.standin import faces
+from refer.datasets.standin.common import Progress, check, encoded, note, person, shares, stated
 from refer.datasets.standin.packing import Files, check_place, pack
 from refer.errors import UserError
 
 Layout = Literal["fer2013.csv", "icml_face_data.csv", "folders"]
 
-REAL_COUNTS = FER2013.counts
+REAL_COUNTS = {split: stated(counts) for split, counts in FER2013.counts.items()}
 """Images of each class in the real data set, by official split."""
 
 SIZE = 48
 LEAST = 14
 """The fewest images a split may have: room for every class, and for one of each fault beside them."""
 
-_NOTE = """drawn stand-in, no real person; made by ReFER in the raw layout of FER2013 for trying out a workflow.
-
-Every image here is a procedurally drawn face. No image of FER2013 is in it and no number computed on it says
-anything about FER2013 or about people. subjects.csv names the drawn person in every image, which the real
-data set does not. Seed {seed}; {subjects} drawn persons; faults of the real data set {mess}.
-"""
+_NOTE = """subjects.csv names the drawn person in every image, which the real
+data set does not. Seed {seed}; {subjects} drawn persons; faults of the real data set {mess}."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ def draw(
     seed: int = 0,
     layout: Layout = "fer2013.csv",
     mess: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Draw a stand-in for FER2013 and write it to `out`, whole or not at all.
 
@@ -100,35 +94,18 @@ def draw(
     rows = plan(images, subjects, seed, mess)
     names = ids(rows, layout, mess)
     pixels = _draw_all(rows, seed, progress)
-    note = _NOTE.format(seed=seed, subjects=subjects, mess="included" if mess else "left out")
+    told = note(FER2013.title, _NOTE.format(seed=seed, subjects=subjects, mess="included" if mess else "left out"))
     members = _folders(pixels, names) if layout == "folders" else _table(rows, pixels, layout)
-    members = chain([("README.txt", note.encode()), ("subjects.csv", _subjects(rows, names))], members)
+    members = chain([("README.txt", told), ("subjects.csv", _subjects(rows, names))], members)
     folder = "fer2013/" if layout == "fer2013.csv" else ""
     pack(out, ((folder + name, content) for name, content in members))
-
-
-@lru_cache(maxsize=4096)
-def _person(seed: int, subject: int) -> faces.Identity:
-    return faces.sample_identity(faces.generator(seed, subject))
 
 
 def face(seed: int, subject: int, shot: int, emotion: int) -> NDArray[np.uint8]:
     """Draw one image of the stand-in: uint8 (48, 48), grey."""
     rng = faces.generator(seed, subject, shot)
     expression = faces.sample_expression(CLASSES[emotion], rng)
-    return faces.grey(faces.draw(_person(seed, subject), expression, faces.sample_capture(rng), SIZE, rng))
-
-
-def shares(total: int, weights: Sequence[int]) -> list[int]:
-    """Share `total` out in proportion to `weights`, at least 1 each, by largest remainders."""
-    exact = [total * weight / sum(weights) for weight in weights]
-    counts = [max(1, int(part)) for part in exact]
-    order = sorted(range(len(exact)), key=lambda k: counts[k] - exact[k])
-    for k in order[: max(0, total - sum(counts))]:
-        counts[k] += 1
-    while sum(counts) > total:  # the ones that were raised to 1 took too much: the largest give
-        counts[counts.index(max(counts))] -= 1
-    return counts
+    return faces.grey(faces.draw(person(seed, subject), expression, faces.sample_capture(rng), SIZE, rng))
 
 
 def faults(split: str, images: int) -> Faults:
@@ -224,7 +201,7 @@ class _Mess:
                 pool.remove(index)
 
 
-def _draw_all(rows: list[Row], seed: int, progress: Callable[[int, int], None] | None) -> NDArray[np.uint8]:
+def _draw_all(rows: list[Row], seed: int, progress: Progress | None) -> NDArray[np.uint8]:
     """Draw every row: uint8 (rows, 48, 48). A copy is drawn again, and comes out the same."""
     pixels = np.zeros((len(rows), SIZE, SIZE), dtype=np.uint8)
     for index, row in enumerate(rows):
@@ -250,9 +227,7 @@ def _table(rows: list[Row], pixels: NDArray[np.uint8], layout: Layout) -> Files:
 def _folders(pixels: NDArray[np.uint8], paths: list[str]) -> Files:
     """Return one JPEG per image."""
     for path, image in sorted(zip(paths, pixels, strict=True), key=lambda pair: pair[0]):
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, format="JPEG", quality=95)
-        yield path, buffer.getvalue()
+        yield path, encoded(image, "JPEG", quality=95)
 
 
 def ids(rows: list[Row], layout: Layout, mess: bool) -> list[str]:
@@ -279,12 +254,6 @@ def _subjects(rows: list[Row], names: list[str]) -> bytes:
 
 
 def _check(images: Mapping[str, int], subjects: int, layout: str) -> None:
-    if layout not in get_args(Layout):
-        raise UserError(f"layout {layout!r} is unknown; expected one of {', '.join(get_args(Layout))}")
-    if set(images) != set(REAL_COUNTS):
-        raise UserError(f"images names {', '.join(images) or 'no split'}; expected {', '.join(REAL_COUNTS)}")
-    for split, number in images.items():
-        if number < LEAST:
-            raise UserError(f"images of {split}: {number}; expected at least {LEAST}, two of every class")
+    check(images, dict.fromkeys(REAL_COUNTS, LEAST), layout, get_args(Layout), "two of every class")
     if subjects < len(images):
         raise UserError(f"subjects: {subjects}; expected at least {len(images)}, one for every split")

@@ -11,12 +11,19 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from refer.errors import UserError
 from refer.files import whole
 
 Files = Iterator[tuple[str, bytes]]
-"""Paths inside the archive, with "/", and their contents."""
+"""Paths inside the archive, with "/", and their contents; a path that ends in "/" is an empty folder."""
+
+_PACKED = (".jpg", ".JPG", ".png", ".PNG", ".zip", ".7z")
+"""What packing again would not make smaller."""
+
+_EPOCH = 315532800.0
+"""1 January 1980, 0:00 UTC, in seconds of Unix: the earliest time that a zip archive can tell."""
 
 
 def _kind(out: Path) -> str:
@@ -57,16 +64,41 @@ def _tar(path: Path, files: Files) -> None:
         for name, content in files:
             member = tarfile.TarInfo(name)
             member.size = len(content)
+            if name.endswith("/"):
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(member, io.BytesIO(content))
 
 
-def _zip(path: Path, files: Files) -> None:
+def zipped(files: Files) -> bytes:
+    """Return a zip archive of `files`, as `pack` writes it, to lie in another archive."""
+    content = io.BytesIO()
+    _zip(content, files)
+    return content.getvalue()
+
+
+def sevenzipped(files: Files) -> bytes:
+    """Return a 7z archive of `files`, with fixed times, to lie in another archive."""
+    import py7zr
+    from py7zr.helpers import ArchiveTimestamp
+
+    content = io.BytesIO()
+    with py7zr.SevenZipFile(content, "w", filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}]) as archive:
+        for name, member in files:
+            archive.writestr(member, name)
+        # py7zr notes the time of writing; the header that holds it is written on leaving the block.
+        for info in archive.header.files_info.files:
+            for kind in ("creationtime", "lastwritetime", "lastaccesstime"):
+                info[kind] = ArchiveTimestamp.from_datetime(_EPOCH)
+    return content.getvalue()
+
+
+def _zip(path: Path | IO[bytes], files: Files) -> None:
     with zipfile.ZipFile(path, "w", compresslevel=6) as archive:
         for name, content in files:
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system = 3  # Unix, wherever it is written
-            member.external_attr = 0o644 << 16
-            member.compress_type = zipfile.ZIP_STORED if name.endswith(".jpg") else zipfile.ZIP_DEFLATED
+            member.external_attr = (0o40755 if name.endswith("/") else 0o644) << 16
+            member.compress_type = zipfile.ZIP_STORED if name.endswith(_PACKED) else zipfile.ZIP_DEFLATED
             archive.writestr(member, content)
 
 
@@ -76,6 +108,9 @@ def _folder(out: Path, files: Files) -> None:
     try:
         for name, content in files:
             path = temporary / name
+            if name.endswith("/"):
+                path.mkdir(parents=True, exist_ok=True)
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         temporary.chmod(0o777 & ~_umask())

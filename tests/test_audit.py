@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from data_fixtures import PARTS, as_zip, listed, noise, row, table
+from prepared_fixtures import brightened, cropped, jpeg, picture, write_prepared
 from refer.datasets.audit import audit
 from refer.datasets.fer2013 import CLASSES
 from refer.datasets.obtain import obtain
 from refer.datasets.prepare import prepare
 from refer.datasets.split import split
+from refer.datasets.splitting import Scheme
 from refer.errors import UserError
 
 
@@ -23,7 +25,7 @@ def audited(folder: Path, lines: Iterable[tuple[str, str, str]]) -> tuple[dict[s
     obtain("fer2013", str(folder / "raw.zip"), folder / "raw", stand_in=True)
     prepare("fer2013", folder / "raw", folder / "prepared")
     audit("fer2013", folder / "prepared", folder / "audit")
-    assert listed(folder / "audit") == ["audit.json", "duplicates.parquet"]
+    assert listed(folder / "audit") == ["audit.json", "duplicates.parquet", "near.parquet"]
     report = json.loads((folder / "audit/audit.json").read_text())
     return report, pd.read_parquet(folder / "audit/duplicates.parquet")
 
@@ -105,6 +107,104 @@ def test_what_is_missing_or_another_set(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["prepare.json"]
 
 
+# --- near duplicates, cameras and people --------------------------------------------------------------------------
+
+
+def found(folder: Path, dataset: str, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], pd.DataFrame]:
+    write_prepared(folder / "prepared", dataset, rows)
+    audit(dataset, folder / "prepared", folder / "audit")
+    return json.loads((folder / "audit/audit.json").read_text()), pd.read_parquet(folder / "audit/near.parquet")
+
+
+def others(first: int, count: int = 24) -> list[dict[str, Any]]:
+    return [{"pixels": picture(first + number), "label": number % 7} for number in range(count)]
+
+
+def test_near_duplicates_within_and_across_splits(tmp_path: Path) -> None:
+    a, b = picture(1), picture(2)
+    rows = [
+        {"pixels": a, "label": 0, "split": "Training"},
+        {"pixels": a, "label": 0, "split": "Training"},
+        {"pixels": jpeg(a, 30), "label": 0, "split": "PublicTest"},
+        {"pixels": cropped(a, 2, 2, 2, 2), "label": 3, "split": "PrivateTest"},
+        {"pixels": b, "label": 1, "split": "PublicTest"},
+        {"pixels": np.ascontiguousarray(b[:, ::-1]), "label": 1, "split": "PublicTest"},
+        {"pixels": picture(3), "label": 2, "split": "PrivateTest"},
+        {"pixels": picture(3), "label": 2, "split": "PublicTest"},
+        *others(10),
+    ]
+    report, table_of_pairs = found(tmp_path, "fer2013", rows)
+    near = report["near"]
+    assert (report["groups"], report["images_in_groups"], report["test_images_in_train"]) == (2, 4, 0)
+    assert (near["compared"], near["groups"], near["images"]) == (30, 2, 6), "of exact twins the first is compared"
+    assert (near["groups_across_splits"], near["conflicting_groups"], near["conflicting_images"]) == (1, 1, 4)
+    assert near["views"] == {"as it is": 1, "mirrored": 1, "cropped": 2}
+    assert near["also_in"]["PublicTest"] == {"Training": 1, "PrivateTest": 2}
+    assert near["also_in"]["PrivateTest"] == {"Training": 1, "PublicTest": 2}, "exact copies count too"
+    assert near["test_images_in_train"] == 2
+    assert (near["pairs_of_one_subject"], near["pairs_of_two_subjects"]) == (0, 0)
+    assert list(table_of_pairs.columns) == ["id", "other", "near_group", "view", "distance", "correlation"]
+    pairs = table_of_pairs.set_index(["id", "other"])
+    assert set(pairs.index) == {
+        ("image0000", "image0002"),
+        ("image0000", "image0003"),
+        ("image0002", "image0003"),
+        ("image0004", "image0005"),
+    }
+    assert list(pairs["near_group"]) == [0, 0, 0, 1]
+    assert pairs["view"]["image0004", "image0005"] == "mirrored"
+    assert pairs["correlation"].between(0.85, 1).all()
+
+
+def test_an_infrared_image_is_no_copy_of_a_visible_one(tmp_path: Path) -> None:
+    rows = []
+    for number in range(12):
+        seen = picture(number, 224, 3)
+        cameras = {"visible": seen, "infrared": jpeg(seen, 60)}
+        for modality, pixels in cameras.items():
+            rows.append({"pixels": pixels, "label": number % 5, "modality": modality, "pair": f"pair{number}"})
+    rows.append({"pixels": brightened(rows[1]["pixels"], 9), "label": 1, "modality": "infrared"})
+    rows.append({"pixels": picture(90, 224, 3), "label": 1, "modality": "infrared", "pair": "alone"})
+    report, table_of_pairs = found(tmp_path, "viri", rows)
+    assert list(table_of_pairs["id"]) == ["image0001"]
+    assert list(table_of_pairs["other"]) == ["image0024"]
+    assert report["pairs"] == {"complete": 12, "unpaired": {"visible": 0, "infrared": 2}}
+    assert {one: sum(counts["all"].values()) for one, counts in report["modalities"].items()} == {
+        "visible": 12,
+        "infrared": 14,
+    }
+    assert sum(report["counts"]["all"].values()) == 26
+    assert report["notes"] == {"files without a face": 2}
+
+
+def test_near_duplicates_of_one_person_are_told_apart(tmp_path: Path) -> None:
+    a, b = picture(1, 128), picture(2, 128)
+    rows = [
+        {"pixels": a, "label": 0, "subject": "S1"},
+        {"pixels": brightened(a, 8), "label": 3, "subject": "S1"},
+        {"pixels": b, "label": 1, "subject": "S1"},
+        {"pixels": brightened(b, 8), "label": 1, "subject": "S2"},
+        *({"pixels": picture(number, 128), "label": 5, "subject": "S3"} for number in range(10, 34)),
+    ]
+    report, _ = found(tmp_path, "ckplus", rows)
+    near, subjects = report["near"], report["subjects"]
+    assert (near["pairs"], near["pairs_of_one_subject"], near["pairs_of_two_subjects"]) == (2, 1, 1)
+    assert (near["conflicting_groups"], near["conflicting_groups_of_one_subject"]) == (1, 1)
+    assert (subjects["count"], subjects["known"]) == (3, True)
+    assert subjects["images_each"] == {"least": 1, "median": 3, "most": 24}
+    assert subjects["per_class"]["angry"] == 2
+    assert subjects["per_class"]["fear"] == 0
+    assert report["pairs"] is None
+
+
+def test_blank_images_are_nobodys_near_duplicates(tmp_path: Path) -> None:
+    rows = [{"pixels": np.full((48, 48, 1), grey, np.uint8), "label": 0} for grey in (0, 1, 255)]
+    report, table_of_pairs = found(tmp_path, "fer2013", rows + others(5))
+    assert report["blanks"]["Training"]["count"] == 3
+    assert report["near"]["compared"] == 24
+    assert len(table_of_pairs) == 0
+
+
 # --- the real archive -------------------------------------------------------------------------------------------
 
 
@@ -166,9 +266,23 @@ def test_the_real_audit(real: Path) -> None:
 
 
 @pytest.mark.real
+def test_the_real_near_duplicates(real: Path) -> None:
+    """More than one in five test images is in training in one form or another; docs/near-duplicates.md has the sums."""
+    near = json.loads((real / "audit/audit.json").read_text())["near"]
+    print(json.dumps(near))
+    assert near["compared"] == 34_033
+    assert near["pairs"] == pytest.approx(5566, rel=0.01)
+    assert near["views"]["mirrored"] == pytest.approx(62, abs=4), "a face mirrored is as like others: the control"
+    assert near["also_in"]["PrivateTest"]["Training"] == pytest.approx(786, rel=0.02)
+    assert near["also_in"]["PublicTest"]["Training"] == pytest.approx(758, rel=0.02)
+    assert len(pd.read_parquet(real / "audit/near.parquet")) == near["pairs"]
+
+
+@pytest.mark.real
 def test_the_real_split(real: Path) -> None:
     for protocol in ("published", "audited"):
-        split(real / "prepared", real / "audit", real / protocol, parts=PARTS, audited=protocol == "audited")
+        rule = {"scheme": Scheme(parts=PARTS), "audited": protocol == "audited", "select": "public"}
+        split(real / "prepared", real / "audit", real / protocol, **rule)
     published, checked = (pd.read_parquet(real / protocol) for protocol in ("published", "audited"))
     assert published["kept"].all()
     assert checked.groupby("part")["kept"].sum().to_dict() == {"train": 28_709, "public": 3_309, "private": 3_275}

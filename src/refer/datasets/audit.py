@@ -1,33 +1,41 @@
-"""Identical images, conflicting labels, blank images, and what stands in two splits at once.
+"""Copies, conflicting labels, blank images, pairs and people: what a data set holds, and what it should not.
 
-Two images are identical where all pixels are: recompressed or cropped copies are not found.
+Two images are identical where all pixels are; refer.datasets.near finds what is nearly so, in each modality by
+itself.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from refer.datasets import catalog
+from refer.datasets import catalog, findings
+from refer.datasets.findings import Groups, Index
+from refer.datasets.groups import together
+from refer.datasets.near import VIEWS, Pairs, near_duplicates
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY
 from refer.errors import UserError
 from refer.files import read_json, whole, write_json
 
 DUPLICATES = "duplicates.parquet"
+NEAR = "near.parquet"
 AUDIT = "audit.json"
 BLANK_BELOW = 1.0  # standard deviation of the pixels (0..255) of an image that shows nothing
 
 
 def audit(dataset: str, prepared: Path, out: Path) -> None:
-    """Compare all images of a prepared set and write `out`/duplicates.parquet and audit.json: both or none.
+    """Compare all images of a prepared set; write duplicates.parquet, near.parquet and audit.json: all or none.
 
     duplicates.parquet has one row for each image that has an identical twin (columns id, group (int32, from 0
     in the order of first appearance), label, class, split), in the order of the index.
+
+    near.parquet has one row for each pair of pictures that are nearly the same: id and other (of identical
+    images the first stands for all), near_group (int32: what identical and near images connect, from 0 in the
+    order of first appearance), view (one of near.VIEWS), distance and correlation (float32, see near.Pairs).
 
     Raises:
         UserError: `prepared` is missing or another data set's.
@@ -35,28 +43,34 @@ def audit(dataset: str, prepared: Path, out: Path) -> None:
     known = catalog.dataset(dataset)
     summary = read_summary(prepared, dataset)
     index = read_index(prepared)
-    groups = _groups(index["sha256"])
-    splits, labels = index["split"], index["label"]
+    images = np.load(prepared / IMAGES, mmap_mode="r")
+    blank = _blank(images)
+    same = [rows for rows in together(len(blank), [index["sha256"]]) if len(rows) > 1]
+    pairs, compared = _near_pairs(images, index, known.modalities, blank)
+    links = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+    near = [
+        rows
+        for rows in together(len(blank), [index["sha256"]], links)
+        if len({index["sha256"][row] for row in rows}) > 1
+    ]
     report = {
         "dataset": dataset,
         "stand_in": summary["stand_in"],
         "data_fingerprint": summary["fingerprint"],
-        "images": len(splits),
-        "counts": _counts(index, known.splits, known.classes),
-        "groups": len(groups),
-        "images_in_groups": sum(map(len, groups)),
-        "surplus": sum(len(rows) - 1 for rows in groups),
-        "groups_across_splits": sum(len({splits[row] for row in rows}) > 1 for rows in groups),
-        "conflicting_groups": sum(len({labels[row] for row in rows}) > 1 for rows in groups),
-        "conflicting_images": sum(len(rows) for rows in groups if len({labels[row] for row in rows}) > 1),
-        "also_in": _also_in(known.splits, splits, groups),
-        "test_images_in_train": _in_train(known.splits, splits, groups),
-        "blanks": _blanks(np.load(prepared / IMAGES, mmap_mode="r"), index, known.splits),
-        "subjects": _subjects(index, known.splits),
+        "images": len(blank),
+        "counts": findings.counts(index, known),
+        **findings.identical(same, index, known.splits),
+        "near": findings.nearly_identical(pairs, compared, near, same, index, known.splits),
+        "blanks": findings.blanks(np.flatnonzero(blank).tolist(), index, known.splits),
+        "subjects": findings.subjects(index, known),
+        "modalities": {one: findings.counts(index, known, one) for one in known.modalities},
+        "pairs": findings.paired(index, known.modalities),
+        "notes": summary["notes"],
     }
     with ExitStack() as outputs:
-        table, text = (outputs.enter_context(whole(out / name)) for name in (DUPLICATES, AUDIT))
-        _write_duplicates(table, index, groups)
+        table, listing, text = (outputs.enter_context(whole(out / name)) for name in (DUPLICATES, NEAR, AUDIT))
+        _write_duplicates(table, index, same)
+        _write_near(listing, index, pairs, near)
         write_json(text, report)
 
 
@@ -75,68 +89,36 @@ def read_summary(prepared: Path, dataset: str | None = None) -> dict[str, Any]:
 
 
 def read_index(prepared: Path) -> dict[str, list[Any]]:
-    """Return the columns of a prepared folder's index.parquet as lists."""
+    """Return the columns of a prepared folder's index.parquet as lists, but for the outlines, which are large."""
     from pyarrow import parquet
 
-    columns: dict[str, list[Any]] = parquet.read_table(prepared / INDEX).to_pydict()
+    names = [name for name in parquet.read_schema(prepared / INDEX).names if name != "outline"]
+    columns: dict[str, list[Any]] = parquet.read_table(prepared / INDEX, columns=names).to_pydict()
     return columns
 
 
-def _groups(hashes: Sequence[str]) -> list[list[int]]:
-    """Return the rows of each hash that occurs more than once, in the order of first appearance."""
-    rows: dict[str, list[int]] = {}
-    for row, one in enumerate(hashes):
-        rows.setdefault(one, []).append(row)
-    return [same for same in rows.values() if len(same) > 1]
+def _blank(images: np.ndarray) -> np.ndarray:
+    """Return for each image (N) whether it shows nothing."""
+    flat = np.zeros(len(images), bool)
+    step = max(1, 5_000_000 // int(np.prod(images.shape[1:])))
+    for start in range(0, len(images), step):
+        part = np.asarray(images[start : start + step])
+        flat[start : start + step] = part.reshape(len(part), -1).std(axis=1, dtype=np.float64) < BLANK_BELOW
+    return flat
 
 
-def _counts(index: Mapping[str, list[Any]], splits: Sequence[str], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    found = Counter(zip(index["split"], index["class"], strict=True))
-    return {split: {name: found[split, name] for name in classes} for split in splits}
+def _near_pairs(images: np.ndarray, index: Index, modalities: Sequence[str], blank: np.ndarray) -> tuple[Pairs, int]:
+    """Return the near duplicates within each modality, and how many pictures were compared."""
+    first: dict[tuple[str, str], int] = {}
+    for row, key in enumerate(zip(index["modality"], index["sha256"], strict=True)):
+        first.setdefault(key, row)
+    pictures = [[row for (one, _), row in first.items() if one == modality] for modality in modalities]
+    shown = [[row for row in rows if not blank[row]] for rows in pictures]
+    found = [near_duplicates(images, rows) for rows in shown]
+    return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True))), sum(map(len, shown))
 
 
-def _also_in(order: Sequence[str], splits: Sequence[str], groups: Sequence[Sequence[int]]) -> dict[str, dict[str, int]]:
-    """Return, for each ordered pair of splits, how many images of the first stand in the second too."""
-    held = [Counter(splits[row] for row in rows) for rows in groups]
-    return {
-        first: {second: sum(group[first] for group in held if group[second]) for second in order if second != first}
-        for first in order
-    }
-
-
-def _in_train(order: Sequence[str], splits: Sequence[str], groups: Sequence[Sequence[int]]) -> int:
-    """Return how many images outside the training split (the first) stand in it too."""
-    return sum(counts[order[0]] for split, counts in _also_in(order, splits, groups).items() if split != order[0])
-
-
-def _blanks(images: np.ndarray, index: Mapping[str, list[Any]], splits: Sequence[str]) -> dict[str, Any]:
-    """Return the ids of the images that show nothing, by split."""
-    blank: dict[str, list[str]] = {split: [] for split in splits}
-    for start in range(0, len(images), 4096):
-        part = np.asarray(images[start : start + 4096]).reshape(-1, int(np.prod(images.shape[1:])))
-        for row in np.flatnonzero(part.std(axis=1, dtype=np.float64) < BLANK_BELOW) + start:
-            blank[index["split"][row]].append(index["id"][row])
-    return {split: {"count": len(ids), "ids": ids} for split, ids in blank.items()}
-
-
-def _subjects(index: Mapping[str, list[Any]], splits: Sequence[str]) -> dict[str, Any]:
-    """Return for how many images the subject is known, and how many subjects each two splits share."""
-    of_split: dict[str, set[str]] = {split: set() for split in splits}
-    for split, subject in zip(index["split"], index["subject"], strict=True):
-        if subject is not None:
-            of_split[split].add(subject)
-    return {
-        "known": all(subject is not None for subject in index["subject"]),
-        "images_with_subject": sum(subject is not None for subject in index["subject"]),
-        "per_split": {split: len(subjects) for split, subjects in of_split.items()},
-        "overlap": {
-            first: {second: len(of_split[first] & of_split[second]) for second in splits if second != first}
-            for first in splits
-        },
-    }
-
-
-def _write_duplicates(path: Path, index: Mapping[str, list[Any]], groups: Sequence[Sequence[int]]) -> None:
+def _write_duplicates(path: Path, index: Index, groups: Groups) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -148,5 +130,21 @@ def _write_duplicates(path: Path, index: Mapping[str, list[Any]], groups: Sequen
         "label": pa.array([index["label"][row] for row in rows], pa.int8()),
         "class": pa.array([index["class"][row] for row in rows], pa.string()),
         "split": pa.array([index["split"][row] for row in rows], pa.string()),
+    }
+    parquet.write_table(pa.table(columns), path)
+
+
+def _write_near(path: Path, index: Index, pairs: Pairs, groups: Groups) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    group_of = {row: group for group, rows in enumerate(groups) for row in rows}
+    columns = {
+        "id": pa.array([index["id"][row] for row in pairs.first], pa.string()),
+        "other": pa.array([index["id"][row] for row in pairs.second], pa.string()),
+        "near_group": pa.array([group_of[row] for row in pairs.first.tolist()], pa.int32()),
+        "view": pa.array([VIEWS[view] for view in pairs.view], pa.string()),
+        "distance": pa.array(pairs.distance.round(4), pa.float32()),
+        "correlation": pa.array(pairs.correlation.round(4), pa.float32()),
     }
     parquet.write_table(pa.table(columns), path)

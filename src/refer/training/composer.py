@@ -1,0 +1,258 @@
+"""Faces composed on backgrounds: feratt2019's synthetic images, made in batches on the device as they are needed.
+
+    composer = Composer(faces, masks, backgrounds, Composition())
+    image, target, mask = composer(rows, seed, numbers)
+
+What can be done once is done once: faces are made grey, cut out and brought near the output's resolution,
+backgrounds to exactly that resolution. What is left for every image is one resampling of the face with its mask,
+a copy of the background's crop, and a few passes over the pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from refer.datasets.outlines import masks as masks_of
+from refer.errors import UserError
+from refer.training.composition import Composition
+from refer.training.draws import Draws, draw, maps
+
+LUMA = (0.299, 0.587, 0.114)
+"""Of ITU-R BT.601, as everywhere in this project."""
+CHUNK = 256
+"""Images that are prepared at once."""
+
+
+class Composed(NamedTuple):
+    """Composed images (B, 1, size, size), grey, 0 to 255; networks of three channels see the one three times."""
+
+    image: Tensor
+    """x_img: the lit face on a background."""
+    target: Tensor
+    """x_org: the same face, not lit, on black."""
+    mask: Tensor
+    """Where the face is: 0 to 1, with a soft edge."""
+
+
+class Composer:
+    """Composes faces on backgrounds that lie on one device."""
+
+    def __init__(self, faces: Tensor, masks: Tensor, backgrounds: Tensor, how: Composition | None = None) -> None:
+        """Prepare what all images share.
+
+        Args:
+            faces: (N, 1 or 3, H, H) uint8, upright and tightly cropped; their device is where all work is done.
+            masks: (N, 1, H, H) uint8, 255 on the face.
+            backgrounds: (M, 1 or 3, G, G) uint8; sharp at a side of `how.size / how.crop` (277) pixels or more.
+            how: what is drawn, and how it is put together.
+
+        Raises:
+            ValueError: shapes that do not fit each other.
+        """
+        if faces.shape[0] != masks.shape[0] or faces.shape[2:] != masks.shape[2:]:
+            raise ValueError(f"faces are {tuple(faces.shape)} and masks {tuple(masks.shape)}: one mask for each face")
+        self.how = how or Composition()
+        self.device = faces.device
+        self.faces = _cut_out(faces, masks.to(self.device), self.how)
+        side = max(self.how.size, round(self.how.size / self.how.crop))
+        self.scenes = _at_side(backgrounds.to(self.device), side)
+        axis = (torch.arange(self.how.size, dtype=torch.float32) * 2 + 1) / self.how.size - 1
+        self._axis = axis.to(self.device)
+        self._lines = torch.arange(self.how.size, device=self.device)
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @torch.no_grad()
+    def __call__(self, rows: Tensor, seed: int, numbers: ArrayLike) -> Composed:
+        """Compose one image for each of `rows`.
+
+        Args:
+            rows: (B,) int64, which faces, on the device.
+            seed: of the training, or of the test set.
+            numbers: (B,) on the host: each image's number in the training (or the test set), from 0. Seed, number
+                and face decide an image, whatever else is in the batch: to the bit on one CPU thread or two, to
+                the last place of a float on more, which round the ends of their shares otherwise.
+        """
+        draws = draw(self.how, seed, numbers, len(self.scenes))
+        numeric, crops = self._sent(draws)
+        layers = self.faces.index_select(0, rows).float()
+        grid = self._grid(numeric[:, :6].view(-1, 2, 3), draws)
+        warped = functional.grid_sample(layers, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        target, mask = warped[:, :1], warped[:, 1:].mul_(1 / 255)
+        image = self._crop(*crops)
+        lit = self._lit(target, mask, image)
+        image.lerp_(lit, mask)
+        return Composed(self._exposed(image, numeric[:, 6:9], draws), target, mask)
+
+    def _sent(self, draws: Draws) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Copy to the device, at one go, the maps and factors (B, 9), and the background, row and column of crops."""
+        room = self.scenes.shape[-1] - self.how.size + 1
+        columns = [
+            maps(draws, self.how.frame).reshape(-1, 6),
+            draws.light,
+            draws.background[:, None],
+            np.floor(draws.place * room),
+        ]
+        sent = torch.from_numpy(np.concatenate(columns, axis=1).astype(np.float32)).to(self.device)
+        background, top, left = sent[:, 9:].long().unbind(1)
+        return sent, (background, top, left)
+
+    def _grid(self, maps: Tensor, draws: Draws) -> Tensor:
+        """Return where each pixel of the output lies in the cut-out: (B, size, size, 2)."""
+        # Points of the plane as complex numbers: three times as fast as two coordinates, ten times as affine_grid.
+        right, down, rest = torch.view_as_complex(maps.mT.contiguous()).view(-1, 3, 1, 1).unbind(1)
+        x, y = self._axis.view(1, 1, -1), self._axis.view(1, -1, 1)
+        if self.how.warping == "smooth":
+            control = torch.from_numpy(2 * draws.control.astype(np.float32)).to(self.device)
+            moved = functional.interpolate(control, self.how.size, mode="bicubic", align_corners=True)
+            x, y = x - moved[:, 0], y - moved[:, 1]
+        return torch.view_as_real(right * x + (down * y + rest))
+
+    def _crop(self, background: Tensor, top: Tensor, left: Tensor) -> Tensor:
+        """Copy crops out of the backgrounds: (B, 1, size, size) float, stretched if so wanted."""
+        side, size = self.scenes.shape[-1], self.how.size
+        # A line of a crop is a run of bytes, and a view of all runs can be selected from faster than pixels can.
+        runs = self.scenes.as_strided((self.scenes.numel() - size + 1, size), (1, 1))
+        starts = ((background * side + top) * side + left)[:, None] + side * self._lines
+        crops = runs.index_select(0, starts.flatten()).view(-1, 1, size, size)
+        if not self.how.stretch:
+            return crops.float()
+        low = crops.amin((2, 3), keepdim=True).float()
+        gain = 255 / crops.amax((2, 3), keepdim=True).float().clamp_min(1)
+        return (crops - low).mul_(gain)
+
+    def _lit(self, target: Tensor, mask: Tensor, scene: Tensor) -> Tensor:
+        """Give the face the light of what it will cover; see `Composition.light`."""
+        # The target is the face times its mask; a pixel without mask has no face, and is not seen either.
+        face = target / mask.clamp_min(1 / 255)
+        how = self.how
+        if how.light == "none":
+            return face
+        area = mask.sum((2, 3), keepdim=True).clamp_min(1)
+        mean = target.sum((2, 3), keepdim=True) / area
+        around = (scene * mask).sum((2, 3), keepdim=True) / area
+        gain = (around / mean.clamp_min(1)).clamp(*how.light_limits)
+        if how.light == "mean":
+            face = face.mul_(gain)
+        else:
+            spread = ((face - mean).square() * mask).sum((2, 3), keepdim=True)
+            wanted = ((scene - around).square() * mask).sum((2, 3), keepdim=True)
+            contrast = (wanted / spread.clamp_min(1)).sqrt().clamp(*how.light_limits)
+            face = (face - mean).mul_(contrast).add_(mean * gain)
+        return face.clamp_(*(255 * bound for bound in how.light_range))
+
+    def _exposed(self, image: Tensor, factors: Tensor, draws: Draws) -> Tensor:
+        """Change brightness, contrast and gamma, by factors (B, 3); `draws` holds the same on the host."""
+        if self.how.brightness or self.how.contrast:
+            brightness, contrast, _ = factors.view(-1, 3, 1, 1, 1).unbind(1)
+            mean = image.mean((2, 3), keepdim=True)
+            image.mul_(brightness * contrast).add_(mean * brightness * (1 - contrast)).clamp_(0, 255)
+        if self.how.gamma:
+            # Powers are dear, pow itself three times as much as this, and half of the images want none.
+            chosen = torch.from_numpy(np.flatnonzero(draws.light[:, 2] != 1)).to(self.device)
+            gamma = factors[:, 2].index_select(0, chosen).view(-1, 1, 1, 1)
+            part = image.index_select(0, chosen).mul_(1 / 255).log2_().mul_(gamma).exp2_().mul_(255)
+            image.index_copy_(0, chosen, part)
+        return image
+
+
+def composed_set(composer: Composer, count: int, seed: int) -> tuple[Composed, Tensor]:
+    """Compose a set that stays the same: image i shows face i modulo their number, as the authors' evaluation does.
+
+    Returns:
+        The images as uint8 0 to 255 (the mask too), and which faces they show: (count,) int64.
+    """
+    rows = torch.arange(count, device=composer.device) % len(composer)
+    parts: list[list[Tensor]] = [[], [], []]
+    for start in range(0, count, CHUNK):
+        image, target, mask = composer(rows[start : start + CHUNK], seed, np.arange(start, min(start + CHUNK, count)))
+        for part, pixels in zip(parts, (image, target, 255 * mask), strict=True):
+            part.append(pixels.round_().to(torch.uint8))
+    return Composed(*(torch.cat(part) for part in parts)), rows
+
+
+def load_composer(
+    prepared: Path, backgrounds: Path, rows: NDArray[np.int64], how: Composition, device: torch.device
+) -> Composer:
+    """Make a composer of prepared images, cut out along their outlines, and prepared backgrounds.
+
+    Args:
+        prepared: folder of images.npy and index.parquet; square images.
+        backgrounds: folder of backgrounds.npy.
+        rows: (N,) which prepared images, in this order.
+        how: what is drawn, and how it is put together.
+        device: where all of it is to lie.
+
+    Raises:
+        UserError: something is missing, or the images are no squares.
+    """
+    images = np.load(prepared / "images.npy", mmap_mode="r")
+    if images.shape[1] != images.shape[2]:
+        raise UserError(f"{prepared}: images of {images.shape[1]}x{images.shape[2]} pixels; only squares are composed.")
+    index = pd.read_parquet(prepared / "index.parquet")
+    outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
+    masks = torch.from_numpy(masks_of(outlines, images.shape[1]))[:, None]
+    faces = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).contiguous()
+    return Composer(faces.to(device), masks.to(device), load_backgrounds(backgrounds, device), how)
+
+
+def load_backgrounds(folder: Path, device: torch.device) -> Tensor:
+    """Copy prepared backgrounds to the device, in grey: (M, 1, G, G) uint8.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = folder / "backgrounds.npy"
+    if not path.is_file():
+        raise UserError(f"{path}: missing; expected packed backgrounds. Prepare them first.")
+    pixels = np.load(path)
+    grey = [_grey(part) for part in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(CHUNK)]
+    return torch.cat(grey).round_().to(torch.uint8).to(device)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(B, 1 or 3, H, W) of 0 to 255 → (B, 1, H, W) float."""
+    if images.shape[1] == 1:
+        return images.float()
+    return (images.float() * torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _cut_out(faces: Tensor, masks: Tensor, how: Composition) -> Tensor:
+    """Return faces times their masks, and the masks: (N, 2, h, h) uint8.
+
+    Where the cut-out is some times finer than the output, that many pixels are averaged: a resampling that takes
+    four neighbours only would skip the others. Faces are multiplied by their masks first, so that nothing of what
+    was around them is averaged in.
+    """
+    finer = max(1, int(faces.shape[-1] * how.frame / how.size))
+    cut: list[Tensor] = []
+    for face, mask in zip(faces.split(CHUNK), masks.split(CHUNK), strict=True):
+        grey, alpha = _grey(face), mask.float() / 255
+        if how.stretch:
+            inside = alpha >= 0.5
+            low = grey.masked_fill(~inside, 255).amin((2, 3), keepdim=True)
+            high = grey.masked_fill(~inside, 0).amax((2, 3), keepdim=True)
+            grey = ((grey - low) * (255 / high.clamp_min(1))).clamp(0, 255)
+        layers = torch.cat((grey * alpha, 255 * alpha), dim=1)
+        cut.append(functional.avg_pool2d(layers, finer).round_().to(torch.uint8))
+    return torch.cat(cut)
+
+
+def _at_side(backgrounds: Tensor, side: int) -> Tensor:
+    """Return backgrounds in grey, resized to `side`: (M, 1, side, side) uint8."""
+    done = []
+    for part in backgrounds.split(CHUNK):
+        grey = _grey(part)
+        if grey.shape[-1] != side or grey.shape[-2] != side:
+            grey = functional.interpolate(grey, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        done.append(grey.round_().clamp_(0, 255).to(torch.uint8))
+    return torch.cat(done).contiguous()

@@ -1,0 +1,90 @@
+"""How faces are composed on backgrounds: every range and choice of feratt2019's synthetic data, by name.
+
+Facts come from the paper, and where it is silent from the authors' repository (pedrodiamel/ferattention and its
+pytvision library); what neither settles is a choice below. Nothing here imports torch: papers may name these
+options while the workflow is planned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What is drawn for each composed image, and how it is put together.
+
+    A cut-out of 128x128 pixels is padded, scaled, flipped, turned and shifted about the middle, and warped, in
+    this order; all ranges are uniform. Lengths called shares are parts of the padded side (148 pixels).
+
+    Left out of the authors' code: their mask is what is not black, closed, and worn down by 3 pixels (here it
+    is an outline, with a soft edge); a crop that hangs over a photograph's edge by up to 50 pixels is stretched;
+    CLAHE (probability .25) and blur with noise (.25) of the composed image.
+    """
+
+    size: int = 64
+    """Side of the composed image in pixels."""
+    pad: int = 10
+    """Pixels of black around the cut-out, at a cut-out of 128."""
+    flip: float = 0.5
+    """Probability of a mirrored face."""
+    angle: float = 45.0
+    """Degrees, ±. The repository's training scripts say 30, its evaluation and the paper 45."""
+    translation: float = 0.3
+    """Share, ±, across and down. Training scripts: 0.2."""
+    factor: float = 0.2
+    """The scale lies in 1 ± factor. (One published version of pytvision returns the face unscaled.)"""
+    warp: float = 0.1
+    """Share, ±. The repository's evaluation says 0.2."""
+    warping: Literal["corners", "smooth"] = "corners"
+    """`corners`: three corners are moved and the face follows (affine; the authors' code). `smooth`: 4x4 control
+    points are moved, with a bicubic surface between them (what "warp" may also be read as)."""
+    stretch: bool = True
+    """Grey levels of the face (within its mask) and of the crop become (x - min) / max, as in the authors' code."""
+    crop: float = 148 / 640
+    """Side of the background's crop, a part of the photograph's shorter side; its place is drawn."""
+    light: Literal["mean", "mean and contrast", "none"] = "mean"
+    """With f and b the face and the background within the mask, m their means and s their standard deviations:
+    `mean` f·w; `mean and contrast` (f - m_f)·c + m_f·w; then clipped to `light_range`. w = m_b/m_f and c = s_b/s_f,
+    each clipped to `light_limits`. The authors do `mean` on CIELAB lightness, here on grey levels: 2 of 255 apart in
+    the mean, and 11 at most."""
+    light_limits: tuple[float, float] = (0.5, 1.5)
+    """Bounds of w and c."""
+    light_range: tuple[float, float] = (0.1, 0.9)
+    """Bounds of the lit face's grey level, 0 black and 1 white."""
+    brightness: float = 0.25
+    """The composed image (never the target) times 1 ± this; like the next two, in half of the images."""
+    contrast: float = 0.25
+    """Its distance from its mean times 1 ± this."""
+    gamma: float = 0.25
+    """Its grey level (0 to 1) to the power of 1 ± this."""
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "size": (8, 512),
+            "pad": (0, 64),
+            "flip": (0, 1),
+            "angle": (0, 180),
+            "translation": (0, 1),
+            "factor": (0, 0.9),
+            "warp": (0, 0.24),  # further moved corners could fold the face over
+            "crop": (0.05, 1),
+            "brightness": (0, 0.9),
+            "contrast": (0, 1),
+            "gamma": (0, 0.9),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected {low} to {high}")
+
+    @property
+    def frame(self) -> float:
+        """Side of the padded cut-out, as a multiple of the cut-out's."""
+        return (128 + 2 * self.pad) / 128
+
+
+STILL = Composition(
+    flip=0, angle=0, translation=0, factor=0, warp=0, stretch=False, light="none", brightness=0, contrast=0, gamma=0
+)
+"""Nothing is drawn but the background and its crop."""

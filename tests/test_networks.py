@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +14,8 @@ from refer.errors import UserError
 from refer.networks import catalog
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import build_backbone
+from refer.networks.options import BackboneName
+from refer.networks.preactresnet import PreActivationBlock
 
 BASE = {"name": "region_attention_net", "backbone": "compact", "channels": 1}
 
@@ -32,11 +38,97 @@ def test_logits_have_one_column_a_class(region: bool, mixing: bool, classes: int
 
 
 @pytest.mark.parametrize(
-    ("backbone", "channels", "side"), [("resnet18", 3, 2), ("resnet18-3x3", 1, 6), ("vgg13", 3, 3), ("compact", 1, 6)]
+    ("backbone", "channels", "side"),
+    [
+        ("resnet18", 3, 2),
+        ("resnet18-3x3", 1, 6),
+        ("resnet34", 3, 2),
+        ("resnet34-3x3", 1, 6),
+        ("vgg11", 1, 3),
+        ("vgg13", 3, 3),
+        ("preactresnet18", 3, 6),
+        ("preactresnet18-open", 1, 6),
+        ("compact", 1, 6),
+    ],
 )
 def test_backbones_give_the_map_that_they_promise(backbone: str, channels: int, side: int) -> None:
-    stages = build_backbone(backbone, channels, "none").eval()
-    assert stages(torch.randn(1, channels, 48, 48)).shape == (1, stages.width, side, side)
+    with torch.device("meta"):  # shapes without numbers: the VGGs' unused classifiers take seconds to draw
+        stages = build_backbone(backbone, channels, "none").eval()
+        assert stages(torch.empty(1, channels, 48, 48)).shape == (1, stages.width, side, side)
+
+
+def test_every_backbone_that_can_be_named_can_be_built() -> None:
+    with torch.device("meta"):
+        for name in get_args(BackboneName):
+            assert build_backbone(name, 3, "none").width in (128, 512)
+    with pytest.raises(UserError, match="Did you mean 'resnet34'"):
+        build_backbone("resnet43", 3, "none")
+
+
+def test_parameter_counts_of_backbones_done_by_hand() -> None:
+    def norm(width: int) -> int:
+        return 2 * width
+
+    def basic(a: int, b: int, first: bool) -> int:
+        shortcut = a * b + norm(b) if first and a != b else 0
+        return 9 * (a if first else b) * b + 9 * b * b + 2 * norm(b) + shortcut
+
+    def resnet(blocks: tuple[int, ...]) -> int:
+        stem, total, a = 49 * 3 * 64 + norm(64), 0, 64
+        for b, count in zip((64, 128, 256, 512), blocks, strict=True):
+            total += basic(a, b, True) + (count - 1) * basic(b, b, False)
+            a = b
+        return stem + total
+
+    def vgg(widths: list[int]) -> int:
+        return sum(9 * a * b + b for a, b in zip([3, *widths], widths, strict=False))
+
+    def preactivation(closed: bool) -> int:
+        total, a = 27 * 64, 64
+        for b, changes in ((64, False), (128, True), (256, True), (512, True)):
+            total += norm(a) + 9 * a * b + norm(b) + 9 * b * b + (a * b if changes else 0)
+            total += 2 * norm(b) + 2 * 9 * b * b
+            a = b
+        return total + (norm(512) if closed else 0)
+
+    expected = {
+        "resnet18": (resnet((2, 2, 2, 2)), 11_176_512),
+        "resnet34": (resnet((3, 4, 6, 3)), 21_284_672),
+        "vgg11": (vgg([64, 128, 256, 256, 512, 512, 512, 512]), 9_220_480),
+        "vgg13": (vgg([64, 64, 128, 128, 256, 256, 512, 512, 512, 512]), 9_404_992),
+        "preactresnet18": (preactivation(True), 11_167_040),
+        "preactresnet18-open": (preactivation(False), 11_166_016),
+    }
+    with torch.device("meta"):
+        for name, (by_hand, documented) in expected.items():
+            assert parameters(build_backbone(name, 3, "none")) == by_hand == documented, name
+
+
+def test_a_pre_activation_block_is_its_formula() -> None:
+    torch.manual_seed(4)
+    block = PreActivationBlock(2, 3, stride=1).double()
+    x = torch.randn(4, 2, 5, 5, dtype=torch.float64)
+
+    def normalised(t: np.ndarray) -> np.ndarray:
+        axes = (0, 2, 3)
+        return (t - t.mean(axes, keepdims=True)) / np.sqrt(t.var(axes, keepdims=True) + 1e-5)
+
+    def convolved(t: np.ndarray, kernel: torch.Tensor) -> np.ndarray:
+        k = kernel.detach().numpy()
+        side = k.shape[-1] // 2
+        padded = np.pad(t, ((0, 0), (0, 0), (side, side), (side, side)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, k.shape[2:], axis=(2, 3))
+        return np.einsum("bchwij,ocij->bohw", windows, k)
+
+    h = np.maximum(normalised(x.numpy()), 0)
+    inner = np.maximum(normalised(convolved(h, block.conv1.weight)), 0)
+    expected = convolved(inner, block.conv2.weight) + convolved(h, block.shortcut.weight)
+    np.testing.assert_allclose(block(x).detach().numpy(), expected, rtol=1e-9, atol=1e-12)
+    same = PreActivationBlock(2, 2, stride=1)
+    assert same.shortcut is None
+    with torch.no_grad():
+        same.conv2.weight.zero_()
+    assert torch.equal(same(x.float()), x.float()), "the unchanged path is unchanged"
 
 
 def test_parameter_counts_done_by_hand() -> None:
@@ -134,6 +226,11 @@ def test_weights_from_a_local_file(tmp_path) -> None:
     save_file(donor.state_dict(), tmp_path / "donor.safetensors")
     stages = build_backbone("resnet18", 3, str(tmp_path / "donor.safetensors"))
     assert torch.equal(stages[0].weight, donor.conv1.weight)
+    with pytest.raises(UserError, match=r"donor\.safetensors, for resnet34, does not fit: of its tensors \d+ missing"):
+        build_backbone("resnet34", 3, str(tmp_path / "donor.safetensors"))
+    (tmp_path / "donor.safetensors").write_bytes((tmp_path / "donor.safetensors").read_bytes()[:1000])
+    with pytest.raises(UserError, match="not a whole"):
+        build_backbone("resnet18", 3, str(tmp_path / "donor.safetensors"))
 
 
 def test_the_catalogue_refuses_what_a_network_does_not_take() -> None:
@@ -143,3 +240,29 @@ def test_the_catalogue_refuses_what_a_network_does_not_take() -> None:
         catalog.check({"name": "region_attention_net", "backbone": "resnet"}, "here.network")
     with pytest.raises(UserError, match="classes"):
         catalog.check({"name": "region_attention_net", "classes": 7}, "here.network")
+    with pytest.raises(UserError, match=r"fusion_attention has no option 'token'\. Did you mean 'tokens'"):
+        catalog.check({"name": "fusion_attention", "token": "batch"}, "here.network")
+    with pytest.raises(UserError, match=r"here\.network\.tokens: found 'pixels', expected 'batch', 'channels' or"):
+        catalog.check({"name": "fusion_attention", "tokens": "pixels"}, "here.network")
+    with pytest.raises(UserError, match=r"here\.network\.modality: found 'thermal', expected 'visible' or 'infrared'"):
+        catalog.check({"name": "squared_attention_net", "modality": "thermal"}, "here.network")
+    with pytest.raises(UserError, match=r"here\.network\.dim: found '64'"):
+        catalog.check({"name": "ferattention", "dim": "64"}, "here.network")
+
+
+def test_the_catalogue_knows_modalities_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from refer.networks import catalog\n"
+        "print(catalog.modalities({'name': 'interleaved_fusion'}))\n"
+        "print(catalog.modalities({'name': 'squared_attention_net'}))\n"
+        "print(catalog.modalities({'name': 'squared_attention_net', 'modality': 'infrared'}))\n"
+        "print(catalog.modalities({'name': 'cnn'}), 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "('visible', 'infrared')",
+        "('visible',)",
+        "('infrared',)",
+        "('visible',) False",
+    ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from torch import nn
 
-from refer.errors import UserError
+from refer.errors import UserError, unknown
+from refer.networks.options import BackboneName
+from refer.networks.preactresnet import preactresnet18
 from refer.networks.weights import IMAGENET, load_weights, torchvision_models
 
 
@@ -44,10 +48,14 @@ def compact(channels: int, width: int = 32) -> Backbone:
     )
 
 
-def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
-    """torchvision's ResNet-18 without pooling and classifier; a 3x3 stem keeps small images large."""
-    net = torchvision_models().resnet18(weights=None)
-    load_weights(net, "resnet18", weights)
+def resnet(name: str, channels: int, weights: str, stem: int = 7) -> Backbone:
+    """torchvision's ResNet-18 or -34 without pooling and classifier: stride 32, 512 channels.
+
+    A 3x3 stem without stride and pooling keeps small images large: stride 8. 11,176,512 and 21,284,672 parameters
+    with the 7x7 stem and three channels.
+    """
+    net = getattr(torchvision_models(), name)(weights=None)
+    load_weights(net, name, weights)
     if channels != 3 or stem == 3:
         net.conv1 = (
             nn.Conv2d(channels, 64, 3, 1, 1, bias=False) if stem == 3 else nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
@@ -58,10 +66,13 @@ def resnet18(channels: int, weights: str, stem: int = 7) -> Backbone:
     return Backbone(*stages, width=512)
 
 
-def vgg13(channels: int, weights: str) -> Backbone:
-    """torchvision's VGG-13 features without the last pooling: stride 16, 512 channels."""
-    net = torchvision_models().vgg13(weights=None)
-    load_weights(net, "vgg13", weights)
+def vgg(name: str, channels: int, weights: str) -> Backbone:
+    """torchvision's VGG-11 or -13 features without the last pooling: stride 16, 512 channels.
+
+    9,220,480 and 9,404,992 parameters with three channels.
+    """
+    net = getattr(torchvision_models(), name)(weights=None)
+    load_weights(net, name, weights)
     stages = list(net.features)[:-1]
     if channels != 3:
         stages[0] = nn.Conv2d(channels, 64, 3, padding=1)
@@ -72,22 +83,29 @@ def build_backbone(name: str, channels: int, weights: str) -> Backbone:
     """The backbone of that name.
 
     Args:
-        name: `compact`, `resnet18`, `resnet18-3x3` or `vgg13`.
+        name: one of `options.BackboneName`.
         channels: of the images, 1 or 3.
-        weights: `none`, `imagenet`, or the path of a state_dict as safetensors.
+        weights: `none`, `imagenet`, or the path of a state_dict of torchvision's whole network as safetensors.
+
+    Raises:
+        UserError: the weights do not fit the backbone, or there is no such backbone.
     """
     if weights != "none" and (channels != 3 or name not in IMAGENET):
         raise UserError(
-            f"network: weights {weights!r} fit {' and '.join(IMAGENET)} with 3 channels, "
+            f"network: weights {weights!r} fit {', '.join(IMAGENET)} with 3 channels, "
             f"not {name} with {channels}; set weights to 'none' or change the backbone."
         )
     match name:
         case "compact":
             return compact(channels)
-        case "resnet18":
-            return resnet18(channels, weights)
-        case "resnet18-3x3":
-            return resnet18(channels, weights, stem=3)
-        case "vgg13":
-            return vgg13(channels, weights)
-    raise UserError(f"network.backbone: no backbone {name!r}.")
+        case "resnet18" | "resnet34":
+            return resnet(name, channels, weights)
+        case "resnet18-3x3" | "resnet34-3x3":
+            return resnet(name.removesuffix("-3x3"), channels, weights, stem=3)
+        case "vgg11" | "vgg13":
+            return vgg(name, channels, weights)
+        case "preactresnet18":
+            return Backbone(*preactresnet18(channels), width=512)
+        case "preactresnet18-open":
+            return Backbone(*preactresnet18(channels, closed=False), width=512)
+    raise UserError(f"network.backbone: no backbone {unknown(name, get_args(BackboneName))}.")

@@ -2,7 +2,9 @@
 
 A network is a function in a module of this folder, marked `@network`; its keyword-only parameters,
 annotated and with defaults, are what a paper's YAML may set. They are read from the source text, so that a
-wrong option is refused when the workflow is planned, in milliseconds, long before a GPU is asked for.
+wrong option is refused when the workflow is planned, in milliseconds, long before a GPU is asked for. The same
+holds for the modalities that a network reads: `@network(modalities=("visible", "infrared"))`, or its option
+`modality`; one that says nothing reads visible light.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from refer.errors import UserError, unknown
+from refer.networks import options as shared
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,23 +27,47 @@ if TYPE_CHECKING:
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
-def network(factory: Factory) -> Factory:
+class Entry(NamedTuple):
+    """What is known of a network before it is built."""
+
+    module: str
+    options: type[BaseModel]
+    modalities: tuple[str, ...]
+
+
+@overload
+def network(factory: Factory) -> Factory: ...
+@overload
+def network(*, modalities: tuple[str, ...]) -> Callable[[Factory], Factory]: ...
+def network(factory: Factory | None = None, *, modalities: tuple[str, ...] = ("visible",)) -> Any:
     """Mark a function as a network that papers can name; `classes` is always given by the data."""
-    return factory
+    return factory if factory is not None else lambda marked: marked
 
 
 @cache
-def networks() -> dict[str, tuple[str, type[BaseModel]]]:
-    """Name → (module, model of the options) of every network in this folder."""
+def networks() -> dict[str, Entry]:
+    """Name → what is known of it, for every network in this folder."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and any(
-                isinstance(mark, ast.Name) and mark.id == "network" for mark in node.decorator_list
-            ):
-                found[node.name] = (f"refer.networks.{path.stem}", _options(node))
+            if isinstance(node, ast.FunctionDef) and (mark := _mark(node)) is not None:
+                found[node.name] = Entry(f"refer.networks.{path.stem}", _options(node), mark)
     return found
+
+
+def modalities(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which pictures the network of a checked network section reads, in the order that it takes them."""
+    entry = networks()[options["name"]]
+    own = entry.options.model_fields.get("modality")
+    return entry.modalities if own is None else (str(options.get("modality", own.default)),)
+
+
+def explains(options: Mapping[str, Any]) -> bool:
+    """Whether the network of a checked network section can say where it looks."""
+    if options["name"] == "region_attention_net":
+        return bool(options.get("region_attention", True))
+    return bool(options["name"] == "ferattention")
 
 
 def check(options: Mapping[str, Any], where: str) -> None:
@@ -53,7 +80,7 @@ def check(options: Mapping[str, Any], where: str) -> None:
     name = rest.pop("name", None)
     if name not in networks():
         raise UserError(f"{where}.name: no network {unknown(name, networks())}.")
-    model = networks()[name][1]
+    model = networks()[name].options
     try:
         model(**rest)
     except ValidationError as error:
@@ -70,18 +97,30 @@ def build(options: Mapping[str, Any], classes: int) -> nn.Module:
     check(options, "network")
     rest = dict(options)
     name = rest.pop("name")
-    module = importlib.import_module(networks()[name][0])
+    module = importlib.import_module(networks()[name].module)
     built: nn.Module = getattr(module, name)(classes=classes, **rest)
     return built
 
 
+def _mark(node: ast.FunctionDef) -> tuple[str, ...] | None:
+    """The modalities that the mark `@network` states, None for a function without it."""
+    for mark in node.decorator_list:
+        if isinstance(mark, ast.Name) and mark.id == "network":
+            return ("visible",)
+        if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "network":
+            stated: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in mark.keywords}
+            return tuple(stated["modalities"])
+    return None
+
+
 def _options(node: ast.FunctionDef) -> type[BaseModel]:
     fields: dict[str, Any] = {}
+    known = {"Literal": Literal, "Annotated": Annotated, "Field": Field, **vars(shared)}
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if argument.arg == "classes":
             continue
         if argument.annotation is None or default is None:
             raise TypeError(f"{node.name}: the option {argument.arg} needs an annotation and a default")
-        kind = eval(ast.unparse(argument.annotation), {"Literal": Literal, "Annotated": Annotated, "Field": Field})
+        kind = eval(ast.unparse(argument.annotation), known)
         fields[argument.arg] = (kind, ast.literal_eval(default))
     return create_model(node.name, __config__=ConfigDict(extra="forbid", strict=True), **fields)

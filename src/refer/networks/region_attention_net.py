@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import Backbone, build_backbone
 from refer.networks.catalog import network
+from refer.networks.interface import Network
+from refer.networks.options import BackboneName, Dropout
 
 
-class RegionAttentionNet(nn.Module):
-    """Backbone → regions → [self-attention] → [region attention or mean] → dropout → classes.
-
-    `channels` is what the network expects of an image; grey images are repeated where it is 3.
-    """
+class RegionAttentionNet(Network):
+    """Backbone → regions → [self-attention] → [region attention or mean] → dropout → classes."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class RegionAttentionNet(nn.Module):
 def region_attention_net(
     *,
     classes: int,
-    backbone: Literal["resnet18", "resnet18-3x3", "vgg13", "compact"] = "resnet18",
+    backbone: BackboneName = "resnet18",
     weights: str = "none",
     channels: Literal[1, 3] = 3,
     grid: Annotated[int, Field(ge=1, le=14)] = 3,
@@ -65,7 +64,7 @@ def region_attention_net(
     gate: Literal["softmax", "sigmoid"] = "softmax",
     self_attention: bool = True,
     heads: Literal[1, 2, 4, 8, 16] = 4,
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
+    dropout: Dropout = 0.2,
 ) -> nn.Module:
     """Build the network of khalid2025, or with both attentions off its backbone with average pooling.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from refer.errors import UserError
 from refer.files import sha256
@@ -12,7 +12,12 @@ from refer.files import sha256
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-IMAGENET = {"resnet18": "ResNet18_Weights", "vgg13": "VGG13_Weights"}
+IMAGENET = {
+    "resnet18": "ResNet18_Weights",
+    "resnet34": "ResNet34_Weights",
+    "vgg11": "VGG11_Weights",
+    "vgg13": "VGG13_Weights",
+}
 """Backbone → torchvision's enumeration of its weights."""
 
 
@@ -34,7 +39,7 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
     """Start `net` from `weights`; torchvision downloads ImageNet's once and checks their hash.
 
     Raises:
-        UserError: they can be neither downloaded nor read; says which file to put where.
+        UserError: they can be neither downloaded nor read, or are of another network; says which file to put where.
     """
     if weights == "none":
         return
@@ -50,14 +55,39 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
                 f"ImageNet weights of {name} could not be downloaded ({error}).\n"
                 f"Put {entry.url} at {folder / Path(entry.url).name}, or set the ambiguity weights to 'none'."
             ) from None
-    else:
-        from safetensors.torch import load_file
+        net.load_state_dict(state)
+        return
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-        path = Path(weights)
-        if not path.is_file():
-            raise UserError(f"network.weights: no file {weights}; expected 'none', 'imagenet' or a .safetensors file.")
+    path = Path(weights)
+    if not path.is_file():
+        raise UserError(f"network.weights: no file {weights}; expected 'none', 'imagenet' or a .safetensors file.")
+    try:
         state = load_file(path)
-    net.load_state_dict(cast("dict[str, Tensor]", state))
+    except SafetensorError as error:
+        raise UserError(f"network.weights: {weights} is not a whole .safetensors file ({error}).") from None
+    load_state(net, state, f"network.weights: {weights}, for {name},")
+
+
+def load_state(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """`load_state_dict` with an error for people.
+
+    Raises:
+        UserError: names and shapes differ; says how many, and one of each.
+    """
+    mine = module.state_dict()
+    missing = [key for key in mine if key not in state]
+    foreign = [key for key in state if key not in mine]
+    shapes = [key for key in mine if key in state and state[key].shape != mine[key].shape]
+    found = [
+        f"{len(keys)} {kind} (such as {keys[0]})"
+        for kind, keys in (("missing", missing), ("unknown", foreign), ("of another shape", shapes))
+        if keys
+    ]
+    if found:
+        raise UserError(f"{what} does not fit: of its tensors {', '.join(found)}; take weights of the same network.")
+    module.load_state_dict(dict(state))
 
 
 def torchvision_models() -> Any:

@@ -1,0 +1,216 @@
+"""tran2023: two features that attend to one another ("fusion attention")."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from refer.errors import UserError
+from refer.networks.catalog import network
+from refer.networks.classifier import Extractor
+from refer.networks.options import BackboneName, Dropout
+from refer.networks.two_branches import Matched, TwoBranchNet, classifier_head, extractors, vector_grids
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Formula 1 of the paper: softmax(Q Kᵀ / scale) V ⊗ V, where ⊗ is element by element.
+
+    Args:
+        query: (…, T, d) T tokens of length d.
+        key: (…, T, d).
+        value: (…, T, d).
+        scale: √d_K, or the number of images, for the text "divided by the batch".
+
+    Returns:
+        (…, T, d).
+    """
+    weights = (query @ key.transpose(-1, -2) / scale).softmax(dim=-1)
+    return (weights @ value) * value
+
+
+class Value(nn.Module):
+    """The mean of both features and of what an MLP makes of them.
+
+        m = MLP([a, b])          linear 2d → hidden, ReLU, linear hidden → d
+        V = (a + b + m) / 3      without the MLP: (a + b) / 2
+
+    787,456 parameters at d = hidden = 512.
+    """
+
+    def __init__(self, width: int, hidden: int, mlp: bool) -> None:
+        super().__init__()
+        layers = (nn.Linear(2 * width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.mlp = nn.Sequential(*layers) if mlp else None
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """(…, d), (…, d) → (…, d)."""
+        if self.mlp is None:
+            return (a + b) / 2
+        mixed: Tensor = self.mlp(torch.cat((a, b), dim=-1))
+        return (a + b + mixed) / 3
+
+
+class LocalAttention(nn.Module):
+    """Linear layers about a convolution along the feature, and the feature itself added.
+
+        y = x + W₂ ReLU(k * (W₁ x))         k: 3 taps along the d numbers of a feature
+
+    The paper names the layers, not their order or sizes. 525,316 parameters at d = 512.
+    """
+
+    def __init__(self, width: int, residual: bool) -> None:
+        super().__init__()
+        self.before = nn.Linear(width, width)
+        self.convolve = nn.Conv1d(1, 1, 3, padding=1)
+        self.after = nn.Linear(width, width)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, d) → (B, d)."""
+        h = self.convolve(self.before(x).unsqueeze(1)).squeeze(1)
+        y: Tensor = self.after(h.relu())
+        return x + y if self.residual else y
+
+
+class FusionAttention(nn.Module):
+    """Value → [self-attention with Q = a, K = b] → [local attention].
+
+    The paper multiplies Q by Kᵀ as if each were a list of tokens, but has one vector of each for an image. What
+    the tokens are can be read in three ways (`tokens`):
+
+        batch      the images of a batch: Q Kᵀ is B x B. What softmax(Q @ K.T / √d) @ V does to two matrices of
+                   features, and the only reading in which the text's "divided by the batch" has a meaning.
+        channels   the d numbers of a feature: Q Kᵀ is d x d for each image.
+        positions  the places of a feature map: Q Kᵀ is P x P for each image; their mean is the feature.
+
+    With `batch`, the prediction for an image depends on which images stand in its batch, test images included:
+    a leak between them that no table of accuracies shows.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        tokens: str,
+        scale: str,
+        mlp: bool,
+        self_attention: bool,
+        local_attention: bool,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.scale = scale
+        self.value = Value(width, hidden, mlp)
+        self.self_attention = self_attention
+        self.local = LocalAttention(width, residual) if local_attention else None
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Two of (B, d), or of (B, P, d) if the tokens are positions → (B, d)."""
+        value = self.value(a, b)
+        if self.self_attention:
+            # d_K is the width of a feature, d, whatever the tokens are.
+            scale = math.sqrt(a.shape[-1]) if self.scale == "width" else float(len(a))
+            if self.tokens == "channels":
+                value = attend(a.unsqueeze(-1), b.unsqueeze(-1), value.unsqueeze(-1), scale).squeeze(-1)
+            else:
+                value = attend(a, b, value, scale)
+        if self.tokens == "positions":
+            value = value.mean(dim=1)
+        return value if self.local is None else self.local(value)
+
+
+class FusionAttentionNet(TwoBranchNet):
+    """Two extractors → fusion attention → classes."""
+
+    def __init__(
+        self,
+        first: Extractor,
+        second: Extractor,
+        channels: int,
+        frozen: bool,
+        fusion: FusionAttention,
+        head: nn.Module,
+    ) -> None:
+        super().__init__(first, second, channels, frozen)
+        width = min(first.width, second.width)
+        self.match_first = nn.Identity() if fusion.tokens == "positions" else Matched(first, width)
+        self.match_second = nn.Identity() if fusion.tokens == "positions" else Matched(second, width)
+        self.fusion = fusion
+        self.head = head
+        self.reads_batch = fusion.self_attention and "batch" in (fusion.tokens, fusion.scale)
+
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        """Maps of both → (B, d)."""
+        if self.fusion.tokens == "positions":
+            a, b = (each.flatten(2).transpose(1, 2) for each in (a, b))
+        joined: Tensor = self.fusion(self.match_first(a), self.match_second(b))
+        return joined
+
+    def classify(self, joined: Tensor) -> Tensor:
+        """(B, d) → logits (B, classes)."""
+        logits: Tensor = self.head(joined)
+        return logits
+
+
+@network
+def fusion_attention(
+    *,
+    classes: int,
+    first: BackboneName = "resnet18",
+    second: BackboneName = "resnet34",
+    weights: str = "none",
+    channels: Literal[1, 3] = 3,
+    frozen: bool = True,
+    tokens: Literal["batch", "channels", "positions"] = "batch",
+    scale: Literal["width", "batch"] = "width",
+    grid: Annotated[int, Field(ge=1, le=14)] = 7,
+    vgg: Literal["pool", "flatten"] = "pool",
+    mlp: bool = True,
+    self_attention: bool = True,
+    local_attention: bool = True,
+    residual: bool = True,
+    mlp_hidden: Annotated[int, Field(ge=1, le=4096)] = 512,
+    hidden: Annotated[int, Field(ge=0, le=4096)] = 0,
+    dropout: Dropout = 0.0,
+) -> nn.Module:
+    """Build the network of tran2023: 1,316,363 trained parameters over 512-d features for 7 classes.
+
+    Args:
+        classes: K, the number of expressions.
+        first: backbone whose feature is Q.
+        second: backbone whose feature is K.
+        weights: `none` or `imagenet`, for both; `load_branches` then puts trained ones in their place.
+        channels: of the images that the network expects.
+        frozen: whether the extractors stay as they are.
+        tokens: what Q Kᵀ compares; see `FusionAttention`.
+        scale: the scores are divided by √d, or by the number of images in the batch.
+        grid: with tokens `positions`, both maps are averaged to grid x grid places.
+        vgg: a VGG's map is averaged to 512 numbers, or flattened at 7 x 7 and projected to 512.
+        mlp: let an MLP of both features take part in the value.
+        self_attention: formula 1; otherwise the value goes on as it is.
+        local_attention: the block with the convolution along the feature.
+        residual: its addition of the feature to itself.
+        mlp_hidden: units of the MLP's hidden layer.
+        hidden: units of a hidden layer in the classifier; 0 for none.
+        dropout: in the classifier.
+
+    Raises:
+        UserError: positions are asked for together with flattened features, or of maps that differ in width.
+    """
+    names = (first, second)
+    positions = tokens == "positions"
+    a, b = extractors(names, channels, weights, (grid, grid) if positions else vector_grids(names, vgg))
+    width = min(a.width, b.width)
+    if positions and (a.width != b.width or vgg == "flatten"):
+        raise UserError(
+            "network.tokens: positions need two maps of the same width, averaged: "
+            f"found {a.width} and {b.width} channels, and vgg: {vgg}; take tokens: channels or other backbones."
+        )
+    fusion = FusionAttention(width, mlp_hidden, tokens, scale, mlp, self_attention, local_attention, residual)
+    head = classifier_head(width, hidden, dropout, classes)
+    return FusionAttentionNet(a, b, channels, frozen, fusion, head)

@@ -1,0 +1,26 @@
+"""Types of the options that several networks share; known without importing torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+BackboneName = Literal[
+    "resnet18",
+    "resnet18-3x3",
+    "resnet34",
+    "resnet34-3x3",
+    "vgg11",
+    "vgg13",
+    "preactresnet18",
+    "preactresnet18-open",
+    "compact",
+]
+"""What `backbones.build_backbone` can build."""
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+"""The probability that a unit is left out while training."""
+
+Modality = Literal["visible", "infrared"]
+"""What a picture shows: reflected light, or heat."""

@@ -1,0 +1,121 @@
+"""naseem2025: ResNet-18 with an attention computed from the squared features, one modality at a time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from refer.networks.backbones import Backbone, build_backbone
+from refer.networks.catalog import network
+from refer.networks.interface import Network
+from refer.networks.options import BackboneName, Modality
+
+HIDDEN = 256
+"""Units of the hidden layer in all heads of the paper."""
+
+
+class SquaredAttention(nn.Module):
+    """A gate for each feature, computed from the energy of all.
+
+        y = x ∘ sigmoid(W (x ∘ x) + b)        W: d x d
+
+    262,656 parameters at d = 512.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, d) → (B, d)."""
+        attended: Tensor = x * self.gate(x * x).sigmoid()
+        return attended
+
+
+class AttendedTrunk(nn.Module):
+    """Backbone → global average pooling → [squared attention]: what a modality gives to a head or to a fusion."""
+
+    def __init__(self, backbone: Backbone, attention: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.attention = SquaredAttention(backbone.width) if attention else nn.Identity()
+        self.width = backbone.width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, d)."""
+        attended: Tensor = self.attention(self.pool(self.backbone(images)).flatten(1))
+        return attended
+
+
+def visible_head(width: int, classes: int) -> nn.Sequential:
+    """Two linear layers with nothing but dropout about them, hence one linear map once trained."""
+    return nn.Sequential(
+        nn.Dropout(0.4),
+        nn.Linear(width, HIDDEN),
+        nn.Dropout(0.4),
+        nn.Linear(HIDDEN, classes),
+    )
+
+
+def infrared_head(width: int, classes: int) -> nn.Sequential:
+    """A hidden layer with ReLU, then batch normalisation, between strong dropouts."""
+    return nn.Sequential(
+        nn.Dropout(0.7),
+        nn.Linear(width, HIDDEN),
+        nn.ReLU(),
+        nn.BatchNorm1d(HIDDEN),
+        nn.Dropout(0.8),
+        nn.Linear(HIDDEN, classes),
+    )
+
+
+class SquaredAttentionNet(Network):
+    """One modality: trunk → head. The paper's closing softmax is left to the loss."""
+
+    pixels = "unit"
+
+    def __init__(self, trunk: AttendedTrunk, channels: int, modality: str, classes: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.modalities = (modality,)
+        self.trunk = trunk
+        head = visible_head if modality == "visible" else infrared_head
+        self.head = head(trunk.width, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, d): the attended features."""
+        features: Tensor = self.trunk(images)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → logits (B, classes)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+@network
+def squared_attention_net(
+    *,
+    classes: int,
+    modality: Modality = "visible",
+    backbone: BackboneName = "resnet18",
+    weights: str = "none",
+    channels: Literal[1, 3] = 3,
+    attention: bool = True,
+) -> nn.Module:
+    """Build the single-modality network of naseem2025.
+
+    11,571,781 parameters for visible and 11,572,293 for infrared light, with ResNet-18 and 5 classes.
+
+    Args:
+        classes: K, the number of expressions.
+        modality: which pictures it reads, and with them which of the paper's two heads it has.
+        backbone: the CNN; the paper's is ResNet-18.
+        weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
+        channels: of the images that the network expects.
+        attention: gate the features; otherwise they go to the head as they are.
+    """
+    trunk = AttendedTrunk(build_backbone(backbone, channels, weights), attention)
+    return SquaredAttentionNet(trunk, channels, modality, classes)

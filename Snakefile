@@ -28,10 +28,11 @@ RUN_LOG = f"{LOGS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
 wildcard_constraints:
     dataset=r"[a-z0-9]+",
     data=r"[a-z0-9]+(-standin)?",
+    backgrounds=r"scenes|photographs",
     paper=r"[a-z0-9_-]+",
     protocol=r"published|audited",
     method=r"[a-z0-9_-]+",
-    seed=r"\d+",
+    seed=r"\d+(-fold\d+)?",
 
 
 report: "workflow/captions/workflow.rst"

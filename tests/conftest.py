@@ -47,7 +47,7 @@ class Prepared:
         part[np.arange(images) >= 3 * images // 4] = "private"
         kept = np.ones(images, dtype=bool)
         kept[-1] = False
-        pd.DataFrame({"id": ids, "part": part, "kept": kept, "reason": ""}).to_parquet(self.split)
+        pd.DataFrame({"id": ids, "fold": 0, "part": part, "kept": kept, "reason": ""}).to_parquet(self.split)
         files.write_json(self.path / "prepare.json", {"fingerprint": "0" * 64, "classes": names})
 
 

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from refer.datasets.catalog import DATASETS
+from refer.papers import merged
+from refer.plan import repeat
+from refer.spec import Averages, Paper
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 SHARES = np.array([0.13, 0.015, 0.145, 0.245, 0.165, 0.115, 0.185])
@@ -28,6 +34,7 @@ SKILL = {"backbone": 1.05, "region": 1.10, "self": 1.12, "full": 1.20}
 @dataclass
 class StubMethod:
     label: str
+    network: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -40,6 +47,7 @@ class StubReported:
     n: int | None = None
     source: str = "abstract"
     note: str | None = None
+    sd: float | None = None
 
 
 @dataclass
@@ -74,6 +82,8 @@ class StubPaper:
         }
     )
     reported: list[StubReported] = field(default_factory=lambda: [StubReported("full", "fer2013", "accuracy", 83.0)])
+    folds: dict[str, int] = field(default_factory=dict)
+    metrics: Averages = field(default_factory=Averages)
     overruled: dict[str, str] = field(default_factory=lambda: {})
     departures: dict[str, str] = field(default_factory=lambda: {"recipe.epochs": "8 (was: 50)"})
     ambiguities: dict[str, StubAmbiguity] = field(
@@ -154,18 +164,26 @@ def write_run(
     classes: list[str],
     epochs: int,
     rng: np.random.Generator,
+    paper: str = "khalid2025",
+    dataset: str = "fer2013",
+    fold: int | None = None,
+    skill: float | None = None,
+    watched: str = "public",
+    **facts: object,
 ) -> None:
-    run = folder / "runs" / "khalid2025" / data / protocol / method / f"seed{seed}"
+    """Write one run's files; `facts` replace what run.json would say."""
+    run = folder / "runs" / paper / data / protocol / method / repeat(seed, fold)
     run.mkdir(parents=True)
     chance = np.exp(logits - logits.max(axis=1, keepdims=True))
     chance = (chance / chance.sum(axis=1, keepdims=True)).astype(np.float32)
     meta = {
-        "paper": "khalid2025",
-        "dataset": "fer2013",
+        "paper": paper,
+        "dataset": dataset,
         "data": data,
         "protocol": protocol,
         "method": method,
         "seed": seed,
+        "fold": fold,
         "stand_in": data.endswith("-standin"),
         "classes": classes,
         "checkpoint_sha256": hashlib.sha256(str(run.relative_to(folder)).encode()).hexdigest(),
@@ -182,11 +200,10 @@ def write_run(
     table = pa.table(columns).replace_schema_metadata({b"refer": json.dumps(meta).encode()})
     pq.write_table(table, run / "predictions.parquet")
 
-    best = write_training(run / "training.csv", epochs, SKILL[method], rng)
+    best = write_training(run / "training.csv", epochs, skill or SKILL[method], rng, watched)
     seconds = 40.0 * epochs + 10 * seed
     record = {
         **meta,
-        "method_label": METHODS[method],
         "network": {"name": method},
         "recipe": {"epochs": epochs, "lr": 0.01},
         "parameters": 1_234_567,
@@ -199,33 +216,105 @@ def write_run(
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
         "epochs": epochs,
         "selected_epoch": best,
-        "selection": "best accuracy on public",
+        "selection": f"best accuracy on {watched}" if epochs else "nothing to train",
         "seconds": seconds,
-        "images_per_s": 28709 * epochs / seconds,
+        "images_per_s": 28709 * epochs / seconds if epochs else 1e6,
+        "reads_batch": False,
+        "starts_from": {},
         "resumed": 0,
         "started": "2025-01-01T10:00:00+00:00",
         "finished": "2025-01-01T10:10:00+00:00",
+        **facts,
     }
     (run / "run.json").write_text(json.dumps(record, indent=2))
 
 
-def write_training(path: Path, epochs: int, skill: float, rng: np.random.Generator) -> int:
-    """Write plausible curves; return the epoch that is best on public."""
+def write_training(path: Path, epochs: int, skill: float, rng: np.random.Generator, watched: str = "public") -> int:
+    """Write plausible curves; return the epoch that is best on the part that is watched."""
+    if not epochs:
+        path.write_text(f"epoch,{watched}_loss,{watched}_accuracy\n0,1.1,0.5\n")
+        return 0
     epoch = np.arange(1, epochs + 1)
     rise = 1 - np.exp(-epoch / 4)
     train = 0.2 + 0.45 * skill * rise + rng.normal(0, 0.004, epochs)
-    public = 0.2 + 0.38 * skill * rise + rng.normal(0, 0.012, epochs)
-    private = public + rng.normal(0, 0.008, epochs)
-    lines = [
-        "epoch,lr,train_loss,train_accuracy,public_loss,public_accuracy,"
-        "private_loss,private_accuracy,seconds,images_per_s"
-    ]
+    seen = 0.2 + 0.38 * skill * rise + rng.normal(0, 0.012, epochs)
+    lines = [f"epoch,lr,train_loss,train_accuracy,{watched}_loss,{watched}_accuracy,seconds,images_per_s"]
     for k in range(epochs):
-        values = (0.01, 2.1 - 1.9 * train[k], train[k], 2.15 - 1.9 * public[k], public[k])
-        values += (2.15 - 1.9 * private[k], private[k], 40.0, 717.7)
+        values = (0.01, 2.1 - 1.9 * train[k], train[k], 2.15 - 1.9 * seen[k], seen[k], 40.0, 717.7)
         lines.append(",".join([str(epoch[k]), *(f"{value:.6g}" for value in values)]))
     path.write_text("\n".join(lines) + "\n")
-    return int(public.argmax()) + 1
+    return int(seen.argmax()) + 1
+
+
+def make_paper(
+    root: Path,
+    paper: Paper,
+    dataset: str,
+    *,
+    images: int = 60,
+    seeds: tuple[int, ...] = (0,),
+    folds: tuple[int, ...] = (),
+    epochs: int = 3,
+    methods: Collection[str] | None = None,
+    suffix: str = "-standin",
+    preset: str = "demo",
+) -> Path:
+    """Write the runs of a paper's methods under `root`/<preset>, as a configuration would, and return that folder.
+
+    `images` counts each part; with `folds`, those of all people, who are shared out among the paper's folds.
+    """
+    folder, rng = root / preset, np.random.default_rng(11)
+    classes = list(DATASETS[dataset].classes)
+    label = rng.integers(0, len(classes), images)
+    hard = rng.normal(0, 1.1, images)
+    group = np.arange(images) * paper.folds.get(dataset, 1) // images
+    for key, rule in paper.protocols.items():
+        spec = paper.under(key)
+        parts = spec.data[dataset].evaluated(rule)
+        for number, (method, chosen) in enumerate(spec.methods.items()):
+            if methods is not None and method not in methods:
+                continue
+            network, skill = {**spec.network, **chosen.network}, 1.5 + 0.08 * number
+            late = network["name"] == "late_fusion"
+            for seed in seeds:
+                for fold in folds or [None]:
+                    rows, part = [], []
+                    for name in parts:
+                        shift = 0 if fold is None else fold + (name == "val")
+                        mine = np.flatnonzero(group == shift % paper.folds.get(dataset, 1))
+                        rows.append(mine)
+                        part += [name] * len(mine)
+                    at = np.concatenate(rows)
+                    logits = rng.normal(0, 0.9, (len(at), len(classes)))
+                    logits[np.arange(len(at)), label[at]] += skill + hard[at]
+                    prefix = [name if fold is None else "all" for name in part]
+                    write_run(
+                        folder,
+                        paper=paper.id,
+                        dataset=dataset,
+                        data=f"{dataset}{suffix}",
+                        protocol=key,
+                        method=method,
+                        seed=seed,
+                        fold=fold,
+                        ids=[f"{split}/{k:05d}.png" for split, k in zip(prefix, at, strict=True)],
+                        part=np.array(part),
+                        kept=np.ones(len(at), dtype=bool) if not rule.audited else at % 20 != 7,
+                        label=label[at],
+                        logits=logits,
+                        classes=classes,
+                        epochs=0 if late else epochs,
+                        rng=rng,
+                        skill=0.4 * skill,
+                        watched=rule.select,
+                        network=network,
+                        recipe=merged(spec.recipe.model_dump(mode="json"), chosen.recipe),
+                        initial_weights={"none": "none (from scratch)"}.get(network["weights"], network["weights"]),
+                        starts_from=dict(chosen.starts_from),
+                        reads_batch=network.get("tokens") == "batch",
+                        parts={"train": 9 * images, **{name: part.count(name) for name in parts}},
+                    )
+    return folder
 
 
 def make_audit(path: Path, data: str = "fer2013-standin") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,33 @@ def test_schemas_are_written_where_asked(tmp_path: Path) -> None:
 
 def test_datasets_tells_how_to_get_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["datasets"]) == 0
-    assert "Kaggle" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Kaggle" in told
+    assert "\x1b" not in told, "plain where it is piped"
+
+
+def test_datasets_tells_all_about_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("fer2013: /data/fer.zip\n")
+    assert cli.main(["datasets", "fer2013", "--configfile", str(tmp_path / "config.yaml")]) == 0
+    told = capsys.readouterr().out
+    assert "source    fer.zip" in told
+    assert "PrivateTest" in told
+    assert cli.main(["datasets", "fer2014"]) == 1
+    assert "Known:" in capsys.readouterr().err
+    assert cli.main(["datasets", "--configfile", "none.yaml"]) == 1
+    assert "none.yaml: there is no such file" in capsys.readouterr().err
+
+
+def test_datasets_for_programs_and_without_a_configuration(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["datasets", "--json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["fer2013"]["source"] is None
+    assert entries["fer2013"]["images"]["PublicTest"]["disgust"] == 56
+    assert cli.main(["datasets", "fer2013", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == entries["fer2013"]
 
 
 def test_faces_draws_a_sheet(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,10 +12,23 @@ import numpy as np
 import pytest
 
 from refer.errors import UserError
-from refer.evaluation.scores import read_all, score
-from refer.reporting import figures
+from refer.evaluation.folds import pooled
+from refer.evaluation.predictions import read_all
+from refer.evaluation.scores import score
+from refer.papers import load_paper
+from refer.reporting import audit_figures, curves, figures
 from refer.reporting.compare import compare
-from report_fixtures import CLASSES, METHODS, StubMethod, StubPaper, make_audit, make_preset, predictions_of, runs_of
+from report_fixtures import (
+    CLASSES,
+    METHODS,
+    StubMethod,
+    StubPaper,
+    make_audit,
+    make_paper,
+    make_preset,
+    predictions_of,
+    runs_of,
+)
 
 matplotlib = pytest.importorskip("matplotlib")
 DATA = "fer2013-standin"
@@ -48,14 +63,15 @@ def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]
     figures.draw_confusions(StubPaper(), predictions_of(folder), named["confusion"])
     figures.draw_curves(StubPaper(), runs_of(folder), training(folder), named["curves"])
     figures.draw_forest(StubPaper(), folder / "table.csv", named["forest"])
-    figures.draw_classes(folder / "audit.json", named["classes"])
-    figures.draw_audit(folder / "audit.json", named["audit"])
+    audit_figures.draw_classes(folder / "audit.json", named["classes"])
+    audit_figures.draw_audit(folder / "audit.json", named["audit"])
     return named
 
 
-def words(folder: Path, out: Path, data: str = DATA) -> dict[str, str]:
-    """Draw all; return what is written in each figure (text is stored as paths, so it is caught on its way)."""
-    found = []
+@contextmanager
+def caught() -> Iterator[list[str]]:
+    """Collect what is written in each figure that is saved (text is stored as paths, so it is caught on its way)."""
+    found: list[str] = []
     save = matplotlib.figure.Figure.savefig
 
     def catch(figure: matplotlib.figure.Figure, path: Path, **options: object) -> None:
@@ -65,6 +81,12 @@ def words(folder: Path, out: Path, data: str = DATA) -> dict[str, str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matplotlib.figure.Figure, "savefig", catch)
+        yield found
+
+
+def words(folder: Path, out: Path, data: str = DATA) -> dict[str, str]:
+    """Draw all; return what is written in each figure."""
+    with caught() as found:
         kinds = draw_all(folder, out, data)
     return dict(zip(kinds, found, strict=True))
 
@@ -158,9 +180,46 @@ def test_a_name_that_says_nothing_is_refused(preset: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folds_are_counted_together_and_drawn_as_bands(root: Path, tmp_path: Path) -> None:
+    paper = load_paper(root / "papers/feratt2019.yaml")
+    methods = ("baseline-real", "rep-real")
+    folder = make_paper(tmp_path, paper, "ckplus", images=240, folds=tuple(range(6)), methods=methods)
+    score(predictions_of(folder), folder / "scores.parquet")
+    table = folder / "table.csv"
+    compare(paper, "ckplus-standin", folder / "scores.parquet", predictions_of(folder), runs_of(folder), [table])
+    stem = "feratt2019.ckplus-standin.audited"
+    with caught() as found:
+        figures.draw_confusions(paper, predictions_of(folder), [tmp_path / f"{stem}.rep-real.test.svg"])
+        curves.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"{stem}.svg"])
+        figures.draw_forest(paper, table, [tmp_path / "forest.svg"])
+    matrix, lines, forest = found
+    run = next(run for run in pooled(read_all(predictions_of(folder))) if run.key[2:4] == ("audited", "rep-real"))
+    assert figures.confusion([run], "test").sum() == sum(fold.of("test").sum() for fold in run.folds)
+    assert f"n = {run.of('test').sum()} images, one seed, 6 folds pooled" in matrix
+    assert "6 folds · lines: means over folds, bands: ± standard deviation" in lines
+    assert "single runs, 6 folds of each pooled" in forest
+    assert "line through a reported number: its standard deviation" in forest
+    assert "90.3" in forest
+    assert "83.64" not in forest, "a precision"
+
+
+def test_more_methods_than_colours_and_some_with_nothing_to_train(root: Path, tmp_path: Path) -> None:
+    paper = load_paper(root / "papers/tran2023.yaml")
+    folder = make_paper(tmp_path, paper, "rafdb", images=20)
+    stem = "tran2023.rafdb-standin.published"
+    with caught() as found:
+        curves.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"{stem}.svg"])
+        late = [path for path in runs_of(folder) if "/late-" in str(path)]
+        curves.draw_curves(paper, late, [path.with_name("training.csv") for path in late], [tmp_path / f"{stem}.svg"])
+    assert "Late fusion" not in found[0]
+    for method, each in paper.methods.items():
+        assert (each.label in found[0]) is not method.startswith("late")
+    assert "nothing to train" in found[1]
+
+
 @pytest.mark.parametrize("wanted", [[0.5, 0.5, 0.5], [0.9, 0.1, 0.92], [1.0, 1.0], [0.3]])
 def test_labels_are_moved_apart(wanted: list[float]) -> None:
-    places = figures._apart(wanted, 0.1)
+    places = curves.apart(wanted, 0.1)
     ordered = sorted(places)
     assert all(b - a > 0.0999 for a, b in pairwise(ordered))
     assert max(places) <= 1 + 1e-9

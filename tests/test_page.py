@@ -9,7 +9,7 @@ import pytest
 
 from refer.errors import UserError
 from refer.evaluation.scores import score
-from refer.reporting import figures
+from refer.reporting import audit_figures, figures
 from refer.reporting.compare import compare
 from refer.reporting.page import KINDS, write_page
 from report_fixtures import METHODS, StubMethod, StubPaper, make_audit, make_preset, predictions_of, runs_of
@@ -36,8 +36,8 @@ def draw(folder: Path) -> dict[str, list[Path]]:
     figures.draw_forest(StubPaper(), table, drawn["forest"])
     figures.draw_curves(StubPaper(), runs_of(folder), training, drawn["curves"])
     figures.draw_confusions(StubPaper(), predictions_of(folder), drawn["confusion"])
-    figures.draw_classes(folder / "audit.json", drawn["classes"])
-    figures.draw_audit(folder / "audit.json", drawn["audit"])
+    audit_figures.draw_classes(folder / "audit.json", drawn["classes"])
+    audit_figures.draw_audit(folder / "audit.json", drawn["audit"])
     return drawn
 
 

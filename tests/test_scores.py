@@ -13,10 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics
 
 from refer.errors import UserError
-from refer.evaluation.scores import calibration_error, metrics, read_all, read_predictions, score
-from report_fixtures import CLASSES, make_preset, predictions_of, rewrite
+from refer.evaluation.folds import pooled
+from refer.evaluation.predictions import read_all, read_predictions
+from refer.evaluation.scores import calibration_error, metrics, score
+from refer.papers import load_paper
+from report_fixtures import CLASSES, make_paper, make_preset, predictions_of, rewrite
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def test_every_run_and_part_has_every_metric(preset: Path, tmp_path: Path) -> No
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     counts = scores.groupby(["run", "part"]).metric.nunique()
     assert len(counts) == 2 * 4 * 2 * 2
-    assert set(counts) == {10 + 2 * len(CLASSES)}
+    assert set(counts) == {12 + 2 * len(CLASSES)}
     assert not scores.duplicated(["run", "part", "metric"]).any()
 
 
@@ -79,10 +83,37 @@ def test_metrics_of_a_worked_example() -> None:
     assert found["balanced_accuracy"].value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
     assert found["macro_f1"].value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
     assert found["weighted_recall"].value == pytest.approx(4 / 6)
+    assert found["macro_f1_of_means"].value == pytest.approx(13 / 18)  # both means are 13/18
     assert found["recall:b"][1:] == (0.5, 2, 1)
     assert found["precision:a"][1:] == (pytest.approx(2 / 3), 3, 2)
     assert found["ece"].value == pytest.approx(abs(4 / 6 - 0.8))
     assert found["log_loss"].value == pytest.approx(-(4 * np.log(0.8) + 2 * np.log(0.1)) / 6)
+
+
+def test_two_numbers_go_by_the_name_of_macro_f1() -> None:
+    # true a a a b b b b b; predicted a b b a b b b b: precisions 1/2 2/3, recalls 1/3 4/5, F1s 2/5 8/11.
+    label = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    chance = np.eye(2)[[0, 1, 1, 0, 1, 1, 1, 1]]
+    found = {metric.name: metric.value for metric in metrics(label, chance, ["a", "b"])}
+    precision, recall = (1 / 2 + 2 / 3) / 2, (1 / 3 + 4 / 5) / 2
+    assert found["macro_f1"] == pytest.approx((2 / 5 + 8 / 11) / 2)
+    assert found["macro_f1_of_means"] == pytest.approx(2 * precision * recall / (precision + recall))
+    weighted = (3 / 8 * 1 / 2 + 5 / 8 * 2 / 3, 3 / 8 * 1 / 3 + 5 / 8 * 4 / 5)
+    assert found["weighted_f1_of_means"] == pytest.approx(2 * weighted[0] * weighted[1] / sum(weighted))
+    wrong = {metric.name: metric.value for metric in metrics(label, np.eye(2)[1 - label], ["a", "b"])}
+    assert wrong["macro_f1_of_means"] == 0
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+def test_averages_are_those_of_scikit_learn(average: str) -> None:
+    rng = np.random.default_rng(5)
+    label, chance = rng.integers(0, 5, 90), rng.dirichlet(np.ones(6), 90)
+    found = {metric.name: metric.value for metric in metrics(label, chance, list("abcdef"))}
+    theirs = sklearn.metrics.precision_recall_fscore_support(
+        label, chance.argmax(axis=1), labels=range(5), average=average, zero_division=0.0
+    )
+    ours = [found[f"{average}_{name}"] for name in ("precision", "recall", "f1")]
+    assert ours == list(theirs[:3])
 
 
 def test_absent_and_never_predicted_classes() -> None:
@@ -205,6 +236,108 @@ def test_a_part_of_which_nothing_is_kept(own: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no row of part 'public' is kept"):
         score(predictions_of(own), tmp_path / "scores.parquet")
     assert not (tmp_path / "scores.parquet").exists()
+
+
+@pytest.fixture
+def divided(root: Path, tmp_path: Path) -> Path:
+    """Two methods of feratt2019 on three folds, under both protocols."""
+    paper = load_paper(root / "papers/feratt2019.yaml")
+    methods = ("baseline-real", "rep-real")
+    return make_paper(tmp_path, paper, "ckplus", images=240, folds=(0, 1, 2), methods=methods)
+
+
+def fold_files(folder: Path, protocol: str = "audited") -> list[Path]:
+    return [path for path in predictions_of(folder) if f"/{protocol}/rep-real/" in str(path)]
+
+
+def test_folds_of_a_seed_are_scored_alone_and_together(divided: Path, tmp_path: Path) -> None:
+    score(predictions_of(divided)[::-1], tmp_path / "scores.parquet")
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    accuracy = scores[(scores.metric == "accuracy") & (scores.part == "test") & (scores.protocol == "audited")]
+    mine = accuracy[accuracy.method == "rep-real"]
+    assert [*mine.fold.fillna(-1)] == [-1, 0, 1, 2]
+    assert [*mine.folds.fillna(-1)] == [3, -1, -1, -1]
+    whole, folds = mine.iloc[0], mine.iloc[1:]
+    assert (whole.n, whole.correct) == (folds.n.sum(), folds.correct.sum())
+    assert whole.value == pytest.approx(folds.correct.sum() / folds.n.sum())
+    assert whole.run == "runs/feratt2019/ckplus-standin/audited/rep-real/seed0"
+    assert pd.isna(whole.checkpoint_sha256)
+    right = 0
+    for path in fold_files(divided):
+        frame = pd.read_parquet(path)
+        frame = frame[(frame.part == "test") & frame.kept]
+        right += (frame.filter(like="p_").to_numpy().argmax(axis=1) == frame.label).sum()
+    assert whole.correct == right
+
+
+def test_pooled_folds_hold_every_image_once(divided: Path) -> None:
+    runs = read_all(predictions_of(divided))
+    together = pooled(runs)
+    assert len(runs) == 12
+    assert [run.key.fold for run in together] == [None] * 4
+    for run in together:
+        assert [fold.key.fold for fold in run.folds] == [0, 1, 2]
+        for part in run.parts:
+            ids = run.ids[run.part == part].tolist()
+            assert ids == sorted(set(ids))
+            assert len(ids) == 60  # three of twelve folds of 240 images
+    assert all(again is run for again, run in zip(pooled(together), together, strict=True))
+
+
+def test_a_fold_of_which_nobody_is_kept_is_counted_with_the_others(divided: Path, tmp_path: Path) -> None:
+    paths = fold_files(divided)
+    others = [path for path in predictions_of(divided) if path not in paths and "/audited/" in str(path)]
+    for path in others:
+        path.unlink()
+    rewrite(paths[0], lambda columns, _: columns.update(kept=[part != "test" for part in columns["part"]]))
+    score(paths, tmp_path / "scores.parquet")
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    assert set(scores[scores.part == "test"].fold.dropna()) == {1, 2}
+    for path in paths:
+        rewrite(path, lambda columns, _: columns.update(kept=[part != "test" for part in columns["part"]]))
+    with pytest.raises(UserError, match="no row of part 'test' is kept"):
+        score(paths, tmp_path / "scores.parquet")
+
+
+def test_folds_that_do_not_fit_together_are_named(divided: Path) -> None:
+    paths = fold_files(divided)
+    kept = paths[1].read_bytes()
+    with pytest.raises(UserError, match=r"rep-real/seed0-fold1: fold 1 is missing, but .*baseline-real/seed0-fold1"):
+        read_all([path for path in predictions_of(divided) if path != paths[1]])
+
+    def from_fold_0(columns: dict, _: dict) -> None:
+        columns["id"][columns["part"].index("test")] = "all/00003.png"
+        columns["label"][columns["part"].index("test")] = labels["all/00003.png"]
+
+    first = pd.read_parquet(paths[0])
+    labels = dict(zip(first.id, first.label, strict=True))
+    rewrite(paths[1], from_fold_0)
+    with pytest.raises(UserError, match=r"fold1.*'all/00003.png' of part 'test' is predicted in two folds.*fold0"):
+        pooled(read_all(paths))
+    paths[1].write_bytes(kept)
+    whole = paths[1].parent.with_name("seed0")
+    paths[1].parent.rename(whole)
+    rewrite(whole / "predictions.parquet", lambda _, meta: meta.update(fold=None))
+    with pytest.raises(UserError, match=r"seed0/predictions.parquet: not divided into folds, but .*fold0.* is"):
+        read_all(predictions_of(divided))
+
+
+def test_methods_may_see_other_images_but_seeds_may_not(own: Path) -> None:
+    def unpaired(columns: dict, _: dict) -> None:
+        columns["id"] = [f"other/{name}" if k % 9 == 0 else name for k, name in enumerate(columns["id"])]
+
+    backbone = [path for path in predictions_of(own) if "/backbone/" in str(path)]
+    for path in backbone:
+        rewrite(path, unpaired)
+    assert len(read_all(predictions_of(own))) == 8
+
+    def relabel(columns: dict, _: dict) -> None:
+        columns["label"][1] = (columns["label"][1] + 1) % 7
+
+    for path in backbone:
+        rewrite(path, relabel)
+    with pytest.raises(UserError, match=r"'test/public/00001.jpg' has another 'label' than in .*backbone/seed0"):
+        read_all(predictions_of(own))
 
 
 def test_nothing_right_of_the_predictions_imports_torch() -> None:

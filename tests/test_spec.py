@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refer import cli, plan, spec, yaml
+from refer import cli, configuration, papers, plan, yaml
 from refer.errors import UserError
 
 
@@ -31,16 +31,16 @@ def test_shipped_configurations_are_right(root: Path, name: str) -> None:
 
 def test_every_option_of_every_ambiguity_gives_a_valid_paper(root: Path) -> None:
     for path in (root / "papers").glob("*.yaml"):
-        paper = spec.load_paper(path)
+        paper = papers.load_paper(path)
         for name, ambiguity in paper.ambiguities.items():
             for option in ambiguity.options:
-                chosen = spec.load_paper(path, {name: option})
+                chosen = papers.load_paper(path, {name: option})
                 assert chosen.ambiguities[name].choice == option
 
 
 def test_an_ambiguity_switches_what_it_says(root: Path) -> None:
     path = root / "papers/khalid2025.yaml"
-    default, switched = spec.load_paper(path), spec.load_paper(path, {"optimizer": "sgd", "backbone": "vgg13"})
+    default, switched = papers.load_paper(path), papers.load_paper(path, {"optimizer": "sgd", "backbone": "vgg13"})
     assert (default.recipe.optimizer, default.network["backbone"]) == ("adam", "resnet18")
     assert (switched.recipe.optimizer, switched.recipe.lr, switched.network["backbone"]) == ("sgd", 0.01, "vgg13")
 
@@ -48,7 +48,7 @@ def test_an_ambiguity_switches_what_it_says(root: Path) -> None:
 def test_dotted_keys_reach_their_section(root: Path, config: dict) -> None:
     # The second form is that of `--config`, whose lists arrive as text.
     config |= {"ambiguity.khalid2025.heads": 8, "reproduce__khalid2025__seeds": ["5"]}
-    runs = list(plan.load_plan(config, base=root).runs())
+    runs = list(plan.load_plan(config, base=root).runs("khalid2025"))
     assert {run.seed for run in runs} == {5}
     assert {run.network["heads"] for run in runs} == {8}
     assert {run.network["backbone"] for run in runs} == {"compact"}, "the section's other keys stay"
@@ -61,7 +61,8 @@ def test_a_run_survives_the_way_through_json(root: Path, config: dict) -> None:
 
 def test_drawn_and_real_data_never_share_a_path(root: Path, config: dict) -> None:
     drawn = {run.path for run in plan.load_plan(config, base=root).runs()}
-    real = {run.path for run in plan.load_plan(config | {"fer2013": "somewhere.zip"}, base=root).runs()}
+    sources = dict.fromkeys(("fer2013", "viri", "rafdb", "bu3dfe"), "somewhere.zip")
+    real = {run.path for run in plan.load_plan(config | sources, base=root).runs()}
     assert not drawn & real
 
 
@@ -130,7 +131,7 @@ def test_a_reported_number_must_name_a_method(root: Path, tmp_path: Path) -> Non
     text = (root / "papers/khalid2025.yaml").read_text().replace("- method: full", "- method: fulll")
     (tmp_path / "khalid2025.yaml").write_text(text)
     with pytest.raises(UserError, match=r"reported\.0 names the method 'fulll'.*Did you mean 'full'"):
-        spec.load_paper(tmp_path / "khalid2025.yaml")
+        papers.load_paper(tmp_path / "khalid2025.yaml")
 
 
 json_values = st.recursive(
@@ -140,7 +141,8 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(list(spec.Config.model_fields)), json_values)
+@settings(deadline=None)  # a value that changes nothing has four papers read
+@given(st.sampled_from(list(configuration.Config.model_fields)), json_values)
 def test_no_value_of_any_key_ends_in_a_traceback(key: str, value: object) -> None:
     root = Path(__file__).resolve().parents[1]
     config = yaml.read(root / "config.yaml") | {key: value}
@@ -166,3 +168,50 @@ def test_planning_needs_neither_torch_nor_pandas() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_star_in_a_key_reaches_every_method_so_named(root: Path) -> None:
+    paper = papers.load_paper(root / "papers/tran2023.yaml", {"late": "max"})
+    late = [method for name, method in paper.methods.items() if name.startswith("late-")]
+    assert len(late) == 4
+    assert {method.network["rule"] for method in late} == {"max"}
+    with pytest.raises(UserError, match=r"nothing is named lata-\*"):
+        papers.load_paper(root / "papers/tran2023.yaml", override={"methods.lata-*.network.rule": "max"})
+
+
+def test_a_protocol_may_change_the_paper(root: Path) -> None:
+    paper = papers.load_paper(root / "papers/naseem2025.yaml")
+    assert paper.under("published").recipe.loss == "softmax"
+    assert paper.under("audited").recipe.loss == "logits"
+    both = papers.load_paper(root / "papers/naseem2025.yaml", override={"recipe.loss": "softmax"})
+    assert both.under("audited").recipe.loss == "softmax", "a configuration has the last word"
+
+
+@pytest.mark.parametrize("name", ["feratt2019", "khalid2025", "naseem2025", "tran2023"])
+def test_every_option_of_every_ambiguity_can_be_switched_on(root: Path, name: str) -> None:
+    path = root / f"papers/{name}.yaml"
+    for ambiguity, entry in papers.load_paper(path).ambiguities.items():
+        for option in entry.options:
+            paper = papers.load_paper(path, {ambiguity: option})
+            assert paper.ambiguities[ambiguity].choice == option
+            assert ambiguity not in paper.overruled
+
+
+def test_the_matrix_lends_papers_the_data_sets_that_they_lack(root: Path, config: dict) -> None:
+    few = {"khalid2025": ["full"], "naseem2025": ["fused"], "tran2023": ["late-r18-r34"]}
+    asked = config | {"matrix": {"methods": few, "data": ["fer2013", "viri", "rafdb", "bu3dfe"], "folds": [0]}}
+    found = {(run.dataset, run.method): run for run in plan.load_plan(asked, base=root).matrix()}
+    assert found["viri", "full"].select == "val"
+    assert found["viri", "full"].evaluated == ("val", "test")
+    assert found["bu3dfe", "full"].fold == 0
+    assert ("fer2013", "fused") not in found, "there is no infrared picture of FER2013"
+    assert ("fer2013", "resnet34") in found, "late fusion begins with it"
+    assert {run.protocol for run in found.values()} == {"audited"}
+    only = plan.load_plan(config, base=root)
+    assert {run.dataset for run in only.runs("khalid2025")} == {"fer2013"}
+
+
+def test_a_network_that_begins_with_others_brings_them(root: Path, config: dict) -> None:
+    config["reproduce"]["naseem2025"]["methods"] = ["fused"]
+    methods = {run.method for run in plan.load_plan(config, base=root).runs("naseem2025")}
+    assert methods == {"fused", "infrared"}

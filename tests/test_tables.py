@@ -12,13 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from refer.errors import UserError
 from refer.evaluation.intervals import wilson
 from refer.evaluation.scores import score
+from refer.papers import load_paper
 from refer.reporting import listings, tables
 from refer.reporting.compare import compare, duration
+from refer.reporting.notes import cost
+from refer.spec import Averages
 from report_fixtures import (
     CLASSES,
     METHODS,
@@ -26,6 +31,7 @@ from report_fixtures import (
     StubPaper,
     StubReported,
     make_audit,
+    make_paper,
     make_preset,
     predictions_of,
     rewrite,
@@ -39,9 +45,10 @@ HOSTILE = r"<script>alert(1)</script> a_b&c% $x^2$ {z} #1 ~ \end{table} | *w* `q
 
 def compared(folder: Path, paper: StubPaper | None = None, data: str = DATA) -> dict[str, Path]:
     """Score and compare a preset; return the table's files by suffix."""
+    paper = paper or StubPaper()
     score(predictions_of(folder), folder / "scores.parquet")
-    outputs = [folder / f"tables/khalid2025.{data}{suffix}" for suffix in (".csv", ".md", ".tex", ".html")]
-    compare(paper or StubPaper(), data, folder / "scores.parquet", predictions_of(folder), runs_of(folder), outputs)
+    outputs = [folder / f"tables/{paper.id}.{data}{suffix}" for suffix in (".csv", ".md", ".tex", ".html")]
+    compare(paper, data, folder / "scores.parquet", predictions_of(folder), runs_of(folder), outputs)
     return {path.suffix: path for path in outputs}
 
 
@@ -149,7 +156,8 @@ def test_a_part_that_the_paper_names_is_kept_apart(preset: Path) -> None:
         StubReported("region", "other", "accuracy", 13.0),
     ]
     faces = compared(preset, StubPaper(reported=claims))
-    rows = pd.read_csv(faces[".csv"]).set_index(["protocol", "method", "part"])
+    rows = pd.read_csv(faces[".csv"])
+    rows = rows[rows.metric == "accuracy"].set_index(["protocol", "method", "part"])
     assert np.isnan(rows.loc["audited", "full", "public"].difference)
     assert rows.loc["audited", "full", "private"].reported_part == "private"
     assert rows.loc["audited", "region", "public"].reported == 70.25
@@ -237,8 +245,12 @@ def test_latex_compiles(preset: Path, tmp_path: Path) -> None:
     listings.write_ambiguities(StubPaper(), [tmp_path / "ambiguities.tex"])
     listings.write_runs(runs_of(preset), [tmp_path / "runs.tex"])
     shutil.copy(faces[".tex"], tmp_path / "comparison.tex")
-    inputs = "\n".join(rf"\input{{{name}}}" for name in ("comparison", "audit", "ambiguities", "runs"))
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
+    rows = [[tables.Cell(f"Method {HOSTILE}", mark="a, b"), tables.Cell("80.0 ± 1.0")]] * 20
+    columns = [tables.Column("Method"), *(tables.Column("Accuracy", "test", right=True) for _ in range(1))]
+    long = tables.Table("long", "Long", columns, [rows, rows], [tables.Note("note", "a")])
+    tables.write_tables([long, long], [tmp_path / "long.tex"])
+    inputs = "\n".join(rf"\input{{{name}}}" for name in ("comparison", "audit", "ambiguities", "runs", "long"))
+    document = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "paper.tex").write_text(document)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
@@ -291,6 +303,10 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
         run(runs=[*runs_of(folder), folder / f"runs/khalid2025/{DATA}/audited/full/seed9/run.json"])
     with pytest.raises(UserError, match=r"no method 'backbone'; known: full"):
         run(paper=StubPaper(methods={"full": StubMethod("Full")}))
+    table = pq.read_table(folder / "scores.parquet")
+    pq.write_table(table.filter(pc.field("metric") != "ece"), tmp_path / "older.parquet")
+    with pytest.raises(UserError, match=r"no row .*'ece'.*score again"):
+        run(scores=tmp_path / "older.parquet")
     with pytest.raises(UserError, match=r"scores.parquet: no such file"):
         run(scores=tmp_path / "scores.parquet")
     path = predictions_of(folder)[0]
@@ -347,8 +363,182 @@ def test_ambiguities_and_runs(preset: Path, tmp_path: Path) -> None:
     assert NOTICE in (tmp_path / "runs.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def divided(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two methods of feratt2019 on three folds of CK+, two seeds, under both protocols."""
+    paper = load_paper(root / "papers/feratt2019.yaml")
+    methods = ("rep-synthetic", "rep-real")
+    folder = tmp_path_factory.mktemp("divided")
+    return make_paper(folder, paper, "ckplus", images=240, seeds=(0, 1), folds=(0, 1, 2), methods=methods)
+
+
+def test_folds_are_pooled_and_their_spread_is_shown(divided: Path, root: Path) -> None:
+    faces = compared(divided, load_paper(root / "papers/feratt2019.yaml"), "ckplus-standin")
+    rows = pd.read_csv(faces[".csv"])
+    row = rows[(rows.protocol == "audited") & (rows.method == "rep-real") & (rows.part == "test")].iloc[0]
+    assert (row.metric, row.seeds, row.folds, row.fold_list, row.interval_method) == (
+        "accuracy", 2, 3, "0 1 2", "bootstrap",
+    )  # fmt: skip
+    hits = {}
+    for seed in (0, 1):
+        for fold in (0, 1, 2):
+            path = divided / f"runs/feratt2019/ckplus-standin/audited/rep-real/seed{seed}-fold{fold}"
+            frame = pd.read_parquet(path / "predictions.parquet")
+            frame = frame[(frame.part == "test") & frame.kept]
+            hits[seed, fold] = frame.filter(like="p_").to_numpy().argmax(axis=1) == frame.label
+    pooled = [100 * np.concatenate([hits[seed, fold] for fold in range(3)]).mean() for seed in (0, 1)]
+    folds = [100 * np.mean([hits[seed, fold].mean() for seed in (0, 1)]) for fold in range(3)]
+    assert (row["mean"], row.sd) == pytest.approx((np.mean(pooled), np.std(pooled, ddof=1)))
+    assert (row.fold_mean, row.fold_sd) == pytest.approx((np.mean(folds), np.std(folds, ddof=1)))
+    assert row.n == sum(len(hits[0, fold]) for fold in range(3))
+    assert (row.reported, row.reported_sd) == (90.3, 1.36)
+    text = faces[".md"].read_text()
+    assert f"{row.fold_mean:.1f} ± {row.fold_sd:.1f}" in text
+    assert "90.3 ± 1.36" in text
+    assert "3 of 12 (0, 1 and 2) were run" in text
+    assert "It takes the images for independent, which those of one person are not" in text
+    assert not rows[(rows.protocol == "published")].part.eq("val").any()
+    assert re.search(r"\| FERAtt\+Rep\+Cls, real \(b\) +\| published \|( +2 \| +3 \|)( +– \|){4} +90.3", text)
+
+
+def test_every_reported_metric_stands_beside_ours_of_the_same_definition(divided: Path, root: Path) -> None:
+    faces = compared(divided, load_paper(root / "papers/feratt2019.yaml"), "ckplus-standin")
+    rows = pd.read_csv(faces[".csv"])
+    mine = rows[(rows.protocol == "published") & (rows.method == "rep-real")].set_index("metric")
+    assert [*mine.index] == ["accuracy", "macro_precision", "macro_recall", "macro_f1_of_means"]
+    assert [*mine.reported] == [90.3, 83.64, 84.9, 84.25]
+    scores = pd.read_parquet(divided / "scores.parquet")
+    scores = scores[(scores.run.str.contains("published/rep-real")) & (scores.part == "test")]
+    for metric in mine.index:
+        values = scores[(scores.metric == metric) & scores.fold.isna()].value
+        assert mine.loc[metric, "mean"] == pytest.approx(100 * values.mean())
+        assert mine.loc[metric].difference == pytest.approx(mine.loc[metric, "mean"] - mine.loc[metric].reported)
+    assert mine.loc["macro_recall", ["low", "balanced_accuracy"]].isna().all()
+    text = faces[".md"].read_text()
+    assert "**feratt2019: precision, recall and F1 (%) on CK+, test, reported and reproduced**" in text
+    assert "Macro F1 of means: Over folds" in text
+    assert "F1 the harmonic mean of these two means" in text
+    assert faces[".html"].read_text().count("<table>") == faces[".tex"].read_text().count(r"\begin{table*}") == 2
+
+
+def test_the_numbers_of_feratt2019_agree_with_the_definition_in_its_file(root: Path) -> None:
+    paper = load_paper(root / "papers/feratt2019.yaml")
+    found = {(claim.method, claim.dataset, claim.metric): claim.value for claim in paper.reported}
+    assert paper.metrics == Averages(average="macro", f1="of-means")
+    for (method, dataset, metric), f1 in found.items():
+        if metric == "f1":
+            precision, recall = (found[method, dataset, name] for name in ("precision", "recall"))
+            # Means over folds of harmonic means, so a little less than the harmonic mean of the means.
+            assert f1 == pytest.approx(2 * precision * recall / (precision + recall), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("averages", "name"),
+    [
+        (Averages(), "macro_f1"),
+        (Averages(average="weighted"), "weighted_f1"),
+        (Averages(average="weighted", f1="of-means"), "weighted_f1_of_means"),
+    ],
+)
+def test_a_reported_f1_is_that_of_the_papers_definition(preset: Path, averages: Averages, name: str) -> None:
+    claims = [StubReported("full", "fer2013", "f1", 81.0, part="private")]
+    faces = compared(preset, StubPaper(reported=claims, metrics=averages))
+    rows, text = pd.read_csv(faces[".csv"]), faces[".md"].read_text()
+    compared(preset)
+    further = rows[rows.metric != "accuracy"]
+    assert set(further.metric) == {name}
+    assert [*further.protocol] == ["published", "audited"]
+    assert "The paper reports no accuracy of the methods that were run" in text
+
+
+def test_letters_say_what_a_row_rests_on(root: Path, tmp_path: Path) -> None:
+    paper = load_paper(root / "papers/tran2023.yaml", override={"network.weights": "none"})
+    methods = ("resnet18", "resnet34", "late-r18-r34", "attention-r18-r34", "attention-no-self")
+    faces = compared(make_paper(tmp_path, paper, "rafdb", methods=methods), paper, "rafdb-standin")
+    text = faces[".md"].read_text()
+    assert "(a) Goes on from the trained “ResNet18” and “ResNet34” of the same seed." in text
+    assert "(b) Has nothing to train." in text
+    assert "(c) Predicts an image with the help of the other test images in its batch." in text
+    assert "- Every method starts from scratch, where the paper's file says imagenet." in text
+    marks = dict(re.findall(r"^\| (.*?)(?: \(([a-z, ]+)\))? +\| audited", text, re.MULTILINE))
+    assert marks == {
+        "ResNet18": "",
+        "ResNet34": "",
+        "Late fusion, ResNet18 + ResNet34": "a, b",
+        "Fusion attention, ResNet18 + ResNet34": "a",
+        "Fusion attention, without self-attention": "a",
+    }
+    assert "Fusion attention, ResNet18 + ResNet34 (a, c) " in text, "published: over the batch"
+    assert "10 runs of 3 epochs (2 with nothing to train)" in text
+    assert "718 images/s in the median" in text
+    assert "Epoch tested: best accuracy on test, so that test is flattered" in text
+    listings.write_runs(runs_of(tmp_path), [tmp_path / "runs.md"])
+    assert re.search(r"late-r18-r34 +\|.*\| +– \| +0 \| +– \|", (tmp_path / "runs.md").read_text())
+
+
+def test_composed_images_and_own_weights_are_said(divided: Path, root: Path) -> None:
+    override = {"methods.rep-real.network.weights": "none"}
+    paper = load_paper(root / "papers/feratt2019.yaml", override=override)
+    text = compared(divided, paper, "ckplus-standin")[".md"].read_text()
+    assert "(a) Learns from faces composed on backgrounds, is tested on such." in text
+    assert "(b) Learns from faces composed on backgrounds, is tested on the images as they are." in text
+    assert "starts from" not in text, "run.json says imagenet, as the paper's file does"
+    for path in divided.rglob("rep-real/*/run.json"):
+        path.write_text(path.read_text().replace('"initial_weights": "imagenet"', '"initial_weights": "none (x)"'))
+    text = compared(divided, paper, "ckplus-standin")[".md"].read_text()
+    assert "(c) Starts from scratch, where the paper's file says imagenet." in text
+    assert "FERAtt+Rep+Cls, real (b, c)" in text
+
+
+def test_speed_is_that_of_runs_that_learn(preset: Path) -> None:
+    learns = {"epochs": 3, "images_per_s": 100.0, "seconds": 60, "device_name": "x", "device": "cpu"}
+    quick = {**learns, "epochs": 0, "images_per_s": 1e9}
+    assert cost([learns, quick, quick]) == (
+        "3 runs of 3 epochs (2 with nothing to train): 3 min of training in all, 100 images/s in the median, on x (cpu)"
+    )
+    assert cost([quick]) == "1 run (1 with nothing to train): 60 s of training in all, on x (cpu)"
+
+
+def test_methods_on_other_images_have_their_own_n(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path, images=40, protocols=("published",))
+    for path in predictions_of(folder):
+        if "/full/" in str(path):
+            keep = [k for k in range(80) if k % 4]
+            rewrite(path, lambda c, _, keep=keep: c.update({name: [v[k] for k in keep] for name, v in c.items()}))
+    faces = compared(folder)
+    rows = pd.read_csv(faces[".csv"]).set_index(["method", "part"])
+    assert (rows.loc["full", "private"].n, rows.loc["self", "private"].n) == (30, 40)
+    text = faces[".md"].read_text()
+    assert "PrivateTest, published: not all methods were tested on the same images" in text
+    assert "30 images of which all methods share" in text
+
+
+def test_runs_list_every_fold(divided: Path, tmp_path: Path) -> None:
+    listings.write_runs(runs_of(divided)[::-1], [tmp_path / "runs.csv", tmp_path / "runs.md"])
+    runs = pd.read_csv(tmp_path / "runs.csv")
+    assert len(runs) == 24
+    assert [*runs.fold[:6]] == [0, 1, 2, 0, 1, 2]
+    assert "| Seed | Fold |" in (tmp_path / "runs.md").read_text()
+
+
+def test_a_long_table_becomes_a_float_per_block_in_latex() -> None:
+    rows = [[tables.Cell(str(k))] for k in range(20)]
+    table = tables.Table("t", "Long", [tables.Column("A")], [rows, rows], [tables.Note("all")])
+    text = tables.latex(table)
+    assert text.count(r"\begin{table*}") == 2
+    assert r"\caption{Long (1 of 2).}" in text
+    assert r"\label{tab:t.2}" in text
+    assert text.count(r"all\par") == 1
+    assert text.index(r"all\par") > text.index("(2 of 2)")
+
+
+@pytest.mark.parametrize(("value", "shown"), [(83.0, "83.0"), (86.35, "86.35"), (90.95, "90.95"), (86.4, "86.4")])
+def test_reported_numbers_are_shown_as_printed(value: float, shown: str) -> None:
+    assert tables.stated(value) == shown
+
+
 def test_the_projects_own_paper_files_fit(preset: Path, root: Path) -> None:
-    from refer.spec import load_paper
+    from refer.papers import load_paper
 
     for path in sorted((root / "papers").glob("*.yaml")):
         paper = load_paper(path)

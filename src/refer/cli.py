@@ -11,9 +11,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from refer import files, yaml
+from refer.configuration import Config
 from refer.errors import UserError, unknown
+from refer.papers import load_paper
 from refer.plan import load_plan
-from refer.spec import Config, Paper, load_paper
+from refer.spec import Paper
 
 SCHEMAS: dict[str, type[BaseModel]] = {"config": Config, "paper": Paper}
 
@@ -26,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("files", nargs="*", type=Path, default=[Path("config.yaml")], metavar="FILE")
     schema = commands.add_parser("schema", help="write the JSON schemas of configurations and papers")
     schema.add_argument("folder", nargs="?", type=Path, default=Path("workflow/schemas"))
-    commands.add_parser("datasets", help="list the data sets and how to get them")
+    datasets = commands.add_parser("datasets", help="list the data sets: what is there, their licence, how to get them")
+    datasets.add_argument("name", nargs="?", metavar="NAME", help="tell all about one")
+    datasets.add_argument("--configfile", type=Path, help="says where they lie (config.yaml, if it is there)")
+    datasets.add_argument("--json", action="store_true", help="as JSON, for programs")
     faces = commands.add_parser("faces", help="draw a contact sheet of stand-in faces")
     faces.add_argument("out", type=Path, metavar="OUT.png")
     faces.add_argument("--seed", type=int, default=1)
@@ -47,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif parsed.command == "train":
             _train(parsed.run, parsed.configfile)
         else:
-            _datasets()
+            _datasets(parsed.name, parsed.configfile, parsed.json)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
@@ -110,11 +115,22 @@ def _train(name: str, configfile: Path) -> None:
             shown.close()
 
 
-def _datasets() -> None:
-    from refer.datasets.catalog import DATASETS
+def _datasets(name: str | None, configfile: Path | None, as_json: bool) -> None:
+    from rich.console import Console
 
-    for entry in DATASETS.values():
-        print(f"{entry.name}: {entry.title}\n  licence: {entry.licence}\n  {entry.how_to_get}\n")
+    from refer.datasets import catalog, inventory
+
+    usual = Path("config.yaml")
+    given = yaml.read(configfile or usual) if configfile or usual.is_file() else {}
+    wanted = [catalog.dataset(name)] if name else list(catalog.DATASETS.values())
+    entries = [inventory.describe(known, given.get(known.name)) for known in wanted]
+    console = Console(highlight=False, emoji=False)
+    if as_json:
+        print(json.dumps(entries[0] if name else entries, indent=2, ensure_ascii=False))
+    elif name:
+        inventory.show_one(entries[0], console)
+    else:
+        inventory.show(entries, console)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,34 @@
-"""Papers and configurations as typed objects.
+"""A paper as typed objects.
 
 A paper's claim is data: `papers/<id>.yaml` names its data, methods, recipe, reported numbers and
-ambiguities. A configuration (`config.yaml`, `presets/*.yaml`) says which of them run, on what, how often.
-Whatever is wrong in either ends in a `UserError` that names the file, the key, what was found there and
-what was expected, before any job starts; nothing here imports torch or pandas.
+ambiguities (`refer.papers` reads it). Nothing here imports torch or pandas.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from refer import yaml
-from refer.errors import UserError, unknown
-from refer.networks import catalog
-from refer.validation import validated
+from refer.datasets.splitting import Scheme
+from refer.errors import unknown
+from refer.training.composition import Composition
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 """A word that becomes part of a path: lower-case letters, digits, `-` and `_`."""
 
 Scalar = bool | int | float | str | None
-STAND_IN = "stand-in"
-"""The source of a data set that is drawn here."""
 
 
 class Strict(BaseModel):
@@ -34,29 +37,97 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Validation(Strict):
+    """A part carved out of training where the owner made none; only protocols that select on it carve it."""
+
+    part: Name = "val"
+    share: float = Field(gt=0, lt=1, description="of the training part, in each class")
+
+
+class Folds(Strict):
+    """Leave-subjects-out folds: in each, other people are the part `test`."""
+
+    count: int = Field(ge=2, description="folds; the people are shared out among them as evenly as can be")
+
+
 class DataUse(Strict):
-    """How a paper uses a data set: its parts, and what each is called officially; the part `train` is learnt from."""
+    """How a paper divides a data set; the part `train` is learnt from, the others are predicted.
 
-    parts: dict[Name, str] = Field(min_length=2)
+    One of `parts`, `shares` and `folds` says how. Every paper's split is made by `refer.datasets.split`.
+    """
 
-    @field_validator("parts")
-    @classmethod
-    def _one_trains(cls, value: dict[str, str]) -> dict[str, str]:
-        if "train" not in value:
-            raise ValueError(f"one part must be called 'train'; found {', '.join(value)}")
-        return value
+    parts: dict[Name, str] | None = Field(None, description="part → the owner's split")
+    shares: dict[Name, float] | None = Field(None, description="part → share of each class, drawn at random")
+    folds: Folds | None = None
+    validation: Validation | None = None
+    levels: list[int] | None = Field(
+        None, description="of an image's levels (frames, intensities; `refer datasets` names them), those used"
+    )
+    split_seed: int = Field(0, ge=0)
+    select: dict[Literal["published", "audited"], str] = Field(
+        {}, description="protocol → the part that chooses the epoch here, where it is another than the protocol says"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> DataUse:
+        given = [key for key in ("parts", "shares", "folds") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"one of parts, shares and folds must say how to divide; found {', '.join(given) or 'none'}"
+            )
+        if self.folds is None and ("train" not in self.labels or len(self.labels) < 2):
+            raise ValueError(f"two parts or more, one of them called 'train'; found {', '.join(self.labels)}")
+        if self.shares is not None and abs(sum(self.shares.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares must sum to 1; found {sum(self.shares.values()):g}")
+        if self.validation is not None and (self.parts is None or self.validation.part in self.parts):
+            raise ValueError("validation carves a new part out of the owner's training split: it goes with parts alone")
+        return self
 
     @property
-    def evaluated(self) -> list[str]:
-        """The parts that predictions are made for, in order."""
-        return [part for part in self.parts if part != "train"]
+    def labels(self) -> dict[str, str]:
+        """Every part that some protocol may have, in order → what it is called in a report."""
+        if self.folds is not None:
+            return {part: part for part in ("train", "val", "test")}
+        if self.shares is not None:
+            return {part: part for part in self.shares}
+        labels = dict(self.parts or {})
+        if self.validation is None:
+            return labels
+        carved = {self.validation.part: f"{self.validation.part} (of {labels['train']})"}
+        return {"train": labels.pop("train"), **carved, **labels}
+
+    def names(self, protocol: Protocol) -> list[str]:
+        """The parts that exist under a protocol, in order."""
+        extra = self.validation.part if self.validation else "val" if self.folds else None
+        left_out = extra if extra != protocol.select else None
+        return [part for part in self.labels if part != left_out]
+
+    def scheme(self, protocol: Protocol) -> Scheme:
+        """The division under a protocol, as `refer.datasets.split` takes it."""
+        carved = self.validation is not None and self.validation.part == protocol.select
+        kept_apart = "val" if self.folds is not None and protocol.select == "val" else None
+        return Scheme(
+            parts=self.parts,
+            shares=self.shares,
+            folds=self.folds.count if self.folds else None,
+            validation=self.validation.part if self.validation and carved else kept_apart,
+            share=self.validation.share if self.validation and carved else None,
+            levels=None if self.levels is None else tuple(self.levels),
+            seed=self.split_seed,
+        )
+
+    def evaluated(self, protocol: Protocol) -> list[str]:
+        """The parts that predictions are made for under a protocol, in order."""
+        return [part for part in self.names(protocol) if part != "train"]
 
 
 class Protocol(Strict):
     """Which images count and which epoch is kept; see DESIGN: `published` against `audited`."""
 
     audited: bool
+    changes: dict[str, Any] = Field({}, description="dotted key of the paper's file → what it is under this protocol")
     select: str = Field(description="the part whose accuracy chooses the epoch, or 'last'")
+    near: bool = Field(False, description="whether near duplicates count as the same image, as exact ones do")
     note: str = ""
 
 
@@ -68,6 +139,26 @@ class Augmentation(Strict):
     scale: float = Field(0.0, ge=0, lt=1, description="uniform in 1 ± scale")
     shift: float = Field(0.0, ge=0, lt=1, description="uniform in ± shift of the image's side, per axis")
     erase: float = Field(0.0, ge=0, le=1, description="probability that a random rectangle is blanked")
+    desaturate: float = Field(0.0, ge=0, le=1, description="probability that the colours are taken away")
+    copies: Literal["none", "sampled", "fixed"] = Field(
+        "none", description="naseem2025's 26 copies of each image instead of all above: drawn anew, or a fixed set"
+    )
+
+
+def _composition(value: Any) -> Any:
+    """Read a section as a `Composition`: a strict model would want an instance of it."""
+    if not isinstance(value, dict):
+        return value
+    known = [field.name for field in fields(Composition)]
+    for key in value:
+        if key not in known:
+            raise ValueError(f"no key {unknown(str(key), known)}")
+    try:
+        return TypeAdapter(Composition).validate_python(value)
+    except ValidationError as error:
+        item = error.errors(include_url=False)[0]
+        where = ".".join(map(str, item["loc"]))
+        raise ValueError(f"{where}: {item['msg']}" if where else item["msg"].removeprefix("Value error, ")) from None
 
 
 class Recipe(Strict):
@@ -80,17 +171,40 @@ class Recipe(Strict):
     lr: float = Field(gt=0, description="the peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "cosine-epochs", "cosine-accuracy"] = Field(
+        "constant",
+        description="of the rate; cosine-epochs swings with a half period of `period` epochs, cosine-accuracy "
+        "takes the accuracy of the epoch before for the epoch",
+    )
+    period: int = Field(3, ge=1, description="epochs, of the schedules that swing")
     warmup: float = Field(0.0, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    loss: Literal["logits", "softmax"] = Field(
+        "logits", description="what the cross-entropy is given; softmax means that it is applied twice"
+    )
+    structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
+    mixed_labels: Literal["shares", "neighbours", "agreeing"] = Field(
+        "shares", description="how feratt2019's mixed representations are labelled"
+    )
+    compose: Annotated[Composition | None, BeforeValidator(_composition)] = Field(
+        None, description="train and test on faces composed on backgrounds"
+    )
+    compose_train: bool = Field(True, description="learn from composed faces, not from the images as they are")
+    compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
+    draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
     augmentation: Augmentation = Augmentation()
 
 
 class Method(Strict):
-    """One row of a paper's tables: what differs from the paper's common network and recipe."""
+    """One row of a paper's tables: what differs from the paper's common network and recipe.
+
+    A method may begin with the weights of others of the same paper, trained under the same protocol, with the
+    same seed and on the same fold.
+    """
 
     label: str
     note: str = ""
+    starts_from: dict[Name, Name] = Field({}, description="branch of the network → method whose weights it begins with")
     network: dict[str, Scalar] = {}
     recipe: dict[str, Any] = {}
 
@@ -102,10 +216,26 @@ class Reported(Strict):
     dataset: str
     metric: Literal["accuracy", "precision", "recall", "f1"] = "accuracy"
     value: float = Field(ge=0, le=100)
+    sd: float | None = Field(None, ge=0, description="its standard deviation over folds or repetitions, where stated")
     part: str | None = Field(None, description="the part it is stated for; none: the paper does not say")
     n: int | None = Field(None, ge=1, description="test images behind it, where known")
     source: str
     note: str | None = None
+
+
+class Averages(Strict):
+    """How a paper averages precision, recall and F1 over the classes."""
+
+    average: Literal["macro", "weighted"] = Field("macro", description="over classes, or weighted by their images")
+    f1: Literal["mean", "of-means"] = Field(
+        "mean", description="the mean of the classes' F1, or the harmonic mean of mean precision and mean recall"
+    )
+
+    def scored(self, metric: str) -> str:
+        """The name under which `refer.evaluation.scores` has a reported metric."""
+        if metric == "accuracy":
+            return metric
+        return f"{self.average}_{metric}{'_of_means' if metric == 'f1' and self.f1 == 'of-means' else ''}"
 
 
 class Ambiguity(Strict):
@@ -149,10 +279,12 @@ class Paper(Strict):
     network: dict[str, Scalar]
     recipe: Recipe
     methods: dict[Name, Method] = Field(min_length=1)
+    metrics: Averages = Averages()
     reported: list[Reported]
     ambiguities: dict[Name, Ambiguity] = {}
     _departures: dict[str, str] = PrivateAttr(default_factory=dict)
     _overruled: dict[str, str] = PrivateAttr(default_factory=dict)
+    _variants: dict[str, Paper] = PrivateAttr(default_factory=dict)
 
     @property
     def departures(self) -> dict[str, str]:
@@ -164,6 +296,21 @@ class Paper(Strict):
         """Ambiguities whose choice is not what runs, for something else set its keys: name → `key = value, …`."""
         return self._overruled
 
+    def protocol(self, name: str, dataset: str) -> Protocol:
+        """A protocol as it is on a data set."""
+        found = self.protocols[name]  # type: ignore[index]
+        select = self.data[dataset].select.get(name)  # type: ignore[call-overload]
+        return found if select is None else found.model_copy(update={"select": select})
+
+    @property
+    def variants(self) -> list[Paper]:
+        """The paper as it is under each protocol that changes it."""
+        return list(self._variants.values())
+
+    def under(self, protocol: str) -> Paper:
+        """The paper with what a protocol changes in it."""
+        return self._variants.get(protocol, self)
+
     @property
     def citation(self) -> str:
         """Authors (year). Title. Venue. doi."""
@@ -171,8 +318,13 @@ class Paper(Strict):
 
     @property
     def parts(self) -> dict[str, dict[str, str]]:
-        """Data set → part → official split."""
-        return {name: dict(use.parts) for name, use in self.data.items()}
+        """Data set → part → what it is called there (the owner's split, where the owner made one)."""
+        return {name: use.labels for name, use in self.data.items()}
+
+    @property
+    def folds(self) -> dict[str, int]:
+        """Data set → into how many folds the paper divides it; only those that it does."""
+        return {name: use.folds.count for name, use in self.data.items() if use.folds is not None}
 
     @model_validator(mode="after")
     def _names_agree(self) -> Paper:
@@ -180,182 +332,20 @@ class Paper(Strict):
             for kind, name, known in (
                 ("method", claim.method, self.methods),
                 ("data set", claim.dataset, self.data),
-                ("part", claim.part, self.data.get(claim.dataset, DataUse(parts={"train": "", "test": ""})).parts),
+                ("part", claim.part, self.parts.get(claim.dataset, {})),
             ):
                 if name is not None and name not in known:
                     raise ValueError(f"reported.{number} names the {kind} {unknown(name, known)}")
-        for key, protocol in self.protocols.items():
+        for name, method in self.methods.items():
+            for parent in method.starts_from.values():
+                if parent not in self.methods or parent == name:
+                    raise ValueError(f"methods.{name} goes on from the method {unknown(parent, self.methods)}")
+        for key in self.protocols:
             for dataset, use in self.data.items():
-                if protocol.select not in (*use.evaluated, "last"):
+                protocol = self.protocol(key, dataset)
+                selectable = [*use.evaluated(protocol), "last"]
+                if protocol.select not in selectable:
                     raise ValueError(
-                        f"protocols.{key}.select names the part "
-                        f"{unknown(protocol.select, [*use.evaluated, 'last'])} (of {dataset})"
+                        f"protocols.{key}.select names the part {unknown(protocol.select, selectable)} (of {dataset})"
                     )
         return self
-
-
-class StandIn(Strict):
-    """How much stand-in data to draw, and from which seed."""
-
-    images: dict[str, Annotated[int, Field(ge=8)]] = Field(description="official split → number of images")
-    subjects: int = Field(ge=3)
-    seed: int = Field(0, ge=0)
-    layout: Literal["fer2013.csv", "icml_face_data.csv", "folders"] = "fer2013.csv"
-
-
-class Reproduction(Strict):
-    """Which of a paper's cells run, how often, and what differs from the paper's recipe."""
-
-    data: list[Name] | Literal["all"] = "all"
-    methods: list[Name] | Literal["all"] = "all"
-    protocols: list[Literal["published", "audited"]] = ["published", "audited"]
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
-    override: dict[str, Any] = Field({}, description="dotted key of the paper's file → value")
-
-    @field_validator("seeds", "protocols", "methods", "data")
-    @classmethod
-    def _no_repeats(cls, value: Any) -> Any:
-        if isinstance(value, list) and len(set(value)) != len(value):
-            raise ValueError("each entry may stand there only once")
-        return value
-
-
-class Config(Strict):
-    """A configuration: `config.yaml`, or a preset passed with `--configfile`."""
-
-    preset: Name = Field(description="names the folder below results/")
-    title: str = Field(description="one line for the report")
-    fer2013: str = Field(
-        STAND_IN,
-        description="'stand-in', or where FER2013 lies: a folder, an archive, a csv, or a URL with its hash",
-    )
-    standin: dict[Name, StandIn] = {}
-    tolerate: dict[Name, list[Literal["counts", "unreadable", "labels", "sizes"]]] = {}
-    reproduce: dict[Name, Reproduction] = Field(min_length=1)
-    ambiguity: dict[Name, dict[Name, str | int | float]] = Field(
-        {}, description="paper → ambiguity → the option to use instead of the paper file's choice"
-    )
-    papers: str = Field("papers", description="folder of the papers' files")
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    threads: int = Field(1, ge=1, description="of one training job")
-    train_mem_mb: int = Field(4000, ge=500)
-    train_minutes: int = Field(240, ge=1)
-
-
-def load_paper(
-    path: str | Path, choices: Mapping[str, Any] | None = None, override: Mapping[str, Any] | None = None
-) -> Paper:
-    """Read a paper, take the options that `choices` names for its ambiguities, then apply `override`.
-
-    Args:
-        path: the paper's YAML file.
-        choices: ambiguity → option; the file's own choice where it says nothing.
-        override: dotted key of the file → value, e.g. `{"recipe.epochs": 5}`.
-
-    Raises:
-        UserError: the file, a choice or an override is wrong; it names file, key, what was found and expected.
-    """
-    raw = yaml.read(path)
-    paper = validated(Paper, raw, str(path))
-    if paper.id != Path(path).stem:
-        raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
-    for name, option in (choices or {}).items():
-        if name not in paper.ambiguities:
-            raise UserError(f"{path}: no ambiguity {unknown(name, paper.ambiguities)}.")
-        if str(option) not in paper.ambiguities[name].options:
-            known = paper.ambiguities[name].options
-            raise UserError(f"{path}: ambiguity {name}: no option {unknown(str(option), known)}.")
-    chosen = {name: str(option) for name, option in (choices or {}).items()}
-    as_filed = _resolved(raw, paper, {}, path)
-    raw = _resolved(raw, paper, chosen, path)
-    for name, option in chosen.items():
-        if clash := _unmet(raw, paper.ambiguities[name].options[option]):
-            raise UserError(f"{path}: ambiguity {name}={option} contradicts another choice, which sets {clash}.")
-    for key, value in (override or {}).items():
-        _set(raw, key, value, f"{path}, overridden")
-    paper = validated(Paper, raw, str(path))
-    for section in ("data", "protocols", "network", "recipe", "methods", "reported"):
-        paper._departures.update(_changes(as_filed[section], raw[section], section))
-    for name, ambiguity in paper.ambiguities.items():
-        if changed := _unmet(raw, ambiguity.options[ambiguity.choice]):
-            paper._overruled[name] = changed
-    for name, method in paper.methods.items():
-        where = f"{path}: methods.{name}"
-        catalog.check({**paper.network, **method.network}, f"{where}.network")
-        validated(Recipe, merged(paper.recipe.model_dump(), method.recipe), f"{where}.recipe")
-    return paper
-
-
-def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `change` laid over it, mappings key by key."""
-    result = dict(base)
-    for key, value in change.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
-
-
-def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
-    """Set a dotted key whose parents must exist; a wrong last key is found when the whole is validated."""
-    *parents, last = dotted.split(".")
-    section: Any = target
-    for parent in parents:
-        inner = _at(section, parent)
-        if not isinstance(inner, dict | list):
-            known = section if isinstance(section, dict) else range(len(section))
-            raise UserError(f"{where}: {dotted}: no section {unknown(parent, map(str, known))}.")
-        section = inner
-    if isinstance(section, list):
-        raise UserError(f"{where}: {dotted}: a key must follow the number of a list's entry.")
-    old = section.get(last)
-    section[last] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
-
-
-def _resolved(raw: Mapping[str, Any], paper: Paper, chosen: Mapping[str, str], path: str | Path) -> dict[str, Any]:
-    """A paper's raw content with its ambiguities applied: the file's choices first, for `chosen` ones go before."""
-    result = copy.deepcopy(dict(raw))
-    for explicit in (False, True):
-        for name, ambiguity in paper.ambiguities.items():
-            if explicit != (name in chosen):
-                continue
-            option = chosen.get(name, ambiguity.choice)
-            result["ambiguities"][name]["choice"] = option
-            for key, value in ambiguity.options[option].items():
-                _set(result, key, value, f"{path}: ambiguities.{name}.options.{option}")
-    return result
-
-
-def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
-    """Which keys of an option have another value in the end, as `key = value, …`; empty if none has."""
-    wanted: dict[str, Any] = {}
-    for key, value in option.items():
-        *parents, last = key.split(".")
-        section = wanted
-        for parent in parents:
-            section = section.setdefault(parent, {})
-        section[last] = value
-    return ", ".join(f"{key} = {found}" for key, _, found in _leaves(wanted, raw))
-
-
-def _changes(before: Any, after: Any, key: str) -> Iterator[tuple[str, str]]:
-    """What differs at and below a key, as (dotted key, `new (was: old)`)."""
-    for place, new, old in _leaves(after, before, key):
-        yield place, f"{new}" if old is None else f"{new} (was: {old})"
-
-
-def _leaves(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """The values of `one` that differ from those at the same place of `other`: (dotted key, of one, of other)."""
-    if isinstance(one, dict | list):
-        for name, value in one.items() if isinstance(one, dict) else enumerate(one):
-            yield from _leaves(value, _at(other, name), f"{key}.{name}" if key else str(name))
-    elif one != other:
-        yield key, one, other
-
-
-def _at(value: Any, step: str | int) -> Any:
-    """The entry of a mapping or list, None where there is none."""
-    if isinstance(value, dict):
-        return value.get(step)
-    if isinstance(value, list) and str(step).isdecimal() and int(step) < len(value):
-        return value[int(step)]
-    return None

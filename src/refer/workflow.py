@@ -51,7 +51,7 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         raise _Mendable(error) from None
 
 
-def fingerprint_of_source(dataset: str, source: str, receipt: Path) -> str:
+def fingerprint_of_source(dataset: str, source: str | Sequence[str], receipt: Path) -> str:
     """What tells one state of a raw source from another; see `refer.datasets.sources.fingerprint`.
 
     Raises:
@@ -61,7 +61,7 @@ def fingerprint_of_source(dataset: str, source: str, receipt: Path) -> str:
 
     try:
         sources.check(dataset, source, receipt)
-        return sources.fingerprint(source, receipt)
+        return sources.fingerprint(source, receipt, dataset)
     except UserError as error:
         raise _Mendable(error) from None
 

@@ -129,7 +129,7 @@ class Run:
         for name, value in job.wildcards.items():
             if name in COMMON and len(self._values[name]) < 2:
                 continue
-            words.append(f"{name}{value}" if str(value).isdecimal() else str(value))
+            words.append(f"{name}{value}" if str(value)[:1].isdecimal() else str(value))
         return " ".join(words)
 
     def job_left(self, job: Job, now: float) -> float | None:

@@ -8,7 +8,16 @@ from refer.workflow import fingerprint_of_source
 PREDICTIONS = [f"{RESULTS}/runs/{run.path}/predictions.parquet" for run in plan.runs()]
 RECORDS = [f"{RESULTS}/runs/{run.path}/run.json" for run in plan.runs()]
 CURVES = [f"{RESULTS}/runs/{run.path}/training.csv" for run in plan.runs()]
+EXPLANATIONS = [
+    f"{RESULTS}/runs/{run.path}/explanations.safetensors" for run in plan.explained()
+]
+SHOWN = sorted({(run.paper, run.data) for run in plan.explained()})
+TIMED = plan.config.realtime_seconds > 0 and plan.examples()
 CELLS = sorted({(run.paper, run.data) for run in plan.runs()})
+DATA = sorted({plan.data(dataset) for dataset in plan.datasets()})
+DRAWN = [data for data in DATA if data.endswith("-standin")]
+BACKGROUNDS = "scenes" if plan.config.backgrounds.drawn else "photographs"
+DIVIDED = sorted({(paper, data) for data, paper, _ in plan.splits()})
 
 
 def dataset_of(wildcards):
@@ -32,10 +41,35 @@ def fingerprint(wildcards):
     return fingerprint_of_source(dataset, plan.source(dataset), receipt)
 
 
+def protocol_of(wildcards):
+    return plan.papers[wildcards.paper].protocol(
+        wildcards.protocol, dataset_of(wildcards)
+    )
+
+
 def selection(wildcards):
     """The part that chooses the epoch, for an audit keeps it apart from the others; elsewhere it is no matter."""
-    protocol = plan.papers[wildcards.paper].protocols[wildcards.protocol]
+    protocol = protocol_of(wildcards)
     return protocol.select if protocol.audited and protocol.select != "last" else None
+
+
+def scheme(wildcards):
+    """How the paper divides the data set under the protocol."""
+    division = plan.papers[wildcards.paper].data[dataset_of(wildcards)]
+    return division.scheme(protocol_of(wildcards)).as_dict()
+
+
+def how_to_draw(wildcards):
+    return plan.config.standin[wildcards.dataset].model_dump(exclude_none=True)
+
+
+def splits_of(wildcards):
+    """The files that say how a paper divides a data set, one a protocol."""
+    return [
+        f"data/splits/{data}/{paper}.{protocol}.parquet"
+        for data, paper, protocol in plan.splits()
+        if (data, paper) == (wildcards.data, wildcards.paper)
+    ]
 
 
 def weights_file(wildcards):
@@ -44,14 +78,35 @@ def weights_file(wildcards):
     return [] if weights in ("none", "imagenet") else weights
 
 
-def run_of(wildcards):
+def cell_of(wildcards):
+    seed, _, fold = wildcards.seed.partition("-fold")
     return plan.run(
         wildcards.paper,
         dataset_of(wildcards),
         wildcards.protocol,
         wildcards.method,
-        int(wildcards.seed),
-    ).as_dict()
+        int(seed),
+        int(fold) if fold else None,
+    )
+
+
+def run_of(wildcards):
+    return cell_of(wildcards).as_dict()
+
+
+def checkpoints_of_parents(wildcards):
+    """The trained runs that this one begins with, in the order of its `starts_from`."""
+    run = cell_of(wildcards)
+    return [
+        f"{RESULTS}/runs/{run.path_of(method)}/checkpoint.safetensors"
+        for method in run.starts_from.values()
+    ]
+
+
+def backgrounds_of(wildcards):
+    """What faces are composed on, if the run composes any."""
+    composes = cell_of(wildcards).recipe.compose is not None
+    return [f"data/backgrounds/{BACKGROUNDS}/backgrounds.npy"] if composes else []
 
 
 def runs_of(paths):

@@ -10,14 +10,14 @@ rule draw:
         "logs/data/{dataset}/draw.tsv"
     conda:
         "../../envs/refer.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
     params:
         behaviour=BEHAVIOUR["standin"],
-        how=lambda wildcards: plan.config.standin[wildcards.dataset].model_dump(),
+        how=how_to_draw,
     script:
         "../scripts/draw.py"
 
@@ -37,7 +37,7 @@ rule obtain:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=60,
+        runtime=240,
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],
@@ -73,6 +73,9 @@ rule prepare:
         tolerate=lambda wildcards: sorted(
             plan.config.tolerate.get(dataset_of(wildcards), [])
         ),
+        subject_pattern=lambda wildcards: plan.config.subject_pattern.get(
+            dataset_of(wildcards)
+        ),
     script:
         "../scripts/prepare.py"
 
@@ -83,6 +86,7 @@ rule audit:
         images="data/prepared/{data}/images.npy",
     output:
         duplicates="data/audit/{data}/duplicates.parquet",
+        near="data/audit/{data}/near.parquet",
         summary="data/audit/{data}/audit.json",
     log:
         "logs/data/{data}/audit.log",
@@ -106,6 +110,9 @@ rule split:
     input:
         index="data/prepared/{data}/index.parquet",
         duplicates="data/audit/{data}/duplicates.parquet",
+        near="data/audit/{data}/near.parquet",
+        audit="data/audit/{data}/audit.json",
+        about="data/prepared/{data}/prepare.json",
     output:
         "data/splits/{data}/{paper}.{protocol}.parquet",
     log:
@@ -121,12 +128,35 @@ rule split:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],
-        parts=lambda wildcards: plan.papers[wildcards.paper].parts[
-            dataset_of(wildcards)
-        ],
-        audited=lambda wildcards: plan.papers[wildcards.paper]
-        .protocols[wildcards.protocol]
-        .audited,
+        scheme=scheme,
+        audited=lambda wildcards: protocol_of(wildcards).audited,
+        near=lambda wildcards: protocol_of(wildcards).near,
         select=selection,
     script:
         "../scripts/split.py"
+
+
+# What feratt2019 composes faces on. A folder of photographs is no Snakemake input, as no raw source is.
+rule backgrounds:
+    output:
+        pixels="data/backgrounds/{backgrounds}/backgrounds.npy",
+        about="data/backgrounds/{backgrounds}/backgrounds.json",
+    log:
+        "logs/data/backgrounds/{backgrounds}.log",
+    benchmark:
+        "logs/data/backgrounds/{backgrounds}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["datasets"],
+        source=plan.config.backgrounds.source,
+        number=plan.config.backgrounds.count,
+        size=plan.config.backgrounds.size,
+        seed=plan.config.backgrounds.seed,
+    script:
+        "../scripts/backgrounds.py"

@@ -95,6 +95,44 @@ rule figures:
         "../scripts/figures.py"
 
 
+rule explained:
+    input:
+        paper=paper_file,
+        explanations=runs_of(EXPLANATIONS),
+    output:
+        representations=report(
+            directory(f"{RESULTS}/figures/representations/{{paper}}.{{data}}"),
+            patterns=["{space}.svg"],
+            caption="../captions/representations.rst",
+            category="Explanations",
+            labels={"representation space": "{space}"},
+        ),
+        attention=report(
+            directory(f"{RESULTS}/figures/attention/{{paper}}.{{data}}"),
+            patterns=["{map}.svg"],
+            caption="../captions/attention.rst",
+            category="Explanations",
+            labels={"attention": "{map}"},
+        ),
+    log:
+        f"{LOGS}/explained/{{paper}}.{{data}}.log",
+    benchmark:
+        f"{LOGS}/explained/{{paper}}.{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+        choices=choices,
+        override=override,
+    script:
+        "../scripts/explained.py"
+
+
 rule audit_report:
     input:
         "data/audit/{data}/audit.json",
@@ -134,23 +172,110 @@ rule audit_report:
         "../scripts/audit_report.py"
 
 
+rule split_table:
+    input:
+        splits_of,
+    output:
+        report(
+            multiext(
+                f"{RESULTS}/tables/split.{{paper}}.{{data}}", ".csv", ".md", ".html"
+            ),
+            caption="../captions/split.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+    log:
+        f"{LOGS}/split/{{paper}}.{{data}}.log",
+    benchmark:
+        f"{LOGS}/split/{{paper}}.{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/split_table.py"
+
+
+# Of drawn data alone: no picture of a real person is ever put into a report.
+rule contact_sheet:
+    input:
+        images="data/prepared/{data}/images.npy",
+        index="data/prepared/{data}/index.parquet",
+        about="data/prepared/{data}/prepare.json",
+        duplicates="data/audit/{data}/duplicates.parquet",
+        near="data/audit/{data}/near.parquet",
+    output:
+        sheet=report(
+            f"{RESULTS}/figures/sheets/{{data}}.png",
+            caption="../captions/sheet.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+        copies=report(
+            f"{RESULTS}/figures/copies/{{data}}.png",
+            caption="../captions/copies.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+    log:
+        f"{LOGS}/sheets/{{data}}.log",
+    benchmark:
+        f"{LOGS}/sheets/{{data}}.tsv"
+    wildcard_constraints:
+        data=r"[a-z0-9]+-standin",
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/contact_sheet.py"
+
+
 rule page:
     input:
-        papers=[paper_path(paper) for paper in plan.papers],
+        papers=[paper_path(paper) for paper in plan.config.reproduce],
         scores=f"{RESULTS}/scores.parquet",
         listing=f"{RESULTS}/tables/runs.csv",
         predictions=PREDICTIONS,
         runs=RECORDS,
-        audits=sorted({f"data/audit/{data}/audit.json" for _, data in CELLS}),
-        audit_tables=sorted({f"{RESULTS}/tables/audit.{data}.csv" for _, data in CELLS}),
+        audits=[f"data/audit/{data}/audit.json" for data in DATA],
+        audit_tables=[f"{RESULTS}/tables/audit.{data}.csv" for data in DATA],
+        split_tables=[
+            f"{RESULTS}/tables/split.{paper}.{data}.csv" for paper, data in DIVIDED
+        ],
+        splits=[
+            f"data/splits/{data}/{paper}.{protocol}.parquet"
+            for data, paper, protocol in plan.splits()
+        ],
         tables=[f"{RESULTS}/tables/{paper}.{data}.html" for paper, data in CELLS],
         forest=[f"{RESULTS}/figures/forest/{paper}.{data}.svg" for paper, data in CELLS],
         curves=[f"{RESULTS}/figures/curves/{paper}.{data}" for paper, data in CELLS],
         confusion=[
             f"{RESULTS}/figures/confusion/{paper}.{data}" for paper, data in CELLS
         ],
-        audit=sorted({f"{RESULTS}/figures/audit/{data}.svg" for _, data in CELLS}),
-        classes=sorted({f"{RESULTS}/figures/classes/{data}.svg" for _, data in CELLS}),
+        audit=[f"{RESULTS}/figures/audit/{data}.svg" for data in DATA],
+        classes=[f"{RESULTS}/figures/classes/{data}.svg" for data in DATA],
+        representations=[
+            f"{RESULTS}/figures/representations/{paper}.{data}"
+            for paper, data in SHOWN
+        ],
+        attention=[
+            f"{RESULTS}/figures/attention/{paper}.{data}" for paper, data in SHOWN
+        ],
+        realtime=f"{RESULTS}/tables/realtime.csv" if TIMED else [],
+        timings=f"{RESULTS}/realtime" if TIMED else [],
+        sheets=[f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN],
+        copies=[f"{RESULTS}/figures/copies/{data}.png" for data in DRAWN],
     output:
         report(
             f"{RESULTS}/report.html",

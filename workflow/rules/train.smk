@@ -8,6 +8,8 @@ rule train:
         about="data/prepared/{data}/prepare.json",
         split="data/splits/{data}/{paper}.{protocol}.parquet",
         weights=weights_file,
+        parents=checkpoints_of_parents,
+        backgrounds=backgrounds_of,
     output:
         checkpoint=f"{RUN}/checkpoint.safetensors",
         curve=f"{RUN}/training.csv",
@@ -39,6 +41,7 @@ rule infer:
         index="data/prepared/{data}/index.parquet",
         about="data/prepared/{data}/prepare.json",
         split="data/splits/{data}/{paper}.{protocol}.parquet",
+        backgrounds=backgrounds_of,
     output:
         f"{RUN}/predictions.parquet",
     log:
@@ -54,9 +57,7 @@ rule infer:
         gpu=gpus(plan.config.device),
     params:
         behaviour=BEHAVIOUR["inference"],
-        evaluated=lambda wildcards: plan.papers[wildcards.paper]
-        .data[dataset_of(wildcards)]
-        .evaluated,
+        evaluated=lambda wildcards: run_of(wildcards)["evaluated"],
         preset=plan.config.preset,
         device=plan.config.device,
     script:

@@ -1,6 +1,6 @@
 """Show what the audit of a data set found, and its classes."""
 
-from refer.reporting.figures import draw_audit, draw_classes
+from refer.reporting.audit_figures import draw_audit, draw_classes
 from refer.reporting.listings import write_audit
 from refer.workflow import job
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from refer.papers import load_paper
 from refer.reporting.figures import draw_confusions, draw_curves, draw_forest
-from refer.spec import load_paper
 from refer.workflow import job
 
 

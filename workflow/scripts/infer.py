@@ -14,4 +14,5 @@ with job(snakemake):
         preset=snakemake.params.preset,
         device=snakemake.params.device,
         threads=snakemake.threads,
+        backgrounds=Path(snakemake.input.backgrounds[0]).parent if snakemake.input.backgrounds else None,
     )

@@ -9,7 +9,7 @@ with job(snakemake) as track:
     obtain(
         snakemake.params.dataset,
         # Not a parameter: the same archive at another place is no reason to do everything again.
-        str(snakemake.input[0] if snakemake.input else snakemake.config[snakemake.params.dataset]),
+        snakemake.input[0] if snakemake.input else snakemake.config[snakemake.params.dataset],
         Path(snakemake.output.archive).parent,
         stand_in=snakemake.params.stand_in,
         progress=track("obtaining", "bytes"),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from refer.reporting.page import write_page
-from refer.spec import load_paper
+from refer.papers import load_paper
+from refer.reporting.page import KINDS, write_page
 from refer.workflow import job
 
 
@@ -22,6 +22,8 @@ with job(snakemake):
         predictions=given.predictions,
         runs=given.runs,
         audits=given.audits,
-        figures={kind: drawn(given[kind]) for kind in ("forest", "curves", "confusion", "audit", "classes")},
+        splits=given.splits,
+        timings=sorted(Path(given.timings).glob("*.json")) if given.timings else [],
+        figures={kind: drawn(given[kind]) for kind in KINDS},
         regenerate=params.regenerate,
     )

@@ -11,6 +11,7 @@ with job(snakemake) as track:
         Path(snakemake.input.archive).parent,
         Path(snakemake.output.images).parent,
         tolerate=snakemake.params.tolerate,
+        subject_pattern=snakemake.params.subject_pattern,
         workers=snakemake.threads,
         progress=track("preparing", "images"),
     )

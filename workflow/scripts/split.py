@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from refer.datasets.split import split
+from refer.datasets.splitting import Scheme
 from refer.workflow import job
 
 with job(snakemake):
@@ -10,7 +11,8 @@ with job(snakemake):
         Path(snakemake.input.index).parent,
         Path(snakemake.input.duplicates).parent,
         Path(snakemake.output[0]),
-        parts=snakemake.params.parts,
+        scheme=Scheme.from_dict(snakemake.params.scheme),
         audited=snakemake.params.audited,
+        near=snakemake.params.near,
         select=snakemake.params.select,
     )

@@ -1,8 +1,8 @@
 """Write a paper's table on a data set, and what the paper leaves open."""
 
+from refer.papers import load_paper
 from refer.reporting.compare import compare
 from refer.reporting.listings import write_ambiguities
-from refer.spec import load_paper
 from refer.workflow import job
 
 with job(snakemake):

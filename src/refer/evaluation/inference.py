@@ -15,9 +15,9 @@ from refer.errors import UserError
 from refer.networks import catalog
 from refer.plan import Run
 from refer.training import checkpoint
-from refer.training.data import Reader, load_index, load_part
+from refer.training.data import Reader, load_index
 from refer.training.environment import autocast, choose_device
-from refer.training.loop import EVALUATION_BATCH
+from refer.training.task import EVALUATION_BATCH, evaluated_part
 
 
 @torch.inference_mode()
@@ -30,11 +30,13 @@ def infer(
     preset: str = "",
     device: str = "auto",
     threads: int = 1,
+    backgrounds: Path | None = None,
 ) -> None:
     """Write predictions.parquet: every image of the evaluated parts, also those that an audit removed.
 
-    Columns: id, part, kept, label (int8), p_<class> (float32, 0..1) in the order of the classes. The
-    schema's metadata, key `refer`, says as JSON which run and which checkpoint they come from.
+    Of several modalities a row is a pair of images. Columns: id, part, kept, label (int8), p_<class> (float32,
+    0..1) in the order of the classes. The schema's metadata, key `refer`, says as JSON which run and which
+    checkpoint they come from.
 
     Raises:
         UserError: the checkpoint was trained on other data or other classes.
@@ -43,7 +45,7 @@ def infer(
     where = choose_device(device)
     groups, metadata = checkpoint.load(checkpoint_path)
     run = Run.from_dict(metadata["run"])
-    index, classes = load_index(prepared, split)
+    index, classes = load_index(prepared, split, run.fold or 0)
     fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
     if metadata["classes"] != classes or metadata["data_fingerprint"] != fingerprint:
         raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")
@@ -56,11 +58,11 @@ def infer(
 
     tables = []
     for name in run.evaluated:
-        part = load_part(prepared, index, name, where, kept_only=False)
+        part = evaluated_part(run, prepared, index, name, where, backgrounds, kept_only=False)
         chunks = []
         for start in range(0, len(part), EVALUATION_BATCH):
             with autocast(where):
-                logits = network(reader(part.images[start : start + EVALUATION_BATCH]))
+                logits = network(*(reader(images[start : start + EVALUATION_BATCH]) for images in part.inputs))
             chunks.append(logits.float().softmax(dim=1).cpu().numpy())
         probabilities = np.concatenate(chunks)
         columns = {
@@ -73,7 +75,10 @@ def infer(
         tables.append(pa.table(columns))
     origin = {
         "preset": preset,
-        **{key: getattr(run, key) for key in ("paper", "dataset", "data", "protocol", "method", "seed", "stand_in")},
+        **{
+            key: getattr(run, key)
+            for key in ("paper", "dataset", "data", "protocol", "method", "seed", "fold", "stand_in")
+        },
         "classes": classes,
         "checkpoint_sha256": files.sha256(checkpoint_path),
         "data_fingerprint": fingerprint,

@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from refer.errors import UserError
 from refer.files import read_json
+
+
+@dataclass(frozen=True)
+class Near:
+    """What was found of pictures that are nearly the same.
+
+    `pairs` are pairs of pictures, `mirrored` those of them that are alike when one is mirrored; `one_subject` and
+    `two_subjects` count the pairs in which both people are known. `groups` are what near and identical copies
+    connect, `images` those in them. `also_in` counts copies of both kinds.
+    """
+
+    pairs: int
+    mirrored: int
+    one_subject: int
+    two_subjects: int
+    images: int
+    groups: int
+    groups_across_splits: int
+    conflicting_groups: int
+    conflicting_of_one_subject: int
+    also_in: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class People:
+    """How many people are known, and how many images there are of one: least, median and most."""
+
+    count: int
+    least: int
+    median: float
+    most: int
 
 
 @dataclass(frozen=True)
@@ -16,6 +48,9 @@ class Audit:
 
     `also_in[a][b]` counts the images of split a that stand in split b too, `blanks` the images that show
     nothing by split, `shared_subjects[a][b]` the people of split a who are in split b too (0 where unknown).
+    `modalities` counts images by modality. Of a set with one, `pairs_complete` is None; `unpaired` counts the
+    images of each modality without another. `notes` are counts that the data set's reader made. An audit by an
+    older version lacks `near`, `people`, `modalities`, pairs and notes.
     """
 
     dataset: str
@@ -32,6 +67,12 @@ class Audit:
     classes: Mapping[str, Mapping[str, int]]
     subjects_known: bool
     shared_subjects: Mapping[str, Mapping[str, int]]
+    near: Near | None = None
+    people: People | None = None
+    modalities: Mapping[str, int] = field(default_factory=dict)
+    pairs_complete: int | None = None
+    unpaired: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:
@@ -66,6 +107,30 @@ def read_audit(path: str | Path) -> Audit:
             classes=found["counts"],
             subjects_known=found["subjects"]["known"],
             shared_subjects=found["subjects"]["overlap"],
+            **(_newer(found) if "near" in found else {}),
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: lacks {error}; delete it and run the audit again.") from error
+
+
+def _newer(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what audits hold since near duplicates, pairs and people are looked at."""
+    near, each, pairs = found["near"], found["subjects"]["images_each"], found["pairs"]
+    counts = ("pairs", "images", "groups", "groups_across_splits", "conflicting_groups", "also_in")
+    return {
+        "near": Near(
+            **{name: near[name] for name in counts},
+            mirrored=near["views"]["mirrored"],
+            one_subject=near["pairs_of_one_subject"],
+            two_subjects=near["pairs_of_two_subjects"],
+            conflicting_of_one_subject=near["conflicting_groups_of_one_subject"],
+        ),
+        "people": People(found["subjects"]["count"], **each) if found["subjects"]["count"] else None,
+        "modalities": {
+            modality: sum(sum(classes.values()) for classes in splits.values())
+            for modality, splits in found["modalities"].items()
+        },
+        "pairs_complete": pairs and pairs["complete"],
+        "unpaired": pairs["unpaired"] if pairs else {},
+        "notes": found["notes"],
+    }

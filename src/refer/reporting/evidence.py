@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from refer.errors import UserError
-from refer.evaluation.scores import Predictions, RunKey, read_all
+from refer.evaluation.folds import pooled
+from refer.evaluation.predictions import Predictions, RunKey, read_all
 
 Record = Mapping[str, Any]
 """The content of one run.json."""
@@ -23,6 +25,10 @@ class Method(Protocol):
     @property
     def label(self) -> str:
         """The method's name in tables and figures."""
+
+    @property
+    def network(self) -> Mapping[str, Any]:
+        """What it sets of the paper's network."""
 
 
 class Reported(Protocol):
@@ -37,6 +43,8 @@ class Reported(Protocol):
     @property
     def value(self) -> float: ...  # noqa: D102
     @property
+    def sd(self) -> float | None: ...  # noqa: D102
+    @property
     def part(self) -> str | None: ...  # noqa: D102
     @property
     def n(self) -> int | None: ...  # noqa: D102
@@ -44,6 +52,17 @@ class Reported(Protocol):
     def source(self) -> str: ...  # noqa: D102
     @property
     def note(self) -> str | None: ...  # noqa: D102
+
+
+class Averages(Protocol):
+    """How a paper averages precision, recall and F1."""
+
+    @property
+    def average(self) -> str: ...  # noqa: D102
+    @property
+    def f1(self) -> str: ...  # noqa: D102
+    def scored(self, metric: str) -> str:
+        """Return the name under which scores.parquet has a reported metric."""
 
 
 class Ambiguity(Protocol):
@@ -84,6 +103,10 @@ class Paper(Protocol):
     @property
     def protocols(self) -> Mapping[Any, ProtocolNote]: ...  # noqa: D102
     @property
+    def folds(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def metrics(self) -> Averages: ...  # noqa: D102
+    @property
     def reported(self) -> Sequence[Reported]: ...  # noqa: D102
     @property
     def ambiguities(self) -> Mapping[str, Ambiguity]: ...  # noqa: D102
@@ -97,8 +120,8 @@ class Paper(Protocol):
 class Evidence:
     """The runs of one paper on one data set, checked against each other.
 
-    `runs` has the predictions in the paper's order (protocol, method, seed), `records` the run.json of each
-    run, `scores` every number of scores.parquet by run, part and metric.
+    `runs` has the predictions in the paper's order (protocol, method, seed), the folds of a seed pooled; `records`
+    the run.json of each single run, `scores` every number of scores.parquet by run, part and metric.
     """
 
     paper: Paper
@@ -117,7 +140,7 @@ class Evidence:
 
     @property
     def parts(self) -> list[str]:
-        """The evaluated parts, in the paper's order."""
+        """The parts that some protocol evaluates, in the paper's order."""
         found = {part for run in self.runs for part in run.parts}
         return sorted(found, key=list(self.paper.parts[self.dataset]).index)
 
@@ -129,9 +152,21 @@ class Evidence:
         """Return the runs of one row of the table, by seed."""
         return [run for run in self.runs if run.key[2:4] == (protocol, method)]
 
+    def records_of(self, runs: Iterable[Predictions]) -> list[Record]:
+        """Return the run.json of every single run behind `runs`."""
+        return [self.records[single.key] for run in runs for single in run.runs]
+
     def values(self, runs: Sequence[Predictions], part: str, metric: str) -> list[float]:
-        """Return a metric's value (a fraction) for each of `runs`."""
-        return [self.scores[run.key.folder, part, metric] for run in runs]
+        """Return a metric's value (a fraction) for each of `runs`. Raises UserError where it was not scored."""
+        try:
+            return [self.scores[run.key.folder, part, metric] for run in runs]
+        except KeyError as error:
+            raise UserError(f"scores.parquet has no row {error}: of an older version of refer; score again.") from None
+
+    def fold_values(self, runs: Sequence[Predictions], part: str, metric: str) -> list[float]:
+        """Return a metric's value (a fraction) in each fold that has images of `part`, averaged over `runs`."""
+        folds = zip(*(run.folds for run in runs), strict=True)
+        return [float(np.mean(self.values(fold, part, metric))) for fold in folds if fold[0].of(part).any()]
 
 
 def gather(
@@ -155,10 +190,11 @@ def gather(
     for run in found:
         _check_known(paper, run)
         _check_record(run, records.get(run.key))
-    found.sort(key=lambda run: (_rank(run.key.protocol), order.index(run.key.method), run.key.seed))
-    numbers = _read_scores(Path(scores), found)
+    together = pooled(found)
+    together.sort(key=lambda run: (_rank(run.key.protocol), order.index(run.key.method), run.key.seed))
+    numbers = _read_scores(Path(scores), {run.key: run for run in [*found, *together]}.values())
     first = found[0]
-    return Evidence(paper, data, first.dataset, first.preset, first.stand_in, found, records, numbers)
+    return Evidence(paper, data, first.dataset, first.preset, first.stand_in, together, records, numbers)
 
 
 def read_records(paths: Iterable[str | Path]) -> dict[RunKey, dict[str, Any]]:
@@ -169,11 +205,11 @@ def read_records(paths: Iterable[str | Path]) -> dict[RunKey, dict[str, Any]]:
             raise UserError(f"{path}: no such file; expected the record of a run. Run the workflow, or pull it.")
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            key = RunKey(*(record[name] for name in RunKey._fields))
+            key = RunKey(**{name: record[name] for name in RunKey._fields[:-1]}, fold=record.get("fold"))
         except (ValueError, KeyError) as error:
             raise UserError(f"{path}: not the record of a run ({error!r}); train this run again.") from error
         records[key] = record
-    return dict(sorted(records.items()))
+    return dict(sorted(records.items(), key=lambda item: item[0].rank))
 
 
 def _only(paper: str, data: str, paths: Iterable[str | Path]) -> list[Path]:
@@ -201,16 +237,19 @@ def _check_record(run: Predictions, record: Record | None) -> None:
         raise UserError(f"{run.path}: the run.json of this run was not given; expected it beside this file.")
     if record["checkpoint_sha256"] != run.checkpoint_sha256:
         raise UserError(
-            f"{run.path}: made with the checkpoint {run.checkpoint_sha256[:12]}, but run.json beside it tells "
+            f"{run.path}: made with the checkpoint {str(run.checkpoint_sha256)[:12]}, but run.json beside it tells "
             f"of {record['checkpoint_sha256'][:12]}; predict this run again."
         )
 
 
-def _read_scores(path: Path, runs: Sequence[Predictions]) -> dict[tuple[str, str, str], float]:
+def _read_scores(path: Path, runs: Iterable[Predictions]) -> dict[tuple[str, str, str], float]:
     """Return the scores by run, part and metric, after checking that they are those of `runs`."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected the scores of this preset. Run the workflow.")
-    table = pq.read_table(path, columns=["run", "part", "metric", "value", "n", "correct"])
+    runs = list(runs)
+    columns = ["run", "part", "metric", "value", "n", "correct"]
+    mine = [("paper", "=", runs[0].key.paper), ("data", "=", runs[0].key.data)]
+    table = pq.read_table(path, columns=columns, filters=mine)
     rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
     values, counts = {}, {}
     for run, part, metric, value, n, correct in rows:
@@ -221,6 +260,8 @@ def _read_scores(path: Path, runs: Sequence[Predictions]) -> dict[tuple[str, str
             counted = each.of(part)
             right = int((each.predicted == each.label)[counted].sum())
             scored = counts.get((each.key.folder, part, "accuracy"))
+            if scored is None and each.key.fold is not None and not counted.any():
+                continue  # nobody of this fold is kept in this part
             if scored != (right, int(counted.sum())):
                 raise UserError(
                     f"{path}: {each.key.folder}, {part}: found {scored}, expected {(right, int(counted.sum()))} "

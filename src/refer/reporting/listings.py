@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from refer.reporting.audit import Audit, read_audit
+from refer.reporting.audit import Audit, Near, read_audit
 from refer.reporting.evidence import Paper, Record, read_records
 from refer.reporting.tables import (
     Cell,
@@ -49,20 +49,40 @@ def audit_records(audit: Audit) -> list[dict[str, Any]]:
         ("surplus copies", "", "", audit.surplus),
         ("groups that cross splits", "", "", audit.groups_across_splits),
         ("groups with conflicting labels", "", "", audit.conflicting_groups),
-        *(
-            ("images that also stand in the other split", a, b, n)
-            for a, row in audit.also_in.items()
-            for b, n in row.items()
-        ),
-        *(("subjects that are also in the other split", a, b, n) for a, row in shared.items() for b, n in row.items()),
+        *_between("images that also stand in the other split", audit.also_in),
+        *(_near_records(audit.near) if audit.near else []),
+        *_between("subjects that are also in the other split", shared),
         *(("blank images", split, "", n) for split, n in audit.blanks.items()),
         *((f"class {name}", s, "", n) for s, row in audit.classes.items() for name, n in row.items()),
+        *((f"{modality} images", "", "", n) for modality, n in audit.modalities.items()),
+        *([("complete pairs", "", "", audit.pairs_complete)] if audit.pairs_complete is not None else []),
+        *((f"unpaired {modality} images", "", "", n) for modality, n in audit.unpaired.items()),
+        *([("people", "", "", audit.people.count)] if audit.people else []),
+        *((note, "", "", n) for note, n in audit.notes.items()),
     ]
     common = {"dataset": audit.dataset, "data": audit.data, "stand_in": audit.stand_in}
     return [
         {**common, "finding": finding, "split": split, "other_split": other, "count": count}
         for finding, split, other, count in rows
     ]
+
+
+def _near_records(near: Near) -> list[tuple[str, str, str, int]]:
+    return [
+        ("pairs of near duplicates", "", "", near.pairs),
+        ("pairs of near duplicates, mirrored", "", "", near.mirrored),
+        ("pairs of near duplicates, of one person", "", "", near.one_subject),
+        ("pairs of near duplicates, of two people", "", "", near.two_subjects),
+        ("groups with near duplicates", "", "", near.groups),
+        ("images in groups with near duplicates", "", "", near.images),
+        ("groups with near duplicates that cross splits", "", "", near.groups_across_splits),
+        ("groups with near duplicates with conflicting labels", "", "", near.conflicting_groups),
+        *_between("images that stand in the other split, near duplicates too", near.also_in),
+    ]
+
+
+def _between(finding: str, counts: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, str, str, int]]:
+    return ((finding, a, b, n) for a, row in counts.items() for b, n in row.items())
 
 
 def audit_table(audit: Audit) -> Table:
@@ -73,25 +93,81 @@ def audit_table(audit: Audit) -> Table:
             _counted("Images that are copies of another (beyond the first of each group)", audit.surplus, total),
             _counted("Images in groups of identical ones", audit.images_in_groups, total),
             _counted("Groups of identical images", audit.groups),
-            _counted("Groups that cross splits", audit.groups_across_splits, audit.groups),
+            *([_counted("Groups that cross splits", audit.groups_across_splits, audit.groups)] if audit.pairs else []),
             _counted("Groups whose copies carry different labels", audit.conflicting_groups, audit.groups),
         ],
         [_counted(f"Images of {b} that also stand in {a}", audit.also_in[b][a], audit.size(b)) for a, b in audit.pairs],
+        _near_rows(audit, audit.near) if audit.near else [],
         [_counted(f"Blank images in {split}", n, audit.size(split)) for split, n in audit.blanks.items()],
+        _camera_rows(audit),
+        _people_rows(audit),
+        [_counted(f"Raw data: {note}", n) for note, n in audit.notes.items()],
     ]
-    if audit.subjects_known:
-        blocks.append(
-            [_counted(f"People of {b} who are also in {a}", audit.shared_subjects[b][a]) for a, b in audit.pairs]
+    notes = ["Identical: every pixel of the decoded images is the same."]
+    if audit.near:
+        notes.append(
+            "Near duplicates: one photograph compressed again, brightened, scaled, moved or cropped by a few pixels, "
+            "or mirrored (docs/near-duplicates.md)."
         )
-    people = "" if audit.subjects_known else " Who is in the images is not known, so people may be in several splits."
+    if not audit.subjects_known:
+        notes.append("Who is in the images is not known, so people may be in several parts.")
+    elif audit.near:
+        notes.append("Of one person they are expected where images are frames of a video or were taken in a row.")
     return Table(
         name=f"audit.{audit.data}",
         title=f"Audit of {dataset_name(audit.dataset)}: {total:,} images",
         columns=[Column("Finding"), Column("Count", right=True), Column("Of", right=True), Column("%", right=True)],
         blocks=[block for block in blocks if block],
-        notes=[Note(f"Identical: every pixel of the decoded images is the same.{people}")],
+        notes=[Note(" ".join(notes))],
         banner=stand_in_notice(audit.dataset) if audit.stand_in else "",
     )
+
+
+def _near_rows(audit: Audit, near: Near) -> list[list[Cell]]:
+    known = near.one_subject + near.two_subjects
+    crossing, disagreeing = near.groups_across_splits, near.conflicting_groups
+    return [
+        _counted("Pairs of near duplicates", near.pairs),
+        _counted("… mirrored", near.mirrored, near.pairs),
+        *([_counted("… that show one person", near.one_subject, known)] if known else []),
+        *([_counted("… that show two people", near.two_subjects, known)] if known else []),
+        _counted("Images in groups with near duplicates", near.images, audit.images),
+        *([_counted("Groups with near duplicates that cross splits", crossing, near.groups)] if audit.pairs else []),
+        _counted("Groups with near duplicates that carry different labels", disagreeing, near.groups),
+        *([_counted("… and show one person", near.conflicting_of_one_subject, disagreeing)] if known else []),
+        *(
+            _counted(f"Images of {b} that stand in {a}, near duplicates too", near.also_in[b][a], audit.size(b))
+            for a, b in audit.pairs
+        ),
+    ]
+
+
+def _camera_rows(audit: Audit) -> list[list[Cell]]:
+    if audit.pairs_complete is None:
+        return []
+    return [
+        *(_counted(f"{_sentence(modality)} images", n, audit.images) for modality, n in audit.modalities.items()),
+        _counted(f"Pairs of {' and '.join(audit.modalities)} images", audit.pairs_complete),
+        *(
+            _counted(f"{_sentence(one)} images in no pair", n, audit.modalities[one])
+            for one, n in audit.unpaired.items()
+        ),
+    ]
+
+
+def _people_rows(audit: Audit) -> list[list[Cell]]:
+    rows = []
+    if audit.people:
+        one = audit.people
+        images = f"People (images of one: {one.least:,} to {one.most:,}, median {one.median:g})"
+        rows.append(_counted(images, one.count))
+    if audit.subjects_known:
+        rows += [_counted(f"People of {b} who are also in {a}", audit.shared_subjects[b][a]) for a, b in audit.pairs]
+    return rows
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def ambiguity_records(paper: Paper) -> list[dict[str, Any]]:
@@ -136,10 +212,11 @@ def ambiguity_table(paper: Paper) -> Table:
 def run_record(record: Record) -> dict[str, Any]:
     """Return one row of runs.csv."""
     git = record.get("git") or {}
-    names = ("preset", "paper", "dataset", "data", "stand_in", "protocol", "method", "seed", "checkpoint_sha256",
-             "data_fingerprint", "parameters", "initial_weights", "device", "device_name", "threads", "epochs",
-             "selected_epoch", "selection", "seconds", "images_per_s", "resumed", "started", "finished")  # fmt: skip
-    row = {name: record[name] for name in names}
+    names = ("preset", "paper", "dataset", "data", "stand_in", "protocol", "method", "seed", "fold",
+             "checkpoint_sha256", "data_fingerprint", "parameters", "initial_weights", "device", "device_name",
+             "threads", "epochs", "selected_epoch", "selection", "seconds", "images_per_s", "resumed", "started",
+             "finished")  # fmt: skip
+    row = {name: record.get(name) if name == "fold" else record[name] for name in names}
     row |= {"git_commit": git.get("commit"), "git_dirty": git.get("dirty")}
     return row | {f"{name}_version": version for name, version in record["versions"].items()}
 
@@ -148,7 +225,10 @@ def runs_table(records: Sequence[Record]) -> Table:
     """Return the provenance of every run, as a table to be read."""
     heads = ["Paper", "Data", "Protocol", "Method", "Seed", "Checkpoint", "Data fingerprint", "Code", "Epoch",
              "Seconds", "Images/s"]  # fmt: skip
-    right = {"Seed", "Epoch", "Seconds", "Images/s"}
+    right = {"Seed", "Fold", "Epoch", "Seconds", "Images/s"}
+    divided = any(record.get("fold") is not None for record in records)
+    if divided:
+        heads.insert(heads.index("Seed") + 1, "Fold")
     rows = [
         [
             Cell(record["paper"]),
@@ -156,12 +236,13 @@ def runs_table(records: Sequence[Record]) -> Table:
             Cell(record["protocol"]),
             Cell(record["method"]),
             Cell(str(record["seed"])),
+            *([Cell("–" if record.get("fold") is None else str(record["fold"]))] if divided else []),
             Cell(record["checkpoint_sha256"][:12]),
             Cell(record["data_fingerprint"][:12]),
             Cell(_commit(record)),
-            Cell(f"{record['selected_epoch']} of {record['epochs']}"),
+            Cell(f"{record['selected_epoch']} of {record['epochs']}" if record["epochs"] else "–"),
             Cell(thousands(round(record["seconds"]))),
-            Cell(thousands(round(record["images_per_s"]))),
+            Cell(thousands(round(record["images_per_s"])) if record["epochs"] else "–"),
         ]
         for record in records
     ]

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from markupsafe import Markup
 
@@ -15,11 +14,15 @@ from refer.errors import UserError
 from refer.files import write_text
 from refer.reporting import tables
 from refer.reporting.audit import Audit, read_audit
-from refer.reporting.compare import Comparison, Result, build, duration, metrics_table, table
+from refer.reporting.compare import Comparison, Result, build, duration, metrics_table
+from refer.reporting.compare import tables as comparison_tables
 from refer.reporting.evidence import Paper, Record, gather, read_records
 from refer.reporting.listings import ambiguity_table, audit_table, runs_table
+from refer.reporting.notes import speed
+from refer.reporting.realtime import read_realtime, realtime_table
+from refer.reporting.split_table import Split, read_splits, split_table
 
-KINDS = ("forest", "curves", "confusion", "audit", "classes")
+KINDS = ("forest", "curves", "confusion", "representations", "attention", "audit", "classes", "sheets", "copies")
 REGENERATE = ("snakemake --cores all",)
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -43,6 +46,8 @@ class Chapter:
     confusion: Sequence[Picture]
     more_confusion: Sequence[Picture]
     curves: Sequence[Picture]
+    representations: Sequence[Picture]
+    attention: Sequence[Picture]
 
     @property
     def paper(self) -> Paper:
@@ -52,7 +57,7 @@ class Chapter:
     @property
     def main_table(self) -> Markup:
         """The comparison, as HTML."""
-        return Markup(tables.html(table(self.comparison)))
+        return Markup("".join(tables.html(each) for each in comparison_tables(self.comparison)))
 
     @property
     def metrics_table(self) -> Markup:
@@ -72,6 +77,9 @@ class AuditChapter:
     audit: Audit
     pictures: Sequence[Picture]
     classes: Sequence[Picture]
+    sheets: Sequence[Picture]
+    copies: Sequence[Picture]
+    splits: Sequence[Markup]
 
     @property
     def table(self) -> Markup:
@@ -89,6 +97,8 @@ def write_page(
     runs: Iterable[str | Path],
     audits: Iterable[str | Path],
     figures: Mapping[str, Sequence[str | Path]],
+    splits: Iterable[str | Path] = (),
+    timings: Iterable[str | Path] = (),
     regenerate: Sequence[str] = REGENERATE,
 ) -> None:
     """Write the front page `out`.
@@ -101,9 +111,10 @@ def write_page(
         predictions: every predictions.parquet.
         runs: every run.json.
         audits: audit.json of every data set.
-        figures: "forest", "curves", "confusion", "audit", "classes" → .svg or .png files, named as
-            `refer.reporting.figures` names them. Of the confusion matrices, only those of methods for which
-            the paper reports a number are embedded.
+        splits: the files that say how papers divide data sets.
+        timings: the files that say how long networks take for one face.
+        figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures` names them. Of the
+            confusion matrices, only those of methods for which the paper reports a number are embedded.
         regenerate: the commands that make this page again.
 
     Raises:
@@ -120,14 +131,19 @@ def write_page(
             comparison = build(gather(paper, data, scores, predictions, runs))
             chapters.append(_chapter(comparison, figures))
     found = [read_audit(path) for path in audits]
+    timed = list(timings)
+    divided: dict[tuple[str, str], list[Split]] = {}
+    for split in read_splits(splits):
+        divided.setdefault((split.data, split.paper), []).append(split)
     page = tables.templates().get_template("page.html")
     text = page.render(
         title=title,
         preset=", ".join(dict.fromkeys(record["preset"] for record in records.values())),
         facts=_facts(list(records.values())),
-        notices=sorted({tables.stand_in_notice(r["dataset"]) for r in records.values() if r["stand_in"]}),
+        notices=_notices(list(records.values())),
         chapters=chapters,
-        audits=[_audit_chapter(audit, figures) for audit in found],
+        audits=[_audit_chapter(audit, figures, divided) for audit in found],
+        realtime=Markup(tables.html(realtime_table(read_realtime(timed), papers))) if timed else None,
         runs_table=Markup(tables.html(runs_table(list(records.values())))),
         regenerate=regenerate,
         version=refer.__version__,
@@ -169,15 +185,22 @@ def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]]
         confusion=confusion[:1],
         more_confusion=confusion[1:],
         curves=[embed(path, f"Training curves, {path.stem}") for path in curves],
+        representations=[
+            embed(path, f"Representation space, {path.stem}") for path in _of(figures, "representations", stem)
+        ],
+        attention=[embed(path, f"Where the network looks, {path.stem}") for path in _of(figures, "attention", stem)],
     )
 
 
-def _audit_chapter(audit: Audit, figures: Mapping[str, Sequence[str | Path]]) -> AuditChapter:
+def _audit_chapter(
+    audit: Audit, figures: Mapping[str, Sequence[str | Path]], divided: Mapping[tuple[str, str], Sequence[Split]]
+) -> AuditChapter:
     def of(kind: str) -> list[Picture]:
         paths = [path for path in _vector_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
         return [embed(path, f"{kind} of {audit.data}") for path in paths[:1]]
 
-    return AuditChapter(audit, of("audit"), of("classes"))
+    found = [Markup(tables.html(split_table(each))) for (data, _), each in divided.items() if data == audit.data]
+    return AuditChapter(audit, of("audit"), of("classes"), of("sheets"), of("copies"), found)
 
 
 def _of(figures: Mapping[str, Sequence[str | Path]], kind: str, stem: str) -> list[Path]:
@@ -203,11 +226,18 @@ def _headline(r: Result, stand_in: bool) -> str:
     )
 
 
+def _notices(records: Sequence[Record]) -> list[str]:
+    """Return the sentence that names everything drawn, if anything is."""
+    drawn = sorted({tables.dataset_name(record["dataset"]) for record in records if record["stand_in"]})
+    names = " and ".join([", ".join(drawn[:-1]), drawn[-1]] if len(drawn) > 1 else drawn)
+    return [f"Drawn stand-in data: these numbers say nothing about {names}"] if drawn else []
+
+
 def _facts(records: Sequence[Record]) -> dict[str, str]:
     """Return what ran, on which data, at what cost."""
     datasets = dict.fromkeys((r["dataset"], r["stand_in"]) for r in records)
     names = [tables.dataset_name(d) + (" (drawn stand-in)" if drawn else "") for d, drawn in datasets]
-    epochs = sorted({r["epochs"] for r in records})
+    epochs = sorted({r["epochs"] for r in records if r["epochs"]}) or [0]
     cells = ("method", "protocol", "seed")
     devices = dict.fromkeys(f"{r['device_name']} ({r['device']})" for r in records)
     return {
@@ -217,6 +247,6 @@ def _facts(records: Sequence[Record]) -> dict[str, str]:
         "Epochs": str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
         "Initial weights": ", ".join(dict.fromkeys(r["initial_weights"] for r in records)),
         "Training time": f"{duration(sum(r['seconds'] for r in records))} in all",
-        "Speed": f"{median(r['images_per_s'] for r in records):,.0f} images/s (median)",
+        "Speed": f"{speed(records)} (median)",
         "Device": ", ".join(devices),
     }

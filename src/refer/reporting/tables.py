@@ -7,7 +7,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ import jinja2
 from refer.files import write_text
 
 DASH = "–"
+LATEX_ROWS = 30
 DATASET_NAMES = {"fer2013": "FER2013", "rafdb": "RAF-DB", "ckplus": "CK+", "bu3dfe": "BU-3DFE"}
 
 
@@ -88,6 +89,11 @@ def number(value: float | None, digits: int = 1) -> str:
     return DASH if value is None or value != value else f"{value:.{digits}f}"
 
 
+def stated(value: float) -> str:
+    """Return a number as a paper prints it: with its second decimal, if it has one."""
+    return f"{value:.2f}".removesuffix("0")
+
+
 def signed(value: float | None, digits: int = 1) -> str:
     """Return `value` with its sign (a true minus), a dash for None."""
     if value is None:
@@ -110,9 +116,17 @@ def several(count: int, word: str) -> str:
 
 def write_table(table: Table, outputs: Iterable[str | Path]) -> None:
     """Write `table` to every path of `outputs`, in the format that its suffix names (.md, .tex, .html)."""
-    render = {".md": markdown, ".tex": latex, ".html": html_document}
-    for path in outputs:
-        write_text(path, render[Path(path).suffix](table))
+    write_tables([table], outputs)
+
+
+def write_tables(tables: Sequence[Table], outputs: Iterable[str | Path]) -> None:
+    """Write `tables`, one below the other, to every path of `outputs`; see `write_table`."""
+    for path in map(Path, outputs):
+        if path.suffix == ".html":
+            write_text(path, html_document(*tables))
+        else:
+            render = {".md": markdown, ".tex": latex}[path.suffix]
+            write_text(path, "\n".join(map(render, tables)))
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], out: str | Path) -> None:
@@ -147,14 +161,37 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return `table` as a LaTeX float; the document needs only the package booktabs."""
+    """Return `table` as a LaTeX float; the document needs the packages booktabs and graphicx.
+
+    A wide table is scaled down to the line, and one of more than `LATEX_ROWS` rows becomes a float per block, with
+    the notes below the last: a float cannot be broken over pages.
+    """
+    if len(table.rows) <= LATEX_ROWS or len(table.blocks) == 1:
+        return _latex_float(table)
+    last = len(table.blocks)
+    return "\n".join(
+        _latex_float(
+            replace(
+                table,
+                name=f"{table.name}.{k}",
+                title=f"{table.title} ({k} of {last})",
+                blocks=[block],
+                notes=table.notes if k == last else [],
+            )
+        )
+        for k, block in enumerate(table.blocks, 1)
+    )
+
+
+def _latex_float(table: Table) -> str:
     width = len(table.columns)
     lines = [
-        r"% Needs \usepackage{booktabs} in the preamble. Written by refer; changes here will be lost.",
+        r"% Needs \usepackage{booktabs,graphicx} in the preamble. Written by refer; changes here will be lost.",
         r"\begin{table*}[t]",
         r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
         rf"\caption{{{_latex_escape(table.title + ('. ' + table.banner if table.banner else ''))}.}}",
         rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]', '-', table.name)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{@{{}}{''.join(map(_latex_column, table.columns))}@{{}}}}",
         r"\toprule",
     ]
@@ -166,7 +203,7 @@ def latex(table: Table) -> str:
     for block in table.blocks:
         lines += [r"\midrule"]
         lines += [" & ".join(map(_latex_cell, row, table.columns)) + r" \\" for row in block]
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [r"\bottomrule", r"\end{tabular}}"]
     if table.notes:
         lines += ["", r"\smallskip", r"\begin{minipage}{\linewidth}\scriptsize\raggedright"]
         for note in table.notes:
@@ -181,9 +218,9 @@ def html(table: Table) -> str:
     return templates().get_template("table.html").render(table=table)
 
 
-def html_document(table: Table) -> str:
-    """Return `table` as an HTML page that needs no other file."""
-    return templates().get_template("table_page.html").render(table=table)
+def html_document(*tables: Table) -> str:
+    """Return `tables` as an HTML page that needs no other file."""
+    return templates().get_template("table_page.html").render(tables=tables)
 
 
 @cache

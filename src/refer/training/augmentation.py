@@ -29,6 +29,12 @@ def augment(images: Tensor, how: Augmentation) -> Tensor:
     elif how.flip:
         flipped = torch.rand(len(images), device=images.device) < 0.5
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
+    if how.desaturate and images.shape[1] == 3:
+        # Linear in the pixels, so the same before and after they are centred and scaled alike in all channels.
+        luma = images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+        grey = (images * luma).sum(dim=1, keepdim=True)
+        taken = torch.rand(len(images), device=images.device) < how.desaturate
+        images = torch.where(taken.view(-1, 1, 1, 1), grey, images)
     if how.erase:
         images = erase(images, how.erase)
     return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,51 +25,116 @@ IMAGENET_SPREAD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Part:
-    """Images (N, C, H, W) uint8 and labels (N,) int64 on the device, with the ids and flags of the rows."""
+    """The samples of one part on the device: for each input of the network a tensor whose first axis is the sample.
 
-    images: Tensor
+    Inputs are images (N, C, H, W) uint8, or features (N, …) float32 that frozen branches made of them. `labels`
+    (N,) are int64; `ids`, `kept` and `rows` say what the samples are, `rows` (N, inputs) in the prepared index.
+    """
+
+    inputs: tuple[Tensor, ...]
     labels: Tensor
     ids: list[str]
     kept: np.ndarray
+    rows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-def load_index(prepared: Path, split: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The prepared index with the split's columns beside it, and the classes in code order.
+def load_index(prepared: Path, split: Path, fold: int = 0) -> tuple[pd.DataFrame, list[str]]:
+    """The prepared index with the columns of one fold of the split beside it, and the classes in code order.
 
     Raises:
-        UserError: the split was made for another index.
+        UserError: the split was made for another index, or has no such fold.
     """
     index = pd.read_parquet(prepared / "index.parquet")
     parts = pd.read_parquet(split)
+    if fold not in set(parts["fold"]):
+        raise UserError(f"{split}: there is no fold {fold}; it has {parts['fold'].nunique()}, counted from 0.")
+    parts = parts[parts["fold"] == fold].reset_index(drop=True)
     if not index["id"].equals(parts["id"]):
         raise UserError(f"{split}: its rows are not those of {prepared / 'index.parquet'}; delete it and run again.")
     classes = files.read_json(prepared / "prepare.json")["classes"]
     return index.assign(part=parts["part"], kept=parts["kept"]), list(classes)
 
 
-def load_part(prepared: Path, index: pd.DataFrame, name: str, device: torch.device, *, kept_only: bool) -> Part:
-    """Copy one part of the prepared images to the device."""
+def load_part(
+    prepared: Path,
+    index: pd.DataFrame,
+    name: str,
+    device: torch.device,
+    *,
+    kept_only: bool,
+    inputs: Sequence[str] = ("visible",),
+    size: int | None = None,
+) -> Part:
+    """Copy one part of the prepared images to the device.
+
+    Args:
+        prepared: folder of images.npy.
+        index: as `load_index` returns it.
+        name: the part.
+        device: where the tensors lie.
+        kept_only: leave out what an audit removed.
+        inputs: the modalities that the network reads. Of several, a sample is a pair, and has its id; a data set
+            with several modalities names also the samples of one of them by their pairs, so that predictions of
+            all methods are about the same samples.
+        size: images that are larger are averaged down to this side once, not in every step.
+
+    Raises:
+        UserError: the part holds no image of these modalities, or no pair of them.
+    """
     chosen = (index["part"] == name).to_numpy(dtype=bool)
     if kept_only:
         chosen = chosen & index["kept"].to_numpy(dtype=bool)
-    rows = np.flatnonzero(chosen)
+    rows = _samples(index, chosen, inputs)
     if len(rows) == 0:
-        raise UserError(f"{prepared}: the part {name!r} holds no image.")
-    images = np.load(prepared / "images.npy", mmap_mode="r")[rows]
-    frame = index.iloc[rows]
+        what = f"no pair of {' and '.join(inputs)} images" if len(inputs) > 1 else f"no {inputs[0]} image"
+        raise UserError(f"{prepared}: the part {name!r} holds {what}.")
+    images = np.load(prepared / "images.npy", mmap_mode="r")
+    frame = index.iloc[rows[:, 0]]
+    ids = frame["id"]
+    if "pair" in index and index["modality"].nunique() > 1:
+        ids = frame["pair"].where(frame["pair"].notna(), ids)
     return Part(
-        images=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device),
+        inputs=tuple(_resident(images, column, device, size) for column in rows.T),
         labels=torch.from_numpy(frame["label"].to_numpy(dtype=np.int64)).to(device),
-        ids=frame["id"].astype(str).tolist(),
-        kept=frame["kept"].to_numpy(dtype=bool),
+        ids=ids.astype(str).tolist(),
+        kept=np.logical_and.reduce([index["kept"].to_numpy(dtype=bool)[column] for column in rows.T]),
+        rows=rows,
     )
 
 
-def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False) -> Tensor:
-    """(B, C, H, W) uint8 0..255 → (B, channels, size, size) float32, centred and scaled.
+def _samples(index: pd.DataFrame, chosen: np.ndarray, inputs: Sequence[str]) -> np.ndarray:
+    """Return the rows of each sample (N, inputs), in the order of its first input in the index."""
+    if "modality" not in index:
+        return np.flatnonzero(chosen)[:, None]
+    modality = index["modality"].to_numpy()
+    if len(inputs) == 1:
+        return np.flatnonzero(chosen & (modality == inputs[0]))[:, None]
+    paired = chosen & index["pair"].notna().to_numpy()
+    tables = []
+    for one in inputs:
+        rows = np.flatnonzero(paired & (modality == one))
+        tables.append(pd.Series(rows, index=index["pair"].to_numpy()[rows], name=one))
+    joined = pd.concat(tables, axis=1, join="inner").sort_values(inputs[0])
+    return joined.to_numpy(dtype=np.int64).reshape(-1, len(inputs))
+
+
+def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device, size: int | None) -> Tensor:
+    """(N, C, H, W) uint8 on the device; no larger than `size`, if one is given."""
+    if size is None or images.shape[1] <= size:
+        return torch.from_numpy(images[rows]).permute(0, 3, 1, 2).contiguous().to(device)
+    shrunk = torch.empty((len(rows), images.shape[3], size, size), dtype=torch.uint8, device=device)
+    for start in range(0, len(rows), 256):
+        part = torch.from_numpy(images[rows[start : start + 256]]).to(device).permute(0, 3, 1, 2).float()
+        part = functional.interpolate(part, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        shrunk[start : start + 256] = part.round_().clamp_(0, 255).to(torch.uint8)
+    return shrunk
+
+
+def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False, unit: bool = False) -> Tensor:
+    """(B, C, H, W) uint8 0..255 → (B, channels, size, size) float32, centred and scaled, or with `unit` 0..1.
 
     Grey images are repeated where the network wants three channels; colour images become grey by the
     luma of ITU-R BT.601 where it wants one.
@@ -79,6 +145,8 @@ def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False
         result = (result * luma).sum(dim=1, keepdim=True)
     if result.shape[-1] != size or result.shape[-2] != size:
         result = functional.interpolate(result, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    if unit:
+        return (result / 255).expand(-1, channels, -1, -1)
     if imagenet:
         mean = result.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
         spread = result.new_tensor(IMAGENET_SPREAD).view(1, 3, 1, 1)
@@ -91,10 +159,12 @@ class Reader:
 
     def __init__(self, network: nn.Module, weights: str, size: int, channels_last: bool = True) -> None:
         self.channels = int(getattr(network, "channels", 3))
+        self.unit = getattr(network, "pixels", "by-weights") == "unit"
         self.imagenet = weights == "imagenet"
         self.size = size
         self.format = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 → (B, channels, size, size) float32."""
-        return standardise(images, self.channels, self.size, self.imagenet).contiguous(memory_format=self.format)
+        """(B, C, H, W) uint8 (or float32, 0..255) → (B, channels, size, size) float32."""
+        ready = standardise(images, self.channels, self.size, self.imagenet, self.unit)
+        return ready.contiguous(memory_format=self.format)

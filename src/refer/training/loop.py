@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +18,14 @@ from torch.nn import functional
 
 from refer import BEHAVIOUR, files
 from refer.errors import UserError
-from refer.networks import catalog
+from refer.networks.interface import logits_of
 from refer.networks.weights import initial_weights, portable
 from refer.plan import Run
 from refer.training import checkpoint
-from refer.training.augmentation import augment
-from refer.training.data import Part, Reader, load_index, load_part
+from refer.training.data import load_index
 from refer.training.environment import autocast, choose_device, describe_device, git_state, versions
 from refer.training.optimisation import build_optimizer, learning_rate, pack_state, unpack_state
-
-EVALUATION_BATCH = 512
+from refer.training.task import EVALUATION_BATCH, Task, build_task, identity_of, objective
 
 Report = Callable[[int, int, str], None]
 """Called with the images seen so far, those to be seen in all, and a note, at every step."""
@@ -38,7 +36,7 @@ class State:
     """All that changes while training; what a checkpoint must hold."""
 
     network: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | None
     epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
@@ -57,6 +55,8 @@ def train(
     preset: str = "",
     device: str = "auto",
     threads: int = 1,
+    parents: Mapping[str, Path] | None = None,
+    backgrounds: Path | None = None,
     report: Report | None = None,
 ) -> None:
     """Train a run and write checkpoint.safetensors, training.csv and run.json into `out`.
@@ -73,6 +73,8 @@ def train(
         preset: goes into run.json.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: of the CPU. The bits may depend on it, so it is part of what a resume must agree in.
+        parents: branch of the network → checkpoint of the run that it begins with.
+        backgrounds: folder of prepared backgrounds, for a recipe that composes.
         report: told how far the run is.
 
     Raises:
@@ -81,10 +83,7 @@ def train(
     started = datetime.now(UTC)
     torch.set_num_threads(threads)
     where = choose_device(device)
-    index, classes = load_index(prepared, split)
-    fitted = load_part(prepared, index, "train", where, kept_only=True)
-    watched_name = run.select if run.select != "last" else run.evaluated[0]
-    watched = load_part(prepared, index, watched_name, where, kept_only=True)
+    index, classes = load_index(prepared, split, run.fold or 0)
     data_fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
     identity = {
         "run": run.as_dict(),
@@ -95,18 +94,21 @@ def train(
         "weights": initial_weights(run.network),
         "threads": threads if where.type == "cpu" else 0,
         "torch": torch.__version__,
+        **({"parents": identity_of(parents)} if parents else {}),
+        **({"backgrounds": files.sha256(backgrounds / "backgrounds.npy")} if backgrounds else {}),
     }
 
-    torch.manual_seed(run.seed)
-    network = catalog.build(run.network, len(classes)).to(where).to(memory_format=torch.channels_last)
-    state = State(network, build_optimizer(network.parameters(), run.recipe))
+    task = build_task(run, prepared, index, len(classes), where, parents or {}, backgrounds)
+    network = task.network
+    state = State(network, build_optimizer(network.parameters(), run.recipe) if task.learns else None)
     resume = out / "resume.safetensors"
     out.mkdir(parents=True, exist_ok=True)
     _restore(state, resume, identity, where)
 
-    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
-    while state.epoch < run.recipe.epochs:
-        _epoch(run, state, reader, fitted, watched, watched_name, where, report)
+    if not task.learns:
+        _look(run, state, task, where)
+    while task.learns and state.epoch < run.recipe.epochs:
+        _epoch(run, state, task, len(classes), where, report)
         _save(state, resume, identity, where)
 
     files.write_text(out / "training.csv", pd.DataFrame(state.history).to_csv(index=False, lineterminator="\n"))
@@ -135,9 +137,10 @@ def train(
         "git": git_state(),
         "epochs": state.epoch,
         "selected_epoch": state.best_epoch,
-        "selection": "last epoch" if run.select == "last" else f"best accuracy on {run.select}",
+        "selection": _selection(run, task),
         "seconds": round(state.seconds, 1),
-        "images_per_s": round(state.epoch * len(fitted) / state.seconds, 1),
+        "images_per_s": round(max(1, state.epoch) * len(task.fitted) / state.seconds, 1),
+        "reads_batch": bool(getattr(network, "reads_batch", False)),
         "resumed": state.resumed,
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -148,44 +151,42 @@ def train(
         left.unlink(missing_ok=True)
 
 
-def _epoch(
-    run: Run,
-    state: State,
-    reader: Reader,
-    fitted: Part,
-    watched: Part,
-    watched_name: str,
-    where: torch.device,
-    report: Report | None,
-) -> None:
+def _selection(run: Run, task: Task) -> str:
+    if not task.learns:
+        return "nothing to train"
+    return "last epoch" if run.select == "last" else f"best accuracy on {run.select}"
+
+
+def _epoch(run: Run, state: State, task: Task, classes: int, where: torch.device, report: Report | None) -> None:
     """One pass over the training part, then one look at the watched part."""
+    assert state.optimizer is not None
     began = time.perf_counter()
-    recipe = run.recipe
-    batches = max(1, len(fitted) // recipe.batch_size)
+    recipe, feed, watched_name = run.recipe, task.fitted, task.watched_name
+    batches = max(1, len(feed) // recipe.batch_size)
     steps = batches * recipe.epochs
-    per_epoch = batches * min(recipe.batch_size, len(fitted))
+    per_epoch = batches * min(recipe.batch_size, len(feed))
     total = per_epoch * recipe.epochs
     best = f" · best {100 * state.best_score:.1f} % on {watched_name}" if state.best else ""
+    before = state.history[-1][f"{watched_name}_accuracy"] if state.history else 0.0
     losses = torch.zeros((), device=where)
     hits = torch.zeros((), device=where)
     seen = 0
     state.network.train()
-    for number, rows in enumerate(_batches(len(fitted), recipe.batch_size)):
-        rate = learning_rate(recipe, state.epoch * batches + number, steps)
+    for number, items in enumerate(_batches(len(feed), recipe.batch_size)):
+        rate = learning_rate(recipe, state.epoch * batches + number, steps, state.epoch, before)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        rows = rows.to(where)
-        images = augment(reader(fitted.images[rows]), recipe.augmentation)
-        labels = fitted.labels[rows]
+        batch = feed.draw(items, state.epoch)
         with autocast(where):
-            logits = state.network(images.contiguous(memory_format=reader.format)).float()
-        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            output = task.call(*batch.inputs)
+        logits = logits_of(output).float()
+        loss = objective(output, batch, run, classes)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         state.optimizer.step()
-        losses += loss.detach() * len(rows)
-        hits += (logits.detach().argmax(1) == labels).sum()
-        seen += len(rows)
+        losses += loss.detach() * len(items)
+        hits += (logits.detach().argmax(1) == batch.labels).sum()
+        seen += len(items)
         if report is not None:
             report(state.epoch * per_epoch + seen, total, f"epoch {state.epoch + 1}/{recipe.epochs}{best}")
     train_loss = losses.item() / seen
@@ -195,7 +196,7 @@ def _epoch(
             "lower recipe.lr or lengthen recipe.warmup."
         )
     spent = time.perf_counter() - began
-    loss_watched, accuracy_watched = measure(state.network, reader, watched, where)
+    loss_watched, accuracy_watched = measure(task, where)
     state.epoch += 1
     state.seconds += time.perf_counter() - began
     state.history.append(
@@ -219,10 +220,24 @@ def _epoch(
     )
     # Ties go to the later epoch: it has been trained for longer.
     if run.select == "last" or accuracy_watched >= state.best_score:
-        state.best = {name: value.detach().cpu().clone() for name, value in state.network.state_dict().items()}
-        state.best_epoch, state.best_score = state.epoch, accuracy_watched
+        _keep(state, accuracy_watched)
     if report is not None:
         report(state.epoch * per_epoch, total, f"epoch {state.epoch}/{recipe.epochs}")
+
+
+def _look(run: Run, state: State, task: Task, where: torch.device) -> None:
+    """What stands in for training where nothing learns: one look at the watched part."""
+    began = time.perf_counter()
+    loss, accuracy = measure(task, where)
+    state.seconds = time.perf_counter() - began
+    state.history.append({"epoch": 0, f"{task.watched_name}_loss": loss, f"{task.watched_name}_accuracy": accuracy})
+    _keep(state, accuracy)
+    print(f"nothing to train; {task.watched_name} loss {loss:.3f}, accuracy {100 * accuracy:.1f} %", flush=True)
+
+
+def _keep(state: State, accuracy: float) -> None:
+    state.best = {name: value.detach().cpu().clone() for name, value in state.network.state_dict().items()}
+    state.best_epoch, state.best_score = state.epoch, accuracy
 
 
 def _batches(count: int, size: int) -> Iterator[Tensor]:
@@ -236,22 +251,24 @@ def _batches(count: int, size: int) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def measure(network: nn.Module, reader: Reader, part: Part, where: torch.device) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0..1) of a part."""
-    network.eval()
+def measure(task: Task, where: torch.device) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy (0..1) of the watched part."""
+    task.network.eval()
+    count = len(task.watched.part)
     loss = torch.zeros((), device=where)
     hits = torch.zeros((), device=where)
-    for start in range(0, len(part), EVALUATION_BATCH):
-        labels = part.labels[start : start + EVALUATION_BATCH]
+    for start in range(0, count, EVALUATION_BATCH):
+        batch = task.watched.look(start, start + EVALUATION_BATCH)
         with autocast(where):
-            logits = network(reader(part.images[start : start + EVALUATION_BATCH])).float()
-        loss += functional.cross_entropy(logits, labels, reduction="sum")
-        hits += (logits.argmax(1) == labels).sum()
-    return loss.item() / len(part), hits.item() / len(part)
+            logits = logits_of(task.call(*batch.inputs)).float()
+        loss += functional.cross_entropy(logits, batch.labels, reduction="sum")
+        hits += (logits.argmax(1) == batch.labels).sum()
+    return loss.item() / count, hits.item() / count
 
 
 def _save(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
     """Write everything that the next epoch depends on."""
+    assert state.optimizer is not None
     random = {"cpu": torch.get_rng_state()}
     if where.type != "cpu":
         random[where.type] = getattr(torch, where.type).get_rng_state()
@@ -286,6 +303,7 @@ def _restore(state: State, path: Path, identity: dict[str, Any], where: torch.de
         shutil.move(path, path.with_suffix(".stale"))
         return
     state.network.load_state_dict(groups["network"])
+    assert state.optimizer is not None
     unpack_state(state.optimizer, groups.get("optimizer", {}))
     state.best = groups["best"]
     state.epoch, state.best_epoch = saved["epoch"], saved["best_epoch"]

@@ -26,8 +26,19 @@ def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch
     return torch.optim.AdamW(groups, lr=recipe.lr)
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate of step 0..steps-1: a linear warm-up to `lr`, then constant, or a half cosine to nearly zero."""
+def learning_rate(recipe: Recipe, step: int, steps: int, epoch: int = 0, accuracy: float = 0.0) -> float:
+    """The rate of step 0..steps-1: a linear warm-up to `lr`, then constant, or a half cosine to nearly zero.
+
+    The two schedules of naseem2025 know no warm-up. With T = `period`, epoch t from 0:
+
+        cosine-epochs     lr (1 + cos(π t / T)) / 2, which is zero at t = T and rises again (T_max of PyTorch's
+                          CosineAnnealingLR, stepped once an epoch)
+        cosine-accuracy   lr (1 + cos(π a / T)) / 2 with a, 0..1, the accuracy on the watched part after the epoch
+                          before (0 at first): the same, stepped with the accuracy in the epoch's place
+    """
+    if recipe.schedule in ("cosine-epochs", "cosine-accuracy"):
+        place = epoch if recipe.schedule == "cosine-epochs" else accuracy
+        return recipe.lr * 0.5 * (1 + math.cos(math.pi * place / recipe.period))
     rising = round(recipe.warmup * steps)
     if step < rising:
         return recipe.lr * (step + 1) / (rising + 1)

@@ -1,0 +1,111 @@
+"""A configuration as typed objects: `config.yaml`, or a preset passed with `--configfile`.
+
+It says which papers' cells run, on which data, how often, and where the data lie.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from refer.spec import Name, Strict
+
+STAND_IN = "stand-in"
+"""The source of a data set that is drawn here."""
+
+
+class StandIn(Strict):
+    """How much stand-in data to draw, and from which seed."""
+
+    images: dict[str, Annotated[int, Field(ge=8)]] = Field(
+        {}, description="the owner's split, or `all` → images; pairs of them (VIRI, NVIE), or sequences (CK+)"
+    )
+    subjects: int = Field(ge=3)
+    seed: int = Field(0, ge=0)
+    layout: str | None = Field(None, description="one of the layouts in which the data set goes about")
+
+
+class Backgrounds(Strict):
+    """What faces are composed on (feratt2019)."""
+
+    source: str = Field(STAND_IN, description="'stand-in' (drawn scenes), or a folder or archive of photographs")
+    count: int = Field(400, ge=8)
+    size: int = Field(288, ge=64, le=1024, description="side in pixels that they are stored with")
+    seed: int = Field(0, ge=0)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether they are drawn here."""
+        return self.source == STAND_IN
+
+
+class Reproduction(Strict):
+    """Which of a paper's cells run, how often, and what differs from the paper's recipe."""
+
+    data: list[Name] | Literal["all"] = "all"
+    methods: list[Name] | Literal["all"] = "all"
+    protocols: list[Literal["published", "audited"]] = Field(["published", "audited"])
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="where a data set has any")
+    override: dict[str, Any] = Field({}, description="dotted key of the paper's file → value")
+
+    @field_validator("seeds", "protocols", "methods", "data", "folds")
+    @classmethod
+    def _no_repeats(cls, value: Any) -> Any:
+        if isinstance(value, list) and len(set(value)) != len(value):
+            raise ValueError("each entry may stand there only once")
+        return value
+
+
+Source = Annotated[
+    str | list[str],
+    Field(
+        description="'stand-in' (drawn here), or where the data set lies: a folder, an archive, a csv, a URL with its "
+        "hash, 'download' (the owner's open files), a .dvc file, kaggle:<owner>/<name>/versions/<n>; or a list of them"
+    ),
+]
+
+
+class Matrix(Strict):
+    """Methods of all papers on all data sets that have what they need, under the audited protocol."""
+
+    methods: dict[Name, list[Name] | Literal["all"]] | Literal["all"] = Field(
+        "all", description="paper → its methods; all: every method of every paper that is reproduced"
+    )
+    data: list[Name] | Literal["all"] = Field("all", description="all: every data set that some paper divides")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = "all"
+
+
+class Config(Strict):
+    """A configuration: `config.yaml`, or a preset passed with `--configfile`."""
+
+    preset: Name = Field(description="names the folder below results/")
+    title: str = Field(description="one line for the report")
+    fer2013: Source = STAND_IN
+    viri: Source = STAND_IN
+    nvie: Source = STAND_IN
+    rafdb: Source = STAND_IN
+    ckplus: Source = STAND_IN
+    bu3dfe: Source = STAND_IN
+    data: list[Name] = Field([], description="data sets to audit and split though no run may need them")
+    subject_pattern: dict[Name, str] = Field(
+        {}, description="data set → regular expression whose group `subject` finds the person in a file's name"
+    )
+    backgrounds: Backgrounds = Backgrounds()
+    standin: dict[Name, StandIn] = Field({})
+    tolerate: dict[Name, list[Literal["counts", "unreadable", "labels", "sizes"]]] = Field({})
+    reproduce: dict[Name, Reproduction] = Field(min_length=1)
+    matrix: Matrix | None = None
+    ambiguity: dict[Name, dict[Name, str | int | float]] = Field(
+        {}, description="paper → ambiguity → the option to use instead of the paper file's choice"
+    )
+    papers: str = Field("papers", description="folder of the papers' files")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = Field(1, ge=1, description="of one training job")
+    train_mem_mb: int = Field(4000, ge=500)
+    realtime_seconds: float = Field(
+        2.0, ge=0, le=60, description="how long each timing of one face takes; 0: the time is not measured"
+    )
+    train_minutes: int = Field(240, ge=1)

@@ -1,0 +1,177 @@
+"""Papers read from their files: the choices for their ambiguities applied, then a configuration's overrides.
+
+Whatever is wrong ends in a `UserError` that names the file, the key, what was found there and what was
+expected, before any job starts.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from refer import yaml
+from refer.errors import UserError, unknown
+from refer.networks import catalog
+from refer.spec import Paper, Recipe
+from refer.validation import validated
+
+
+def load_paper(
+    path: str | Path, choices: Mapping[str, Any] | None = None, override: Mapping[str, Any] | None = None
+) -> Paper:
+    """Read a paper, take the options that `choices` names for its ambiguities, then apply `override`.
+
+    Args:
+        path: the paper's YAML file.
+        choices: ambiguity → option; the file's own choice where it says nothing.
+        override: dotted key of the file → value, e.g. `{"recipe.epochs": 5}`.
+
+    Raises:
+        UserError: the file, a choice or an override is wrong; it names file, key, what was found and expected.
+    """
+    raw = yaml.read(path)
+    paper = validated(Paper, raw, str(path))
+    if paper.id != Path(path).stem:
+        raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
+    for name, option in (choices or {}).items():
+        if name not in paper.ambiguities:
+            raise UserError(f"{path}: no ambiguity {unknown(name, paper.ambiguities)}.")
+        if str(option) not in paper.ambiguities[name].options:
+            known = paper.ambiguities[name].options
+            raise UserError(f"{path}: ambiguity {name}: no option {unknown(str(option), known)}.")
+    chosen = {name: str(option) for name, option in (choices or {}).items()}
+    as_filed = _resolved(raw, paper, {}, path)
+    raw = _resolved(raw, paper, chosen, path)
+    for name, option in chosen.items():
+        if clash := _unmet(raw, paper.ambiguities[name].options[option]):
+            raise UserError(f"{path}: ambiguity {name}={option} contradicts another choice, which sets {clash}.")
+    before = copy.deepcopy(raw)
+    _apply(raw, override or {}, f"{path}, overridden")
+    paper = _checked(raw, path)
+    for section in ("data", "protocols", "network", "recipe", "methods", "reported"):
+        paper._departures.update(_changes(as_filed[section], raw[section], section))
+    for name, ambiguity in paper.ambiguities.items():
+        if changed := _unmet(raw, ambiguity.options[ambiguity.choice]):
+            paper._overruled[name] = changed
+    for key, protocol in paper.protocols.items():
+        if protocol.changes:
+            variant = copy.deepcopy(before)
+            _apply(variant, protocol.changes, f"{path}: protocols.{key}.changes")
+            _apply(variant, override or {}, f"{path}, overridden")
+            paper._variants[key] = _checked(variant, path)
+    return paper
+
+
+def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
+    """Return the paper, with the network and recipe of each method checked."""
+    paper = validated(Paper, raw, str(path))
+    for name, method in paper.methods.items():
+        where = f"{path}: methods.{name}"
+        catalog.check({**paper.network, **method.network}, f"{where}.network")
+        validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
+    return paper
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `change` laid over it, mappings key by key."""
+    result = dict(base)
+    for key, value in change.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _apply(target: dict[str, Any], changes: Mapping[str, Any], where: str) -> None:
+    """Set dotted keys, see `_set`; `*` in a step stands for any letters of a name that is there."""
+    for dotted, value in changes.items():
+        for key in _spelt_out(target, dotted, where):
+            _set(target, key, value, where)
+
+
+def _spelt_out(target: Any, dotted: str, where: str) -> list[str]:
+    """Return the keys that a dotted key with `*` in its steps stands for."""
+    found: list[tuple[str, Any]] = [("", target)]
+    for step in dotted.split("."):
+        if "*" in step:
+            found = [
+                (f"{key}.{name}", inner)
+                for key, section in found
+                if isinstance(section, dict)
+                for name, inner in section.items()
+                if fnmatchcase(str(name), step)
+            ]
+            if not found:
+                raise UserError(f"{where}: {dotted}: nothing is named {step}.")
+        else:
+            found = [(f"{key}.{step}", _at(section, step)) for key, section in found]
+    return [key[1:] for key, _ in found]
+
+
+def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
+    """Set a dotted key whose parents must exist; a wrong last key is found when the whole is validated."""
+    *parents, last = dotted.split(".")
+    section: Any = target
+    for number, parent in enumerate(parents):
+        inner = _at(section, parent)
+        if inner is None and parents[0] == "methods" and number == 2 and isinstance(section, dict):
+            inner = section[parent] = {}  # a method need not have the section in which an option stands
+        if not isinstance(inner, dict | list):
+            known = section if isinstance(section, dict) else range(len(section))
+            raise UserError(f"{where}: {dotted}: no section {unknown(parent, map(str, known))}.")
+        section = inner
+    if isinstance(section, list):
+        raise UserError(f"{where}: {dotted}: a key must follow the number of a list's entry.")
+    old = section.get(last)
+    section[last] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+
+
+def _resolved(raw: Mapping[str, Any], paper: Paper, chosen: Mapping[str, str], path: str | Path) -> dict[str, Any]:
+    """A paper's raw content with its ambiguities applied: the file's choices first, for `chosen` ones go before."""
+    result = copy.deepcopy(dict(raw))
+    for explicit in (False, True):
+        for name, ambiguity in paper.ambiguities.items():
+            if explicit != (name in chosen):
+                continue
+            option = chosen.get(name, ambiguity.choice)
+            result["ambiguities"][name]["choice"] = option
+            _apply(result, ambiguity.options[option], f"{path}: ambiguities.{name}.options.{option}")
+    return result
+
+
+def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
+    """Which keys of an option have another value in the end, as `key = value, …`; empty if none has."""
+    wanted: dict[str, Any] = {}
+    for key, value in ((key, value) for dotted, value in option.items() for key in _spelt_out(raw, dotted, "")):
+        *parents, last = key.split(".")
+        section = wanted
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+    return ", ".join(f"{key} = {found}" for key, _, found in _leaves(wanted, raw))
+
+
+def _changes(before: Any, after: Any, key: str) -> Iterator[tuple[str, str]]:
+    """What differs at and below a key, as (dotted key, `new (was: old)`)."""
+    for place, new, old in _leaves(after, before, key):
+        yield place, f"{new}" if old is None else f"{new} (was: {old})"
+
+
+def _leaves(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The values of `one` that differ from those at the same place of `other`: (dotted key, of one, of other)."""
+    if isinstance(one, dict | list):
+        for name, value in one.items() if isinstance(one, dict) else enumerate(one):
+            yield from _leaves(value, _at(other, name), f"{key}.{name}" if key else str(name))
+    elif one != other:
+        yield key, one, other
+
+
+def _at(value: Any, step: str | int) -> Any:
+    """The entry of a mapping or list, None where there is none."""
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and str(step).isdecimal() and int(step) < len(value):
+        return value[int(step)]
+    return None

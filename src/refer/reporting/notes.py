@@ -1,0 +1,263 @@
+"""The footnotes of a paper's table: what its numbers are, and what each row rests on; each from what was run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from refer.evaluation.intervals import RESAMPLES
+from refer.evaluation.predictions import Predictions
+from refer.reporting.evidence import Evidence, Record, Reported
+from refer.reporting.names import span
+from refer.reporting.results import Comparison, Result
+from refer.reporting.tables import Note, several, stand_in_notice
+
+UNKNOWN_PART = "The paper does not say on which part of the data this was measured, so the difference is given to each."
+READING = (
+    "Accuracy: mean ± standard deviation over seeds (n − 1 in the denominator; with one seed there is none). Diff.: "
+    "reproduced minus reported, in points. Bold: the highest mean of a protocol and part, which alone does not "
+    "make it better than the next."
+)
+
+Row = tuple[str, str]
+"""Protocol and method."""
+
+
+@dataclass(frozen=True)
+class Footnotes:
+    """The notes below a table, and the letters that its rows carry."""
+
+    notes: list[Note]
+    marks: Mapping[Row, str]
+
+
+def footnotes(comparison: Comparison) -> Footnotes:
+    """Return the footnotes of the main table."""
+    evidence = comparison.evidence
+    claims = unique(claim for r in comparison.results for claim in r.reported)
+    lettered = [Note(UNKNOWN_PART, "a")] if any(claim.part is None for claim in claims) else []
+    marked, marks = _row_notes(comparison, len(lettered))
+    notes = [*lettered, *marked]
+    if evidence.stand_in:
+        notes.append(Note(f"{stand_in_notice(evidence.dataset)}; differences to reported numbers mean nothing."))
+    notes += [Note(READING), Note(_interval_note(comparison))]
+    if comparison.folds:
+        notes.append(Note(fold_note(comparison)))
+    notes += [Note(_protocol_note(comparison, protocol)) for protocol in evidence.protocols]
+    notes += _different_images(comparison)
+    notes += claim_notes(claims)
+    if any(claim.sd is not None for claim in claims):
+        notes.append(Note(f"Reported ±: standard deviation{' over folds' if comparison.folds else ''}."))
+    if not claims:
+        elsewhere = [claim for claim in evidence.paper.reported if claim.dataset == evidence.dataset]
+        what = "of the methods that were run" if elsewhere else "on this data set"
+        notes.append(Note(f"The paper reports no accuracy {what}."))
+    if evidence.paper.departures:
+        listed = ", ".join(f"{key} = {value}" for key, value in evidence.paper.departures.items())
+        notes.append(Note(f"What this preset changes in papers/{evidence.paper.id}.yaml: {listed}."))
+    notes.append(Note(f"Cost: {cost(evidence.records_of(evidence.runs))}."))
+    return Footnotes([*notes, Note(f"Paper: {evidence.paper.citation.rstrip('.')}.")], marks)
+
+
+def unique(claims: Iterable[Reported]) -> list[Reported]:
+    """Return each claim once; one that names no part is that of several results."""
+    return list({id(claim): claim for claim in claims}.values())
+
+
+def cost(runs: Sequence[Record]) -> str:
+    """Return what `runs` (run.json) cost, in one sentence."""
+    trained = [run for run in runs if run["epochs"]]
+    epochs = sorted({run["epochs"] for run in trained})
+    devices = sorted({f"{run['device_name']} ({run['device']})" for run in runs})
+    text = several(len(runs), "run")
+    if trained:
+        text += f" of {epochs[0]} to {epochs[-1]} epochs" if len(epochs) > 1 else f" of {several(epochs[0], 'epoch')}"
+    if len(trained) < len(runs):
+        text += f" ({len(runs) - len(trained)} with nothing to train)"
+    text += f": {duration(sum(run['seconds'] for run in runs))} of training in all"
+    return ", ".join([text, *([f"{speed(runs)} in the median"] if trained else []), f"on {', '.join(devices)}"])
+
+
+def speed(runs: Sequence[Record]) -> str:
+    """Return how many images a second were learnt from, in the median of those `runs` that learn anything."""
+    trained = [run["images_per_s"] for run in runs if run["epochs"]]
+    return f"{median(trained):,.0f} images/s" if trained else "nothing was trained"
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as people say it, e.g. 1 h 48 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def claim_notes(claims: Sequence[Reported]) -> list[Note]:
+    """Return where reported numbers come from, those of one source in one note."""
+    groups: dict[tuple[str, int | None, str | None], list[Reported]] = {}
+    for claim in claims:
+        groups.setdefault((claim.source, claim.n, claim.note), []).append(claim)
+    notes = []
+    for (source, n, note), those in groups.items():
+        values = listing(f"{claim.value:g}" for claim in those)
+        text = (
+            f"Reported {values} %: {source}" if len(those) <= 4 else f"{len(those)} of the reported numbers: {source}"
+        )
+        text += f", n = {n:,}" if n else ""
+        notes.append(Note(f"{text}{f' ({note})' if note else ''}."))
+    return notes
+
+
+def listing(words: Iterable[str]) -> str:
+    """Return words as a sentence lists them: a, b and c."""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def fold_note(comparison: Comparison) -> str:
+    """Return what folds are, and how they are counted."""
+    evidence, folds = comparison.evidence, comparison.folds
+    wanted = evidence.paper.folds.get(evidence.dataset, len(folds))
+    run = f"all {wanted}" if len(folds) == wanted else f"{len(folds)} of {wanted} ({listing(map(str, folds))})"
+    return (
+        f"Folds: in each, other people are tested; {run} were run. The folds of a seed are pooled, so that each image "
+        "counts once. Over folds: mean ± standard deviation of the folds' own values, each averaged over seeds."
+    )
+
+
+def _interval_note(comparison: Comparison) -> str:
+    single = "for a single seed" if comparison.folds else "for a single run"
+    texts = {
+        "wilson": f"{single}, Wilson's score interval, which counts the sampling of test images only",
+        "bootstrap": f"for several seeds, a percentile bootstrap over test images and seeds ({RESAMPLES:,} resamples)",
+    }
+    used = [name for name in texts if any(r.interval.method == name for r in comparison.results)]
+    text = f"95 % interval: {'; '.join(texts[name] for name in used)}."
+    if comparison.folds:
+        text += " It takes the images for independent, which those of one person are not, and is rather too narrow."
+    return text
+
+
+def _protocol_note(comparison: Comparison, protocol: str) -> str:
+    """Return what a protocol means, which epoch it tests, and what it removed."""
+    evidence = comparison.evidence
+    known = evidence.paper.protocols.get(protocol)
+    runs = evidence.records_of(run for run in evidence.runs if run.key.protocol == protocol)
+    rules = {run["selection"] for run in runs if run["epochs"]}
+    text = f"{protocol}: {known.note.rstrip('.')}" if known and known.note else f"{protocol}"
+    if rules:
+        text += f"{'. ' if known and known.note else ': '}Epoch tested: {', '.join(sorted(rules))}"
+    chosen = [part for part in evidence.parts if any(part in rule.split() for rule in rules)]
+    if chosen:
+        text += f", so that {' and '.join(map(evidence.split, chosen))} is flattered"
+    removed: dict[str, list[Result]] = {}
+    for r in comparison.results:
+        if r.protocol == protocol and r.removed:
+            removed.setdefault(r.split, []).append(r)
+    if removed:
+        listed = [f"{span(r.removed for r in those)} of {span(r.n + r.removed for r in those)} images of {split}"
+                  for split, those in removed.items()]  # fmt: skip
+        text += f". Removed: {', '.join(listed)}"
+    return f"{text}."
+
+
+def _different_images(comparison: Comparison) -> list[Note]:
+    """Say for each protocol and part whether the methods were tested on different images, and which all share."""
+    evidence, notes = comparison.evidence, []
+    for protocol in evidence.protocols:
+        for part in evidence.parts:
+            first: dict[str, Predictions] = {}
+            for run in evidence.runs:
+                if run.key.protocol == protocol and part in run.parts:
+                    first.setdefault(run.key.method, run)
+            sets = [frozenset(run.ids[run.of(part)].tolist()) for run in first.values()]
+            if len(set(sets)) > 1:
+                common = len(frozenset.intersection(*sets))
+                notes.append(
+                    Note(
+                        f"{evidence.split(part)}, {protocol}: not all methods were tested on the same images; each "
+                        f"number is of the n in its row, {several(common, 'image')} of which all methods share."
+                    )
+                )
+    return notes
+
+
+def _row_notes(comparison: Comparison, used: int) -> tuple[list[Note], dict[Row, str]]:
+    """Return the notes on what rows rest on, and the letters of each row; `used` letters are taken.
+
+    What holds for every row needs no letter.
+    """
+    evidence = comparison.evidence
+    notes, marks = [], dict.fromkeys(comparison.rows, "")
+    for describe in (_parents, _learns, _composition, _reads_batch, _weights):
+        groups: dict[str, list[Row]] = {}
+        for row in comparison.rows:
+            for text in dict.fromkeys(describe(evidence, record) for record in evidence.records_of(evidence.of(*row))):
+                if text:
+                    groups.setdefault(text, []).append(row)
+        for text, rows in groups.items():
+            if len(rows) == len(marks):
+                notes.append(Note(f"Every method {text}."))
+                continue
+            letter = "abcdefghijklmnopqrstuvwxyz"[used % 26]
+            used += 1
+            notes.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
+            for row in rows:
+                marks[row] += f", {letter}" if marks[row] else letter
+    return sorted(notes, key=lambda note: not note.mark), marks
+
+
+def _parents(evidence: Evidence, record: Record) -> str:
+    parents = dict.fromkeys((record.get("starts_from") or {}).values())
+    again = "seed and fold" if record.get("fold") is not None else "seed"
+    names = listing(f"“{evidence.paper.methods[name].label}”" for name in parents) if parents else ""
+    return f"goes on from the trained {names} of the same {again}" if names else ""
+
+
+def _learns(_: Evidence, record: Record) -> str:
+    return "" if record["epochs"] else "has nothing to train"
+
+
+def _composition(_: Evidence, record: Record) -> str:
+    recipe = record["recipe"]
+    if not recipe.get("compose"):
+        return ""
+    told = {True: "faces composed on backgrounds", False: "the images as they are"}
+    learnt, tested = (told[recipe.get(key, True)] for key in ("compose_train", "compose_test"))
+    return f"learns from {learnt}, is tested on {'such' if learnt == tested else tested}"
+
+
+def _reads_batch(_: Evidence, record: Record) -> str:
+    return "predicts an image with the help of the other test images in its batch" if record.get("reads_batch") else ""
+
+
+def _weights(evidence: Evidence, record: Record) -> str:
+    claimed, actual = _claimed_weights(evidence, record["method"]), record["initial_weights"]
+    if claimed is None or actual.split(" (")[0] == claimed:
+        return ""
+    start = "scratch" if actual.startswith("none") else actual
+    return f"starts from {start}, where the paper's file says {'scratch' if claimed == 'none' else claimed}"
+
+
+def _claimed_weights(evidence: Evidence, method: str) -> str | None:
+    """Return the initial weights that the paper's file names for a method; None where the preset keeps to it."""
+    for key in (f"methods.{method}.network.weights", "network.weights"):
+        if key in evidence.paper.departures:
+            _, was, before = evidence.paper.departures[key].partition(" (was: ")
+            return before.removesuffix(")") if was else "none"
+        if "weights" in evidence.paper.methods[method].network:
+            return None
+    return None
+
+
+def metrics_note(comparison: Comparison) -> str:
+    """Return by which definition precision, recall and F1 were computed."""
+    averages = comparison.evidence.paper.metrics
+    over = "weighted by the classes' images" if averages.average == "weighted" else "over the classes, unweighted"
+    f1 = (
+        "F1 the harmonic mean of these two means (not the mean of the classes' F1)"
+        if averages.f1 == "of-means"
+        else "F1 the mean of the classes' F1 (not the harmonic mean of the two)"
+    )
+    return f"Precision and recall are means {over}, {f1}: as the paper defines them. Seeds and n as for accuracy."

@@ -1,0 +1,213 @@
+"""What came out, row by row: each accuracy with its interval, and every other number that the paper reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from refer.evaluation.intervals import Interval, accuracy_interval, mean_sd
+from refer.evaluation.predictions import Predictions
+from refer.reporting.evidence import Evidence, Reported
+
+OTHER_METRICS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_precision",
+                 "weighted_recall", "weighted_f1", "ece", "log_loss")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Value:
+    """One metric of one method under one protocol on one part, in percent, beside what the paper reports.
+
+    `mean` and `sd` are over seeds, the folds of a seed pooled; `fold_mean` and `fold_sd` over folds, each fold
+    averaged over seeds.
+    """
+
+    method: str
+    label: str
+    protocol: str
+    part: str
+    split: str
+    n: int
+    removed: int
+    seeds: list[int]
+    folds: list[int]
+    metric: str
+    mean: float
+    sd: float | None
+    fold_mean: float | None
+    fold_sd: float | None
+    reported: list[Reported]
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """The row of the table: protocol and method."""
+        return self.protocol, self.method
+
+    @property
+    def difference(self) -> float | None:
+        """Reproduced minus reported, in points; None where the paper reports nothing."""
+        return self.mean - self.reported[0].value if self.reported else None
+
+
+@dataclass(frozen=True)
+class Result(Value):
+    """An accuracy with its interval (fractions); `others` are the other metrics, as scored."""
+
+    interval: Interval
+    others: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All results of one paper on one data set, in the order of its table.
+
+    `results` are the accuracies, `further` the precision, recall and F1 of those rows for which the paper reports any.
+    """
+
+    evidence: Evidence
+    results: list[Result]
+    further: list[Value]
+
+    @cached_property
+    def best(self) -> set[tuple[str, str, str]]:
+        """The (protocol, method, part) with the highest mean accuracy of each protocol and part."""
+        top: dict[tuple[str, str], float] = {}
+        for r in self.results:
+            top[r.protocol, r.part] = max(r.mean, top.get((r.protocol, r.part), 0))
+        return {(r.protocol, r.method, r.part) for r in self.results if r.mean == top[r.protocol, r.part]}
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The (protocol, method) of every row, in order."""
+        return list(dict.fromkeys(r.row for r in self.results))
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that were run, of every method and seed; none where people are not left out fold by fold."""
+        return sorted({fold for r in self.results for fold in r.folds})
+
+
+def build(evidence: Evidence) -> Comparison:
+    """Return the results of `evidence`, one per protocol, method and part."""
+    results: list[Result] = []
+    further: list[Value] = []
+    for protocol in evidence.protocols:
+        for method in evidence.paper.methods:
+            runs = evidence.of(protocol, method)
+            for part in evidence.parts:
+                if runs and part in runs[0].parts:
+                    results.append(_result(evidence, runs, part))
+                    further += _further(evidence, runs, part)
+    return Comparison(evidence, results, further)
+
+
+def records(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the rows of the CSV: each accuracy, followed by what else the paper reports of the same row.
+
+    `mean` to `high`, `reported` and `difference` are in percent or points, the columns behind them fractions.
+    """
+    rows = []
+    for r in comparison.results:
+        rows.append(_record(comparison, r, r))
+        rows += [_record(comparison, r, v) for v in comparison.further if (v.row, v.part) == (r.row, r.part)]
+    return rows
+
+
+def _record(comparison: Comparison, result: Result, value: Value) -> dict[str, Any]:
+    evidence = comparison.evidence
+    claim = value.reported[0] if value.reported else None
+    interval = result.interval if value is result else None
+    return {
+        "preset": evidence.preset,
+        "paper": evidence.paper.id,
+        "dataset": evidence.dataset,
+        "data": evidence.data,
+        "stand_in": evidence.stand_in,
+        "protocol": value.protocol,
+        "method": value.method,
+        "label": value.label,
+        "part": value.part,
+        "split": value.split,
+        "metric": value.metric,
+        "mean": value.mean,
+        "sd": value.sd,
+        "low": 100 * interval.low if interval else None,
+        "high": 100 * interval.high if interval else None,
+        "interval_method": interval.method if interval else None,
+        "n": value.n,
+        "removed": value.removed,
+        "seeds": len(value.seeds),
+        "seed_list": " ".join(map(str, value.seeds)),
+        "folds": len(value.folds) or None,
+        "fold_list": " ".join(map(str, value.folds)),
+        "fold_mean": value.fold_mean,
+        "fold_sd": value.fold_sd,
+        "reported": claim.value if claim else None,
+        "reported_sd": claim.sd if claim else None,
+        "reported_part": (claim.part or "not stated") if claim else None,
+        "reported_n": claim.n if claim else None,
+        "reported_source": claim.source if claim else None,
+        "difference": value.difference,
+        "best": value is result and (value.protocol, value.method, value.part) in comparison.best,
+        **{name: number if value is result else None for name, number in result.others.items()},
+    }
+
+
+def _result(evidence: Evidence, runs: Sequence[Predictions], part: str) -> Result:
+    hits = np.stack([(run.predicted == run.label)[run.of(part)] for run in runs])
+    return Result(
+        **_value(evidence, runs, part, "accuracy").__dict__,
+        interval=accuracy_interval(hits),
+        others={name: float(np.mean(evidence.values(runs, part, name))) for name in OTHER_METRICS},
+    )
+
+
+def _further(evidence: Evidence, runs: Sequence[Predictions], part: str) -> list[Value]:
+    values = (_value(evidence, runs, part, metric) for metric in ("precision", "recall", "f1"))
+    return [value for value in values if value.reported]
+
+
+def _value(evidence: Evidence, runs: Sequence[Predictions], part: str, metric: str) -> Value:
+    first = runs[0]
+    scored = evidence.paper.metrics.scored(metric)
+    mean, sd = _percent(*mean_sd(evidence.values(runs, part, scored)))
+    by_fold = evidence.fold_values(runs, part, scored)
+    fold_mean, fold_sd = _percent(*mean_sd(by_fold)) if by_fold else (None, None)
+    return Value(
+        method=first.key.method,
+        label=evidence.paper.methods[first.key.method].label,
+        protocol=first.key.protocol,
+        part=part,
+        split=evidence.split(part),
+        n=int(first.of(part).sum()),
+        removed=first.removed(part),
+        seeds=[run.key.seed for run in runs],
+        folds=[fold.key.fold for fold in first.folds if fold.key.fold is not None],
+        metric=scored,
+        mean=mean,
+        sd=sd,
+        fold_mean=fold_mean,
+        fold_sd=fold_sd,
+        reported=_claims(evidence, first.key.method, part, metric),
+    )
+
+
+def _percent(mean: float, sd: float | None) -> tuple[float, float | None]:
+    return 100 * mean, None if sd is None else 100 * sd
+
+
+def _claims(evidence: Evidence, method: str, part: str, metric: str) -> list[Reported]:
+    """Return what the paper reports of a metric for a method and what may be of this part.
+
+    One that is stated for this part comes before one that names no part.
+    """
+    claims = [
+        claim
+        for claim in evidence.paper.reported
+        if (claim.method, claim.dataset, claim.metric) == (method, evidence.dataset, metric)
+        and claim.part in (part, None)
+    ]
+    return sorted(claims, key=lambda claim: claim.part is None)

@@ -1,0 +1,193 @@
+"""What one run trains on, with which network, towards what: everything that the loop repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from refer import files
+from refer.datasets.outlines import masks as masks_of
+from refer.errors import UserError
+from refer.networks import catalog
+from refer.networks.ferattention import Corrected
+from refer.networks.interface import logits_of
+from refer.plan import Run
+from refer.training import checkpoint
+from refer.training.composer import composed_set, load_composer
+from refer.training.data import Part, Reader, load_part
+from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
+from refer.training.losses import cross_entropy, feratt_terms
+
+EVALUATION_BATCH = 512
+EXTRACTED = 256
+"""Images whose features are computed at once."""
+COMPOSED_SEED = 2019
+"""Of composed test images: the same for every method and seed, so that all are tested on the same images."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network in training: `call` is what is given a batch's inputs, the network or the part of it that learns."""
+
+    network: nn.Module
+    call: Callable[..., Any]
+    reader: Reader
+    fitted: Feed
+    watched: Feed
+    watched_name: str
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to train; a rule over trained networks has nothing."""
+        return any(parameter.requires_grad for parameter in self.network.parameters())
+
+
+def build_task(
+    run: Run,
+    prepared: Path,
+    index: pd.DataFrame,
+    classes: int,
+    where: torch.device,
+    parents: Mapping[str, Path],
+    backgrounds: Path | None,
+) -> Task:
+    """Build the network with its initial weights, and load what it learns from.
+
+    Args:
+        run: the cell.
+        prepared: folder of the prepared data.
+        index: as `data.load_index` returns it.
+        classes: K.
+        where: the device.
+        parents: branch of the network → checkpoint of the run that it begins with.
+        backgrounds: folder of backgrounds.npy, for a run that composes.
+
+    Raises:
+        UserError: unfitting data, or a parent that is missing or of another shape.
+    """
+    torch.manual_seed(run.seed)
+    network = catalog.build(run.network, classes)
+    start_from(network, run, parents)
+    network = network.to(where).to(memory_format=torch.channels_last)
+    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
+    watched_name = run.select if run.select != "last" else run.evaluated[0]
+    composes = run.recipe.compose is not None and run.recipe.compose_train
+    fitted = _part(run, prepared, index, "train", where, whole=composes, kept_only=True)
+    watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
+    if getattr(network, "frozen", False):
+        # Frozen branches see an image as it is, and always make the same of it: once is enough.
+        fitted, watched = (extracted(network, reader, part) for part in (fitted, watched))
+        feeds: tuple[Feed, Feed] = FeatureFeed(fitted, reader, run.recipe), FeatureFeed(watched, reader, run.recipe)
+        return Task(network, network.decide, reader, *feeds, watched_name)  # type: ignore[arg-type]
+    feed = _feed(run, fitted, prepared, index, reader, where, backgrounds)
+    return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name)
+
+
+def start_from(network: nn.Module, run: Run, parents: Mapping[str, Path]) -> None:
+    """Give branches the weights of the runs that they begin with.
+
+    Raises:
+        UserError: a checkpoint is missing, or of another shape.
+    """
+    missing = [branch for branch in run.starts_from if branch not in parents]
+    if missing:
+        raise UserError(f"{run.path}: no checkpoint of {run.starts_from[missing[0]]} for the branch {missing[0]!r}.")
+    states = {branch: checkpoint.load(parents[branch])[0]["network"] for branch in run.starts_from}
+    if states:
+        network.load_branches(**states)  # type: ignore[operator]
+
+
+def evaluated_part(
+    run: Run,
+    prepared: Path,
+    index: pd.DataFrame,
+    name: str,
+    where: torch.device,
+    backgrounds: Path | None,
+    *,
+    kept_only: bool,
+) -> Part:
+    """Load a part as the run is tested on it: composed on backgrounds, one image of each face, if the run composes."""
+    how = run.recipe
+    composes = how.compose is not None and how.compose_test
+    part = _part(run, prepared, index, name, where, whole=composes, kept_only=kept_only)
+    if how.compose is None or not composes:
+        return part
+    composer = load_composer(prepared, _needed(backgrounds, run), part.rows[:, 0], how.compose, where)
+    composed, _ = composed_set(composer, len(part), COMPOSED_SEED)
+    return replace(part, inputs=(composed.image,))
+
+
+def extracted(network: nn.Module, reader: Reader, part: Part) -> Part:
+    """Return a part with what the network's frozen branches make of its images, one feature per branch."""
+    network.eval()
+    made: list[tuple[Tensor, ...]] = []
+    with torch.no_grad():
+        for start in range(0, len(part), EXTRACTED):
+            images = (reader(each[start : start + EXTRACTED]) for each in part.inputs)
+            made.append(network.extract(*images))  # type: ignore[operator]
+    return replace(part, inputs=tuple(torch.cat(pieces) for pieces in zip(*made, strict=True)))
+
+
+def objective(output: Any, batch: Batch, run: Run, classes: int) -> Tensor:
+    """Return the loss of a training batch: cross-entropy, or the sum of feratt2019's terms."""
+    recipe = run.recipe
+    if isinstance(output, Corrected):
+        terms = feratt_terms(
+            output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels
+        )
+        return torch.stack(list(terms.values())).sum()
+    return cross_entropy(logits_of(output), batch.labels, recipe.loss, recipe.label_smoothing)
+
+
+def _part(
+    run: Run, prepared: Path, index: pd.DataFrame, name: str, where: torch.device, *, whole: bool, kept_only: bool
+) -> Part:
+    """Load a part, at the size that the network sees unless it is wanted `whole`, as the composer does."""
+    size = None if whole else run.recipe.image_size
+    return load_part(prepared, index, name, where, kept_only=kept_only, inputs=run.inputs, size=size)
+
+
+def _feed(
+    run: Run,
+    fitted: Part,
+    prepared: Path,
+    index: pd.DataFrame,
+    reader: Reader,
+    where: torch.device,
+    backgrounds: Path | None,
+) -> Feed:
+    recipe = run.recipe
+    if recipe.compose is not None and recipe.compose_train:
+        composer = load_composer(prepared, _needed(backgrounds, run), fitted.rows[:, 0], recipe.compose, where)
+        return ComposedFeed(fitted, reader, recipe, composer, run.seed)
+    if recipe.augmentation.copies != "none":
+        return CopiesFeed(fitted, reader, recipe, run.seed)
+    if run.network["name"] == "ferattention":
+        rows = fitted.rows[:, 0]
+        outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
+        masks = torch.from_numpy(masks_of(outlines, _side(prepared)))[:, None].to(where)
+        return CleanFeed(fitted, reader, recipe, masks, run.seed)
+    return Feed(fitted, reader, recipe, run.seed)
+
+
+def _side(prepared: Path) -> int:
+    return int(np.load(prepared / "images.npy", mmap_mode="r").shape[1])
+
+
+def _needed(backgrounds: Path | None, run: Run) -> Path:
+    if backgrounds is None:
+        raise UserError(f"{run.path}: composes faces on backgrounds, and no folder of backgrounds was given.")
+    return backgrounds
+
+
+def identity_of(parents: Mapping[str, Path]) -> dict[str, str]:
+    """Branch → SHA-256 of the checkpoint that it begins with."""
+    return {branch: files.sha256(path) for branch, path in sorted(parents.items())}

@@ -1,0 +1,153 @@
+"""Contact sheets of drawn stand-ins: whom they show, and whom never."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from refer.errors import UserError
+from refer.reporting.sheets import MOST_BYTES, choose, contact_sheet, write_sheet
+
+CLASSES = ["angry", "happy", "sad"]
+
+Pixels = NDArray[np.uint8]
+
+
+def noise(seed: int, size: int = 32, channels: int = 3) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, channels), np.uint8)
+
+
+def table(rows: list[dict]) -> pd.DataFrame:
+    """Return an index with a row for each of `rows`, and what they do not say."""
+    given = {"subject": None, "modality": "visible", "pair": None, "level": None}
+    return pd.DataFrame(
+        [
+            given | {"id": f"{k}.jpg", "sha256": f"{k}", "class": CLASSES[row["label"]]} | row
+            for k, row in enumerate(rows)
+        ]
+    )
+
+
+def faces_of(people: int, modalities: tuple[str, ...] = ("visible",)) -> list[dict]:
+    return [
+        {"label": label, "subject": f"p{who}", "modality": modality, "pair": f"{label}/{who}"}
+        for label in range(3)
+        for who in range(people)
+        for modality in modalities
+    ]
+
+
+def prepared(folder: Path, rows: list[dict], images: Pixels, stand_in: object = True) -> Path:
+    folder.mkdir()
+    table(rows).to_parquet(folder / "index.parquet")
+    np.save(folder / "images.npy", images)
+    about = {"dataset": "viri", "stand_in": stand_in, "classes": CLASSES}
+    (folder / "prepare.json").write_text(json.dumps(about), encoding="utf-8")
+    return folder
+
+
+def stack(number: int, **size: int) -> Pixels:
+    return np.stack([noise(seed, **size) for seed in range(number)])
+
+
+def test_a_column_is_one_person() -> None:
+    rows = faces_of(10)
+    chosen = choose("viri", CLASSES, table(rows), stack(len(rows)))
+    assert chosen.cells.shape == (3, 8, 1)
+    for column in range(8):
+        assert len({rows[k]["subject"] for k in chosen.cells[:, column, 0]}) == 1
+    assert len({rows[k]["subject"] for k in chosen.cells[0, :, 0]}) == 8
+    assert [[rows[k]["label"] for k in line] for line in chosen.cells[:, :, 0]] == [[label] * 8 for label in range(3)]
+    assert chosen.people == "columns"
+
+
+def test_pictures_of_one_moment_stand_together() -> None:
+    rows = faces_of(6, ("infrared", "visible"))
+    lonely = {"label": 0, "subject": "a", "modality": "visible", "pair": None}
+    chosen = choose("viri", CLASSES, table([lonely, *rows]), stack(len(rows) + 1))
+    assert chosen.modalities == ["visible", "infrared"]
+    assert chosen.cells.shape == (3, 5, 2)
+    for photo, thermogram in chosen.cells.reshape(-1, 2) - 1:
+        assert rows[photo]["pair"] == rows[thermogram]["pair"]
+        assert (rows[photo]["modality"], rows[thermogram]["modality"]) == ("visible", "infrared")
+
+
+def test_who_lacks_a_class_is_stood_in_for_by_somebody_without_a_column() -> None:
+    rows = [row for row in faces_of(8) if (row["label"], row["subject"]) != (1, "p2")]
+    rows += [{"label": 1, "subject": "q"}]
+    chosen = choose("viri", CLASSES, table(rows), stack(len(rows)))
+    assert chosen.people == "filled"
+    shown = [[rows[k]["subject"] for k in line] for line in chosen.cells[:, :, 0]]
+    assert [len(set(line)) for line in shown] == [8, 8, 8]
+    assert set(shown[1]) - set(shown[0]) == {"q"}
+    assert sum(one == other for one, other in zip(shown[0], shown[1], strict=True)) == 7
+
+
+def test_gaps_that_nobody_can_fill_go_to_the_end_of_a_row() -> None:
+    rows = [{"label": label, "subject": f"p{who}"} for label, people in enumerate(("012", "2", "0")) for who in people]
+    chosen = choose("ckplus", CLASSES, table(rows), stack(len(rows)))
+    assert chosen.people == "rows"
+    assert (chosen.cells[:, :, 0] >= 0).sum(axis=1).tolist() == [3, 1, 1]
+    assert (chosen.cells[:, 0, 0] >= 0).all()
+
+
+def test_copies_and_blank_images_are_passed_over() -> None:
+    rows = [{"label": label, "subject": None} for label in (0, 0, 0, 1, 2)]
+    images = stack(5)
+    images[0] = 7
+    index = table(rows)
+    index.loc[2, "sha256"] = index.loc[1, "sha256"]
+    cells = choose("rafdb", CLASSES, index, images).cells[:, :, 0]
+    assert [[k for k in line if k >= 0] for line in cells.tolist()] == [[1], [3], [4]]
+
+
+@pytest.mark.parametrize(("dataset", "best"), [("bu3dfe", 4), ("ckplus", 1)])
+def test_the_strongest_expression_is_shown(dataset: str, best: int) -> None:
+    rows = [{"label": 1, "subject": "p", "level": level} for level in (2, 4, 1, 3)]
+    chosen = choose(dataset, CLASSES, table(rows), stack(4))
+    assert rows[chosen.cells[1, 0, 0]]["level"] == best
+    assert (chosen.cells[1, 1:] == -1).all(), "nobody is shown twice"
+
+
+def test_a_sheet_has_a_row_a_class_and_is_grey_where_all_is() -> None:
+    cells = [[[noise(4 * row + column, channels=1)] for column in range(4)] for row in range(2)]
+    drawn = contact_sheet(cells, rows=["angry", "happy"], title="Drawn", side=40)
+    assert drawn.mode == "L"
+    assert drawn.height >= 2 * 40
+    busy = (np.asarray(drawn)[:, -60:-20] < 128).mean(axis=1) > 0.2
+    assert busy.sum() == 80, "two rows of pictures"
+    coloured = contact_sheet([[[noise(1)], []], [[noise(2), noise(3)], []]], rows=["a", "b"], title="Drawn", side=40)
+    assert coloured.mode == "RGB"
+
+
+def test_the_file_says_that_it_is_drawn_and_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refer.reporting.sheets.SIDES", (104, 64))
+    rows = faces_of(5, ("visible", "infrared"))
+    folder = prepared(tmp_path / "data", rows, stack(len(rows), size=64))
+    for name in ("one.png", "again.png"):
+        write_sheet(folder, tmp_path / name)
+    content = (tmp_path / "one.png").read_bytes()
+    assert content == (tmp_path / "again.png").read_bytes()
+    assert len(content) <= MOST_BYTES, "even of noise"
+    with Image.open(tmp_path / "one.png") as sheet:
+        title = np.asarray(sheet.convert("L"))[12:36]
+    assert (title < 60).sum() > 300, "a line of text stands above"
+
+
+@pytest.mark.parametrize("stand_in", [False, None, "true"])
+def test_real_people_are_never_shown(stand_in: object, tmp_path: Path) -> None:
+    folder = prepared(tmp_path / "data", faces_of(2), stack(6), stand_in)
+    with pytest.raises(UserError, match="holds no drawn stand-in but VIRI itself"):
+        write_sheet(folder, tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_folder_without_prepared_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no prepare\.json"):
+        write_sheet(tmp_path, tmp_path / "out.png")

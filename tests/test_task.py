@@ -1,0 +1,266 @@
+"""What runs learn from: pairs, the weights of other runs, cached features, copies, composed faces."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from refer import files
+from refer.errors import UserError
+from refer.evaluation.inference import infer
+from refer.plan import Run
+from refer.spec import Recipe
+from refer.training import checkpoint, task
+from refer.training.composition import Composition
+from refer.training.data import Reader, load_index, load_part
+from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed
+from refer.training.loop import train
+from refer.training.optimisation import learning_rate
+
+CPU = torch.device("cpu")
+
+
+class Paired:
+    """Moments seen by two cameras, a few of them by one: where a bright bar lies tells the class to either."""
+
+    def __init__(self, folder: Path, moments: int = 90, size: int = 32) -> None:
+        rng = np.random.default_rng(0)
+        rows: list[dict[str, Any]] = []
+        pixels = []
+        for moment in range(moments):
+            label = moment % 3
+            for modality in ("visible", "infrared"):
+                if moment == 5 and modality == "infrared":
+                    continue
+                image = rng.integers(0, 80, (size, size, 3), dtype=np.uint8)
+                image[4 + 9 * label : 12 + 9 * label] += 150
+                pixels.append(image)
+                pair = None if moment == 5 else f"pair{moment:03d}"
+                part = "train" if moment < 60 else "val" if moment < 75 else "test"
+                outline = np.array([4, 4, 28, 4, 28, 28, 4, 28], np.float32)
+                rows.append({"id": f"{modality}/{moment:03d}", "label": label, "modality": modality, "pair": pair,
+                             "outline": outline, "part": part})  # fmt: skip
+        frame = pd.DataFrame(rows).sort_values("id", ignore_index=True)
+        order = pd.DataFrame(rows).sort_values("id").index
+        self.path, self.split = folder / "prepared", folder / "split.parquet"
+        self.path.mkdir(parents=True)
+        np.save(self.path / "images.npy", np.stack(pixels)[order])
+        frame.drop(columns="part").astype({"label": np.int8}).to_parquet(self.path / "index.parquet")
+        about = frame[["id", "part"]].assign(fold=np.int8(0), kept=True, reason="")
+        about.to_parquet(self.split)
+        files.write_json(self.path / "prepare.json", {"fingerprint": "0" * 64, "classes": ["angry", "happy", "sad"]})
+        self.backgrounds = folder / "backgrounds"
+        self.backgrounds.mkdir()
+        np.save(self.backgrounds / "backgrounds.npy", rng.integers(0, 255, (4, 160, 160, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def paired(tmp_path: Path) -> Paired:
+    return Paired(tmp_path)
+
+
+def recipe(**changes: Any) -> Recipe:
+    base = {"epochs": 2, "batch_size": 16, "image_size": 32, "optimizer": "adam", "lr": 3e-3}
+    return Recipe(**{**base, **changes})
+
+
+def cell(method: str, network: dict[str, Any], how: Recipe, inputs: tuple[str, ...] = ("visible",), **more: Any) -> Run:
+    return Run(
+        paper="p", dataset="viri", data="viri-standin", protocol="audited", method=method, seed=0, stand_in=True,
+        network=network, recipe=how, evaluated=("val", "test"), select="val", inputs=inputs, **more,
+    )  # fmt: skip
+
+
+SINGLE = {"name": "squared_attention_net", "backbone": "compact", "weights": "none"}
+FUSED = {"name": "interleaved_fusion", "backbone": "compact", "weights": "none"}
+TWO = {"first": "compact", "second": "compact", "weights": "none"}
+BOTH = ("visible", "infrared")
+
+
+def trained(paired: Paired, run: Run, folder: Path, **more: Any) -> dict[str, Any]:
+    train(run, paired.path, paired.split, folder, **more)
+    about: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return about
+
+
+def predicted(paired: Paired, folder: Path, **more: Any) -> pd.DataFrame:
+    infer(folder / "checkpoint.safetensors", paired.path, paired.split, folder / "p.parquet", **more)
+    return pd.read_parquet(folder / "p.parquet")
+
+
+def test_a_part_of_two_modalities_holds_pairs_in_step(paired: Paired) -> None:
+    index, _ = load_index(paired.path, paired.split)
+    pairs = load_part(paired.path, index, "train", CPU, kept_only=True, inputs=BOTH)
+    assert len(pairs) == 59, "the moment that one camera missed is no pair"
+    seen = index["id"].to_numpy()[pairs.rows]
+    assert [one.split("/")[1] for one in seen[:, 0]] == [one.split("/")[1] for one in seen[:, 1]]
+    assert set(pairs.ids) == {f"pair{moment:03d}" for moment in range(60) if moment != 5}
+    alone = load_part(paired.path, index, "train", CPU, kept_only=True, inputs=("visible",))
+    assert len(alone) == 60
+    assert set(pairs.ids) < set(alone.ids), "a sample has one name, whoever looks at it"
+
+
+def test_images_are_made_smaller_once_if_the_network_wants_less(paired: Paired) -> None:
+    index, _ = load_index(paired.path, paired.split)
+    small = load_part(paired.path, index, "test", CPU, kept_only=True, inputs=("visible",), size=16)
+    whole = load_part(paired.path, index, "test", CPU, kept_only=True, inputs=("visible",), size=64)
+    assert small.inputs[0].shape[1:] == (3, 16, 16)
+    assert whole.inputs[0].shape[1:] == (3, 32, 32)
+    assert small.inputs[0].dtype == torch.uint8
+
+
+def test_a_fused_network_starts_from_the_runs_of_its_branches(paired: Paired, tmp_path: Path) -> None:
+    trained(paired, cell("visible", {**SINGLE, "modality": "visible"}, recipe()), tmp_path / "v")
+    trained(paired, cell("infrared", {**SINGLE, "modality": "infrared"}, recipe(), ("infrared",)), tmp_path / "i")
+    parents = {"infrared": tmp_path / "i/checkpoint.safetensors", "visible": tmp_path / "v/checkpoint.safetensors"}
+    run = cell("fused", FUSED, recipe(), BOTH, starts_from={"infrared": "infrared", "visible": "visible"})
+    index, _ = load_index(paired.path, paired.split)
+    built = task.build_task(run, paired.path, index, 3, CPU, parents, None)
+    alone = checkpoint.load(parents["infrared"])[0]["network"]
+    mine = built.network.state_dict()
+    assert torch.equal(mine["infrared.attention.gate.weight"], alone["trunk.attention.gate.weight"])
+    about = trained(paired, run, tmp_path / "f", parents=parents)
+    assert about["starts_from"] == {"infrared": "infrared", "visible": "visible"}
+    table = predicted(paired, tmp_path / "f")
+    assert set(table["id"]) == {f"pair{moment:03d}" for moment in range(60, 90)}
+    with pytest.raises(UserError, match="no checkpoint of infrared for the branch 'infrared'"):
+        train(run, paired.path, paired.split, tmp_path / "g")
+
+
+def parents_of(paired: Paired, folder: Path) -> dict[str, Path]:
+    network = {"name": "cnn", "backbone": "compact", "weights": "none"}
+    paths = {}
+    for number, branch in enumerate(("first", "second")):
+        run = dataclasses.replace(cell(branch, network, recipe()), seed=number)
+        trained(paired, run, folder / branch)
+        paths[branch] = folder / branch / "checkpoint.safetensors"
+    return paths
+
+
+def test_frozen_branches_are_looked_through_once(paired: Paired, tmp_path: Path) -> None:
+    parents = parents_of(paired, tmp_path)
+    run = cell("early", {"name": "early_fusion", **TWO}, recipe(), starts_from={"first": "a", "second": "b"})
+    index, _ = load_index(paired.path, paired.split)
+    built = task.build_task(run, paired.path, index, 3, CPU, parents, None)
+    assert isinstance(built.fitted, FeatureFeed)
+    before = {name: value.clone() for name, value in built.network.first.state_dict().items()}  # type: ignore[union-attr, operator]
+    trained(paired, run, tmp_path / "e", parents=parents)
+    after = checkpoint.load(tmp_path / "e/checkpoint.safetensors")[0]["network"]
+    assert all(torch.equal(value, after[f"first.{name}"]) for name, value in before.items()), "frozen is frozen"
+    curve = pd.read_csv(tmp_path / "e/training.csv")
+    table = predicted(paired, tmp_path / "e")
+    scores = table[[name for name in table if name.startswith("p_")]].to_numpy()
+    right = (scores.argmax(1) == table["label"])[table["part"] == "val"].mean()
+    assert right == pytest.approx(curve["val_accuracy"].max()), "what was learnt on features holds for images"
+
+
+def test_late_fusion_has_nothing_to_learn(paired: Paired, tmp_path: Path) -> None:
+    parents = parents_of(paired, tmp_path)
+    run = cell("late", {"name": "late_fusion", **TWO}, recipe(), starts_from={"first": "a", "second": "b"})
+    about = trained(paired, run, tmp_path / "l", parents=parents)
+    assert (about["epochs"], about["selection"]) == (0, "nothing to train")
+    both = []
+    for branch in ("first", "second"):
+        table = predicted(paired, tmp_path / branch)
+        both.append(table[[name for name in table if name.startswith("p_")]].to_numpy())
+    table = predicted(paired, tmp_path / "l")
+    mine = table[[name for name in table if name.startswith("p_")]].to_numpy()
+    np.testing.assert_allclose(mine, np.mean(both, axis=0), atol=1e-5)
+
+
+def test_an_epoch_of_copies_sees_all_26_of_each_image_and_fixed_ones_stay(paired: Paired) -> None:
+    index, _ = load_index(paired.path, paired.split)
+    part = load_part(paired.path, index, "train", CPU, kept_only=True, inputs=BOTH)
+    for kind, same in (("fixed", True), ("sampled", False)):
+        how = recipe(augmentation={"copies": kind})
+        feed = CopiesFeed(part, Reader(torch.nn.Identity(), "none", 32), how, seed=3)
+        assert len(feed) == 26 * 59
+        first, later = (feed.draw(torch.tensor([1, 27, 60]), epoch) for epoch in (0, 1))
+        assert torch.equal(first.inputs[0], later.inputs[0]) is same
+        assert torch.equal(first.labels, part.labels[[0, 1, 2]])
+        assert not torch.equal(first.inputs[0][0], first.inputs[1][0]), "each camera's picture is changed by itself"
+
+
+def test_faces_are_composed_for_training_and_always_alike_for_tests(paired: Paired, tmp_path: Path) -> None:
+    how = recipe(compose={"size": 32}, loss="logits")
+    network = {"name": "cnn", "backbone": "compact", "weights": "none", "pixels": "unit"}
+    run = cell("composed", network, how)
+    index, _ = load_index(paired.path, paired.split)
+    built = task.build_task(run, paired.path, index, 3, CPU, {}, paired.backgrounds)
+    assert isinstance(built.fitted, ComposedFeed)
+    one, two = (built.fitted.draw(torch.arange(4), epoch) for epoch in (0, 1))
+    assert not torch.equal(one.inputs[0], two.inputs[0])
+    assert one.inputs[0].shape == (4, 3, 32, 32)
+    again = task.build_task(dataclasses.replace(run, seed=7), paired.path, index, 3, CPU, {}, paired.backgrounds)
+    assert torch.equal(built.watched.part.inputs[0], again.watched.part.inputs[0])
+    trained(paired, run, tmp_path / "c", backgrounds=paired.backgrounds)
+    with pytest.raises(UserError, match="no folder of backgrounds"):
+        train(run, paired.path, paired.split, tmp_path / "d")
+
+
+def test_a_network_trained_on_composed_faces_may_be_tested_on_real_ones(paired: Paired) -> None:
+    run = cell("real", {"name": "cnn", "backbone": "compact", "weights": "none"}, recipe(compose={"size": 32}))
+    real = dataclasses.replace(run, recipe=recipe(compose={"size": 32}, compose_test=False))
+    index, _ = load_index(paired.path, paired.split)
+    plain = load_part(paired.path, index, "test", CPU, kept_only=False)
+    composed, asis = (
+        task.evaluated_part(each, paired.path, index, "test", CPU, paired.backgrounds, kept_only=False)
+        for each in (run, real)
+    )
+    assert torch.equal(asis.inputs[0], plain.inputs[0])
+    assert composed.inputs[0].shape == (15, 1, 32, 32)
+    assert composed.ids == plain.ids
+
+
+def test_feratt_learns_from_the_clean_face_and_the_structure_of_its_representation(
+    paired: Paired, tmp_path: Path
+) -> None:
+    network = {"name": "ferattention", "encoder": "compact", "filters": 2, "maps": 2, "backbone": "compact",
+               "dim": 8, "weights": "none"}  # fmt: skip
+    plain = cell("rep", network, recipe(structure=True, epochs=1))
+    index, _ = load_index(paired.path, paired.split)
+    built = task.build_task(plain, paired.path, index, 3, CPU, {}, None)
+    assert isinstance(built.fitted, CleanFeed)
+    batch = built.fitted.draw(torch.arange(8), 0)
+    assert batch.clean is not None
+    assert float(batch.clean[:, :, 0, 0].abs().max()) == 0, "outside the outline all is black"
+    torch.testing.assert_close(batch.clean[:, :, 16, 16], batch.inputs[0][:, :, 16, 16])
+    built.network.train()
+    output = built.call(*batch.inputs)
+    with_structure = task.objective(output, batch, plain, 3)
+    without = task.objective(output, batch, dataclasses.replace(plain, recipe=recipe()), 3)
+    assert with_structure > without > 0
+    composed = dataclasses.replace(plain, recipe=recipe(structure=True, epochs=1, compose=Composition(size=32)))
+    about = trained(paired, composed, tmp_path / "r", backgrounds=paired.backgrounds)
+    assert about["recipe"]["compose"]["size"] == 32
+    assert len(predicted(paired, tmp_path / "r", backgrounds=paired.backgrounds)) == 30
+
+
+def test_the_softmax_may_be_taken_twice(paired: Paired, tmp_path: Path) -> None:
+    twice = trained(paired, cell("v", SINGLE, recipe(loss="softmax")), tmp_path / "t")
+    curve = pd.read_csv(tmp_path / "t/training.csv")
+    assert twice["recipe"]["loss"] == "softmax"
+    assert curve["train_loss"].min() > np.log(np.e + 2) - 1, "the least that it can be for three classes"
+
+
+def test_the_rate_swings_with_the_epochs_or_follows_the_accuracy() -> None:
+    epochs = recipe(schedule="cosine-epochs", lr=1e-3)
+    rates = [learning_rate(epochs, 0, 10, epoch=epoch) for epoch in range(7)]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3)
+    expected = []
+    for _ in range(7):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    np.testing.assert_allclose(rates, expected, atol=1e-12)
+    accuracy = recipe(schedule="cosine-accuracy", lr=1e-3)
+    assert learning_rate(accuracy, 5, 10, epoch=1, accuracy=0.0) == 1e-3
+    assert learning_rate(accuracy, 5, 10, epoch=1, accuracy=1.0) == pytest.approx(0.75e-3)

@@ -1,0 +1,10 @@
+"""Draw a paper's explanations on a data set: representation spaces and, of drawn faces, where networks look."""
+
+from refer.papers import load_paper
+from refer.reporting.explained import draw_explained
+from refer.workflow import job
+
+with job(snakemake):
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    paper = load_paper(given.paper, params.choices, params.override)
+    draw_explained(paper, given.explanations, made.representations, made.attention)

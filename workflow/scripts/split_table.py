@@ -1,0 +1,7 @@
+"""Show how a paper divides a data set, under each protocol."""
+
+from refer.reporting.split_table import write_splits
+from refer.workflow import job
+
+with job(snakemake):
+    write_splits(snakemake.input, snakemake.output)

@@ -29,11 +29,11 @@ import numpy as np
 from PIL import Image
 
 from refer.datasets import catalog
-from refer.datasets.bu3dfe import locate
 from refer.datasets.decode import _cut, _Opened
 from refer.datasets.model import Dataset, Listing, Row
-from refer.datasets.obtain import obtain
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain
+from refer.datasets.readers.bu3dfe import locate
 
 
 class Kind(NamedTuple):

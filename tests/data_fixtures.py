@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from refer.datasets.fer2013 import CLASSES, SPLITS
+from refer.datasets.readers.fer2013 import CLASSES, SPLITS
 
 PARTS = {"train": "Training", "public": "PublicTest", "private": "PrivateTest"}
 

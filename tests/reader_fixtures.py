@@ -17,8 +17,8 @@ import pandas as pd
 
 from data_fixtures import as_zip, listed, png
 from refer.datasets.model import Dataset, Listing
-from refer.datasets.obtain import obtain
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain
 from refer.errors import UserError
 
 

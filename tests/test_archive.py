@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from archive_fixtures import as_7z, with_header
 from data_fixtures import as_folder, as_tar, as_zip, listed
-from refer.datasets.archive import Limits, Packed, is_dust, kind, members, safe_name, stem
+from refer.datasets.raw.archive import Limits, Packed, is_dust, kind, members, safe_name, stem
 from refer.errors import UserError
 
 FILES = {"b/two.txt": b"two" * 700_000, "a/one.txt": b"one", "a/none.txt": b"", "ä.txt": b"umlaut"}

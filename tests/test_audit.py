@@ -12,9 +12,9 @@ import pytest
 from data_fixtures import PARTS, as_zip, listed, noise, row, table
 from prepared_fixtures import brightened, cropped, jpeg, picture, write_prepared
 from refer.datasets.audit import audit
-from refer.datasets.fer2013 import CLASSES
-from refer.datasets.obtain import obtain
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain
+from refer.datasets.readers.fer2013 import CLASSES
 from refer.datasets.split import split
 from refer.datasets.splitting import Scheme
 from refer.errors import UserError

@@ -26,10 +26,10 @@ from PIL import Image
 from data_fixtures import encoded, folders, jpeg
 from reader_fixtures import through
 from refer.datasets.catalog import DATASETS
-from refer.datasets.fer2013 import CLASSES
 from refer.datasets.model import Dataset, Listing, Row
-from refer.datasets.obtain import obtain, read_receipt
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain, read_receipt
+from refer.datasets.readers.fer2013 import CLASSES
 from refer.errors import UserError
 
 ONE = "train/angry/Training_1.jpg"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from data_fixtures import encoded, noise
 from reader_fixtures import read, through, told
-from refer.datasets.bu3dfe import BU3DFE, CLASSES, locate
+from refer.datasets.readers.bu3dfe import BU3DFE, CLASSES, locate
 from refer.errors import UserError
 
 NAME = "F0001/F0001_{}WH_F2D.bmp"

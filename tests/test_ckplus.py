@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_fixtures import encoded, noise
 from reader_fixtures import read, through, told
-from refer.datasets.ckplus import CKPLUS, CLASSES
+from refer.datasets.readers.ckplus import CKPLUS, CLASSES
 from refer.errors import UserError
 
 SIZE = (640, 490)

@@ -267,9 +267,9 @@ def flir(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ValueError("no thermal image inside")
         return Image.new("L", (320, 240), 77) if view == "temperature" else Image.new("RGB", (640, 480), (9, 99, 199))
 
-    module = types.ModuleType("refer.datasets.flir")
+    module = types.ModuleType("refer.datasets.readers.flir")
     module.picture = picture  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "refer.datasets.flir", module)
+    monkeypatch.setitem(sys.modules, "refer.datasets.readers.flir", module)
 
 
 @pytest.mark.usefixtures("flir")

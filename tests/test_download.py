@@ -15,10 +15,10 @@ import requests
 
 from data_fixtures import listed
 from http_fixtures import Served, serving
-from refer.datasets import download as module
-from refer.datasets import transport
-from refer.datasets.download import download
-from refer.datasets.places import Remote
+from refer.datasets.raw import download as module
+from refer.datasets.raw import transport
+from refer.datasets.raw.download import download
+from refer.datasets.raw.places import Remote
 from refer.errors import UserError
 
 CONTENT = random.Random(0).randbytes(3_000_001)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data_fixtures import encoded, jpeg, noise, png
-from refer.datasets import flir
+from refer.datasets.readers import flir
 from refer.datasets.standin import radiometric
 
 SHAPE = (30, 40)

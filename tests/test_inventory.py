@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from data_fixtures import as_zip, folders
-from refer.datasets import catalog, inventory
+from refer.datasets import catalog
 from refer.datasets.model import Dataset, Listing, OwnersFile
-from refer.datasets.obtain import obtain
+from refer.datasets.raw import inventory
+from refer.datasets.raw.obtain import obtain
 from refer.files import write_json
 
 TOY = Dataset(

@@ -7,7 +7,7 @@ import pytest
 
 from data_fixtures import as_zip, jpeg
 from refer.datasets.model import Listing
-from refer.datasets.nvie import NVIE
+from refer.datasets.readers.nvie import NVIE
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = NVIE.layouts

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from archive_fixtures import as_7z
 from data_fixtures import as_folder, as_tar, as_zip, folders, jpeg, listed, rows, table
 from http_fixtures import serving
-from refer.datasets import catalog, download, sources
-from refer.datasets.archive import Limits
+from refer.datasets import catalog
 from refer.datasets.catalog import DATASETS, dataset
 from refer.datasets.model import Dataset, Listing, OwnersFile
-from refer.datasets.obtain import obtain, read_receipt
-from refer.datasets.room import room
+from refer.datasets.raw import download, sources
+from refer.datasets.raw.archive import Limits
+from refer.datasets.raw.obtain import obtain, read_receipt
+from refer.datasets.raw.room import room
 from refer.errors import UserError
 
 
@@ -155,7 +156,7 @@ def test_files_and_receipt_belong_together(here: Path) -> None:
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz", "folder"])
 def test_progress_is_told(here: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr("refer.datasets.repack.REPORT_EACH", 5_000)
+    monkeypatch.setattr("refer.datasets.raw.repack.REPORT_EACH", 5_000)
     told: list[tuple[int, int | None]] = []
     make: dict[str, Callable[[Path], Path]] = {
         "zip": lambda path: as_zip(path, folders()),

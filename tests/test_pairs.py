@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refer.datasets import pairs
-from refer.datasets.pairs import Matching, Name
+from refer.datasets.readers import pairs
+from refer.datasets.readers.pairs import Matching, Name
 
 
 def names(*files: str) -> dict[str, Name]:

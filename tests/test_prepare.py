@@ -19,11 +19,11 @@ from data_fixtures import as_folder, as_zip, encoded, folders, jpeg, listed, noi
 from reader_fixtures import bomb
 from refer.datasets import decode
 from refer.datasets.catalog import DATASETS
-from refer.datasets.fer2013 import CLASSES
 from refer.datasets.model import natural
-from refer.datasets.obtain import obtain
-from refer.datasets.pixeltext import parse
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain
+from refer.datasets.readers.fer2013 import CLASSES
+from refer.datasets.readers.pixeltext import parse
 from refer.errors import UserError
 
 ONE = "train/angry/Training_1.jpg"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from data_fixtures import encoded, noise
 from reader_fixtures import read, through, told
-from refer.datasets import rafdb
-from refer.datasets.rafdb import CLASSES, RAFDB
+from refer.datasets.readers import rafdb
+from refer.datasets.readers.rafdb import CLASSES, RAFDB
 from refer.errors import UserError
 
 LABELS = "basic/EmoLabel/list_patition_label.txt"

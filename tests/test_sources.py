@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from data_fixtures import as_folder, as_zip, folders, listed
-from refer.datasets import catalog, pointers, sources
+from refer.datasets import catalog
 from refer.datasets.model import OwnersFile
-from refer.datasets.obtain import obtain
-from refer.datasets.places import Kaggle, Local, Pointer, Remote
+from refer.datasets.raw import pointers, sources
+from refer.datasets.raw.obtain import obtain
+from refer.datasets.raw.places import Kaggle, Local, Pointer, Remote
 from refer.errors import UserError
 
 
@@ -389,7 +390,7 @@ def test_planning_imports_nothing_heavy(here: Path) -> None:
     (here / "other.zip.dvc").write_text(POINTER)
     as_zip(here / "fer.zip", folders())
     code = (
-        "import sys, pathlib, refer.datasets.catalog, refer.datasets.sources as s\n"
+        "import sys, pathlib, refer.datasets.catalog, refer.datasets.raw.sources as s\n"
         "for source in ('fer.zip', ['fer.zip', 'other.zip.dvc']):\n"
         "    s.check('fer2013', source, pathlib.Path('none'))\n"
         "    s.fingerprint(source, pathlib.Path('none'))\n"

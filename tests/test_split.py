@@ -13,8 +13,8 @@ from pyarrow import parquet
 from data_fixtures import PARTS, as_zip, listed, noise, row, table
 from prepared_fixtures import brightened, jpeg, picture, write_prepared
 from refer.datasets.audit import audit
-from refer.datasets.obtain import obtain
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain
 from refer.datasets.split import Assigned, assign, split
 from refer.datasets.splitting import Scheme
 from refer.errors import UserError

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from refer.datasets.fer2013 import CLASSES, read
+from refer.datasets.readers.fer2013 import CLASSES, read
 from refer.datasets.standin import faces, fer2013
 from refer.datasets.standin.geometry import Shape, shape
 from refer.errors import UserError

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refer.datasets.bu3dfe import BU3DFE, locate, read
+from refer.datasets.readers.bu3dfe import BU3DFE, locate, read
 from refer.datasets.standin import bu3dfe
 from refer.errors import UserError
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refer.datasets.ckplus import CKPLUS, read
+from refer.datasets.readers.ckplus import CKPLUS, read
 from refer.datasets.standin import ckplus, faces
 from refer.datasets.standin.common import shares
 from refer.datasets.standin.geometry import see, shape

@@ -13,10 +13,10 @@ import py7zr
 import pytest
 from PIL import Image
 
-from refer.datasets import nvie as nvie_reader
-from refer.datasets import viri as viri_reader
-from refer.datasets.flir import is_radiometric, picture
 from refer.datasets.model import Listing
+from refer.datasets.readers import nvie as nvie_reader
+from refer.datasets.readers import viri as viri_reader
+from refer.datasets.readers.flir import is_radiometric, picture
 from refer.datasets.standin import cameras, nvie, pairsets, viri
 from refer.datasets.standin.common import shares
 from refer.errors import UserError

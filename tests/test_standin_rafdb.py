@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from refer.datasets.rafdb import RAFDB, read
+from refer.datasets.readers.rafdb import RAFDB, read
 from refer.datasets.standin import faces, rafdb
 from refer.datasets.standin.common import shares, stated
 from refer.datasets.standin.geometry import place, turn

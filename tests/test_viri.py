@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_fixtures import as_zip, encoded, jpeg, noise, png
-from refer.datasets import catalog, flir
+from refer.datasets import catalog
 from refer.datasets.model import Listing, Row
-from refer.datasets.nvie import NVIE
-from refer.datasets.obtain import obtain
 from refer.datasets.prepare import prepare
+from refer.datasets.raw.obtain import obtain
+from refer.datasets.readers import flir
+from refer.datasets.readers.nvie import NVIE
+from refer.datasets.readers.viri import VIRI
 from refer.datasets.standin.radiometric import pack
-from refer.datasets.viri import VIRI
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = VIRI.layouts

@@ -118,7 +118,8 @@ def _train(name: str, configfile: Path) -> None:
 def _datasets(name: str | None, configfile: Path | None, as_json: bool) -> None:
     from rich.console import Console
 
-    from refer.datasets import catalog, inventory
+    from refer.datasets import catalog
+    from refer.datasets.raw import inventory
 
     usual = Path("config.yaml")
     given = yaml.read(configfile or usual) if configfile or usual.is_file() else {}

@@ -94,6 +94,10 @@ class Plan:
                 seen.add(cell)
                 yield self.run(*cell)
 
+    def lent(self, run: Run) -> bool:
+        """Whether a run is of a data set that its paper has for the matrix alone."""
+        return run.dataset in self.borrowed.get(run.paper, ())
+
     def matrix(self) -> list[Run]:
         """The runs of the table of methods and data sets."""
         return [self.run(*cell) for cell in self._matrix() if self.fits(cell[0], cell[3], cell[1])]
@@ -154,9 +158,10 @@ class Plan:
         )
 
     def examples(self) -> list[Run]:
-        """One run of each method on each data set: audited if there is such a run, the first seed, the first fold."""
+        """One run of each method on each data set of its paper: audited if there is one, the first seed and fold."""
         chosen: dict[tuple[str, str, str], Run] = {}
-        for run in sorted(self.runs(), key=lambda run: (run.protocol != "audited", run.seed, run.fold or 0)):
+        own = (run for run in self.runs() if not self.lent(run))
+        for run in sorted(own, key=lambda run: (run.protocol != "audited", run.seed, run.fold or 0)):
             chosen.setdefault((run.paper, run.data, run.method), run)
         order = {run.path: number for number, run in enumerate(self.runs())}
         return sorted(chosen.values(), key=lambda run: order[run.path])

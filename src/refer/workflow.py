@@ -52,12 +52,12 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
 
 
 def fingerprint_of_source(dataset: str, source: str | Sequence[str], receipt: Path) -> str:
-    """What tells one state of a raw source from another; see `refer.datasets.sources.fingerprint`.
+    """What tells one state of a raw source from another; see `refer.datasets.raw.sources.fingerprint`.
 
     Raises:
         SystemExit: the source is missing; tells how to get the data set.
     """
-    from refer.datasets import sources
+    from refer.datasets.raw import sources
 
     try:
         sources.check(dataset, source, receipt)

@@ -13,7 +13,9 @@ EXPLANATIONS = [
 ]
 SHOWN = sorted({(run.paper, run.data) for run in plan.explained()})
 TIMED = plan.config.realtime_seconds > 0 and plan.examples()
-CELLS = sorted({(run.paper, run.data) for run in plan.runs()})
+# What a paper has for the matrix alone stands in that table, and in none of its own.
+CELLS = sorted({(run.paper, run.data) for run in plan.runs() if not plan.lent(run)})
+MATRIX = [f"{RESULTS}/runs/{run.path}" for run in plan.matrix()]
 DATA = sorted({plan.data(dataset) for dataset in plan.datasets()})
 DRAWN = [data for data in DATA if data.endswith("-standin")]
 BACKGROUNDS = "scenes" if plan.config.backgrounds.drawn else "photographs"

@@ -95,6 +95,37 @@ rule figures:
         "../scripts/figures.py"
 
 
+rule matrix:
+    input:
+        papers=[paper_path(paper) for paper in plan.papers],
+        scores=f"{RESULTS}/scores.parquet",
+        predictions=[f"{run}/predictions.parquet" for run in MATRIX],
+        runs=[f"{run}/run.json" for run in MATRIX],
+    output:
+        table=report(
+            multiext(f"{RESULTS}/tables/matrix", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/matrix.rst",
+            category="Results",
+            subcategory="methods × data sets",
+        ),
+    log:
+        f"{LOGS}/matrix.log",
+    benchmark:
+        f"{LOGS}/matrix.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+        config=plan.config.model_dump(mode="json"),
+    script:
+        "../scripts/matrix.py"
+
+
 rule explained:
     input:
         paper=paper_file,
@@ -272,6 +303,7 @@ rule page:
         attention=[
             f"{RESULTS}/figures/attention/{paper}.{data}" for paper, data in SHOWN
         ],
+        matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
         realtime=f"{RESULTS}/tables/realtime.csv" if TIMED else [],
         timings=f"{RESULTS}/realtime" if TIMED else [],
         sheets=[f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN],

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from refer.datasets.obtain import obtain
+from refer.datasets.raw.obtain import obtain
 from refer.workflow import job
 
 with job(snakemake) as track:

@@ -23,6 +23,7 @@ with job(snakemake):
         runs=given.runs,
         audits=given.audits,
         splits=given.splits,
+        matrix=given.matrix or None,
         timings=sorted(Path(given.timings).glob("*.json")) if given.timings else [],
         figures={kind: drawn(given[kind]) for kind in KINDS},
         regenerate=params.regenerate,

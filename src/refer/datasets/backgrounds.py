@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets import archive
 from refer.datasets.model import Progress, some
+from refer.datasets.raw import archive
 from refer.errors import UserError
 from refer.files import whole, write_json
 

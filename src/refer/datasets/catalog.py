@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from refer.datasets.bu3dfe import BU3DFE
-from refer.datasets.ckplus import CKPLUS
-from refer.datasets.fer2013 import FER2013
 from refer.datasets.model import Dataset
-from refer.datasets.nvie import NVIE
-from refer.datasets.rafdb import RAFDB
-from refer.datasets.viri import VIRI
+from refer.datasets.readers.bu3dfe import BU3DFE
+from refer.datasets.readers.ckplus import CKPLUS
+from refer.datasets.readers.fer2013 import FER2013
+from refer.datasets.readers.nvie import NVIE
+from refer.datasets.readers.rafdb import RAFDB
+from refer.datasets.readers.viri import VIRI
 from refer.errors import UserError
 
 DATASETS: dict[str, Dataset] = {known.name: known for known in (FER2013, VIRI, NVIE, RAFDB, CKPLUS, BU3DFE)}

@@ -163,7 +163,7 @@ def _draft(image: Image.Image, recipe: Recipe, box: Box | None) -> int:
 
 
 def _view(content: bytes, recipe: Recipe, view: Literal["temperature", "embedded"]) -> _Opened:
-    from refer.datasets.flir import picture
+    from refer.datasets.readers.flir import picture
 
     image = picture(content, view)
     return _Opened(_converted(image, recipe.mode), f"{VIEWS[view]} of a radiometric JPEG", image.size, 1)

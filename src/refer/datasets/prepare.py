@@ -23,8 +23,8 @@ from refer.datasets.batches import Batch, Target, decoded, given
 from refer.datasets.decode import Recipe
 from refer.datasets.defects import Report, check_tolerated, compared, named
 from refer.datasets.model import Dataset, Listing, Problem, Progress, Row, natural, some
-from refer.datasets.obtain import FILES, read_receipt
-from refer.datasets.room import room
+from refer.datasets.raw.obtain import FILES, read_receipt
+from refer.datasets.raw.room import room
 from refer.errors import UserError
 from refer.files import whole, write_json
 

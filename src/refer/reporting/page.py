@@ -99,6 +99,7 @@ def write_page(
     figures: Mapping[str, Sequence[str | Path]],
     splits: Iterable[str | Path] = (),
     timings: Iterable[str | Path] = (),
+    matrix: str | Path | None = None,
     regenerate: Sequence[str] = REGENERATE,
 ) -> None:
     """Write the front page `out`.
@@ -113,6 +114,7 @@ def write_page(
         audits: audit.json of every data set.
         splits: the files that say how papers divide data sets.
         timings: the files that say how long networks take for one face.
+        matrix: the table of methods and data sets, as a page of its own.
         figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures` names them. Of the
             confusion matrices, only those of methods for which the paper reports a number are embedded.
         regenerate: the commands that make this page again.
@@ -127,7 +129,8 @@ def write_page(
     records = read_records(runs)
     chapters = []
     for paper in papers:
-        for data in dict.fromkeys(key.data for key in records if key.paper == paper.id):
+        mine = (key for key, record in records.items() if key.paper == paper.id and record["dataset"] in paper.parts)
+        for data in dict.fromkeys(key.data for key in mine):
             comparison = build(gather(paper, data, scores, predictions, runs))
             chapters.append(_chapter(comparison, figures))
     found = [read_audit(path) for path in audits]
@@ -143,6 +146,7 @@ def write_page(
         notices=_notices(list(records.values())),
         chapters=chapters,
         audits=[_audit_chapter(audit, figures, divided) for audit in found],
+        matrix=_table_of(matrix) if matrix else None,
         realtime=Markup(tables.html(realtime_table(read_realtime(timed), papers))) if timed else None,
         runs_table=Markup(tables.html(runs_table(list(records.values())))),
         regenerate=regenerate,
@@ -224,6 +228,12 @@ def _headline(r: Result, stand_in: bool) -> str:
         f"{r.label}: reported {r.reported[0].value:g} %, reproduced {r.mean:.1f} % ({interval}) on {where}, "
         f"{r.protocol} protocol, n = {r.n:,}: {tables.signed(r.difference)} points."
     )
+
+
+def _table_of(page: str | Path) -> Markup:
+    """Return what stands in the body of a table's own page."""
+    text = Path(page).read_text(encoding="utf-8")
+    return Markup(text.partition("<body>")[2].partition("</body>")[0])
 
 
 def _notices(records: Sequence[Record]) -> list[str]:

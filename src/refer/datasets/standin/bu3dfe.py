@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from refer.datasets.bu3dfe import BU3DFE, CODES, PEOPLE
+from refer.datasets.readers.bu3dfe import BU3DFE, CODES, PEOPLE
 from refer.datasets.standin import faces
 from refer.datasets.standin.common import Progress, check, encoded, note, shares
 from refer.datasets.standin.curves import Knots, curve, mirrored

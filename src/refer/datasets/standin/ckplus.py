@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from refer.datasets.ckplus import CKPLUS
+from refer.datasets.readers.ckplus import CKPLUS
 from refer.datasets.standin import faces
 from refer.datasets.standin.common import Progress, check, encoded, note, person, shares, stated
 from refer.datasets.standin.geometry import see, shape

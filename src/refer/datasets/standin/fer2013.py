@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from refer.datasets.fer2013 import CLASSES, FER2013
+from refer.datasets.readers.fer2013 import CLASSES, FER2013
 from refer.datasets.standin import faces
 from refer.datasets.standin.common import Progress, check, encoded, note, person, shares, stated
 from refer.datasets.standin.packing import Files, check_place, pack

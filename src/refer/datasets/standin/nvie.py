@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from refer.datasets.nvie import NVIE
+from refer.datasets.readers.nvie import NVIE
 from refer.datasets.standin.cameras import Rig
 from refer.datasets.standin.common import Progress
 from refer.datasets.standin.pairsets import PairSet, draw_pairs

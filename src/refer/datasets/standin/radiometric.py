@@ -1,7 +1,7 @@
 """A radiometric JPEG as a FLIR camera writes one, from temperatures and two pictures that were drawn.
 
-How such a file is built, `refer.datasets.flir` says, which reads it. The calibration is one that goes about as an
-example for a hand-held camera; the sensor's counts are found on flyr's own curve of temperatures, so that what is
+How such a file is built, `refer.datasets.readers.flir` says, which reads it. The calibration is one that goes about as
+an example for a hand-held camera; the sensor's counts are found on flyr's own curve of temperatures, so that what is
 written here and what is read there cannot differ by more than a count, 0.005 °C at the temperature of skin.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from refer.datasets.flir import ALIGNMENT, APP1, BODY, CAMERA, ENTRY, PHOTO, RAW, SIGNATURE
+from refer.datasets.readers.flir import ALIGNMENT, APP1, BODY, CAMERA, ENTRY, PHOTO, RAW, SIGNATURE
 
 CHUNK = 0xFFFF - 2 - len(SIGNATURE) - 3  # bytes that fit into one APP1 segment
 ENTRIES = 16  # of the directory; most are free, as in a camera's files

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from refer.datasets.rafdb import RAFDB
+from refer.datasets.readers.rafdb import RAFDB
 from refer.datasets.standin import faces
 from refer.datasets.standin.common import Progress, check, encoded, note, person, shares, stated
 from refer.datasets.standin.geometry import see, shape, turn

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from refer.datasets.readers.viri import VIRI
 from refer.datasets.standin.cameras import Rig
 from refer.datasets.standin.common import Progress, stated
 from refer.datasets.standin.pairsets import PairSet, draw_pairs
-from refer.datasets.viri import VIRI
 
 Layout = Literal["owner's archives", "class folders"]
 

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from refer.datasets import archive
-from refer.datasets.digests import Digests, digests
 from refer.datasets.model import Progress
+from refer.datasets.raw import archive
+from refer.datasets.raw.digests import Digests, digests
 from refer.errors import UserError
 
 STORED = (".jpg", ".jpeg", ".png", ".webp", ".gz", ".xz", ".bz2", ".zip", ".7z")  # deflating them gains nothing

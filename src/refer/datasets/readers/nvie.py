@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Sequence
 
 from refer.datasets.model import Dataset, Listing
-from refer.datasets.pairs import INFRARED, VISIBLE
-from refer.datasets.twocameras import COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
+from refer.datasets.readers.pairs import INFRARED, VISIBLE
+from refer.datasets.readers.twocameras import COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
 
 CAMERAS = TwoCameras("NVIE", ("disgust", "fear", "happy"))
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from refer.datasets.places import DOWNLOAD, Kaggle, Local, Place, Pointer, Remote, owners, parse
+from refer.datasets.raw.places import DOWNLOAD, Kaggle, Local, Place, Pointer, Remote, owners, parse
 from refer.errors import UserError
 from refer.files import read_json
 
@@ -81,7 +81,7 @@ def check(dataset: str, source: Source, receipt: Path) -> None:
     Raises:
         UserError: what is wrong, and how to get the data set.
     """
-    from refer.datasets import archive, pointers
+    from refer.datasets.raw import archive, pointers
 
     for place in places(source, dataset):
         if _obtained(place, source, receipt):
@@ -136,12 +136,12 @@ def locate(
             paths[place] = place.path
     for place in everything:
         if isinstance(place, Pointer | Kaggle):
-            from refer.datasets import pointers
+            from refer.datasets.raw import pointers
 
             paths[place] = pointers.pull(place) if isinstance(place, Pointer) else pointers.kaggle(place)
     remotes = [place for place in everything if isinstance(place, Remote)]
     if remotes:
-        from refer.datasets.download import download
+        from refer.datasets.raw.download import download
 
         paths |= zip(remotes, download(remotes, downloads, progress), strict=True)
     return [Found(place, paths[place], _fingerprint(place, source, receipt, dataset)) for place in everything]
@@ -156,7 +156,7 @@ def _fingerprint(place: Place, source: Source, receipt: Path, dataset: str) -> s
         return stored
     _existing(place, dataset)
     if isinstance(place, Pointer):
-        from refer.datasets import pointers
+        from refer.datasets.raw import pointers
 
         return f"md5:{pointers.tracked(place).md5}"
     return _state(place.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from refer.datasets.places import Remote, is_fetched
+from refer.datasets.raw.places import Remote, is_fetched
 from refer.errors import UserError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets.digests import digest
-from refer.datasets.places import Remote
-from refer.datasets.room import room
-from refer.datasets.transport import Passing, ask, final, host, reason
+from refer.datasets.raw.digests import digest
+from refer.datasets.raw.places import Remote
+from refer.datasets.raw.room import room
+from refer.datasets.raw.transport import Passing, ask, final, host, reason
 from refer.errors import UserError
 from refer.files import read_json, write_json
 

@@ -15,8 +15,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from refer.datasets.archive_base import CHUNK, LIMITS, Budget, Entry, Limits, Packed, explained
-from refer.datasets.archive_formats import folder, tabled, tarred, zipped
+from refer.datasets.raw.archive_base import CHUNK, LIMITS, Budget, Entry, Limits, Packed, explained
+from refer.datasets.raw.archive_formats import folder, tabled, tarred, zipped
 from refer.errors import UserError
 
 TABLE_SUFFIXES = (".csv",)
@@ -125,7 +125,7 @@ def _entries(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
     if form == "zip":
         return zipped(packed, limits)
     if form == "7z":
-        from refer.datasets.archive_7z import sevenzip
+        from refer.datasets.raw.archive_7z import sevenzip
 
         return sevenzip(packed, limits)
     return tarred(packed, form, limits)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import refer
-from refer.datasets import archive, catalog, sources
+from refer.datasets import catalog
 from refer.datasets.model import Dataset, Progress
-from refer.datasets.places import Pointer, Remote
-from refer.datasets.repack import Contents, Part, repack
-from refer.datasets.room import room
+from refer.datasets.raw import archive, sources
+from refer.datasets.raw.places import Pointer, Remote
+from refer.datasets.raw.repack import Contents, Part, repack
+from refer.datasets.raw.room import room
 from refer.errors import UserError
 from refer.files import read_json, sha256, whole, write_json
 

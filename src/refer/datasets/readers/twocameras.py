@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from refer.datasets import flir, pairs
 from refer.datasets.model import Listing, OwnersFile, Row, some
-from refer.datasets.pairs import INFRARED, MODALITIES, VISIBLE
+from refer.datasets.readers import flir, pairs
+from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = "owner's archives", "class folders"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets import sources
 from refer.datasets.model import Dataset, some
+from refer.datasets.raw import sources
 from refer.errors import UserError
 from refer.files import read_json
 

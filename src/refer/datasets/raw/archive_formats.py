@@ -14,7 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
-from refer.datasets.archive_base import CHUNK, Entry, Limits, Packed, encrypted, explained, judge_ratio, link
+from refer.datasets.raw.archive_base import CHUNK, Entry, Limits, Packed, encrypted, explained, judge_ratio, link
 from refer.errors import UserError
 
 

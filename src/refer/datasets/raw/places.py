@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from refer.datasets.digests import DIGITS
 from refer.datasets.model import Dataset, OwnersFile
+from refer.datasets.raw.digests import DIGITS
 from refer.errors import UserError
 
 DOWNLOAD = "download"  # the source word for the files that Dataset.files pins

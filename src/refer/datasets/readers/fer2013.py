@@ -138,7 +138,7 @@ def _records(raw: zipfile.ZipFile, member: str) -> Iterator[tuple[str, np.ndarra
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    from refer.datasets.pixeltext import parse
+    from refer.datasets.readers.pixeltext import parse
 
     names = _header(raw, member)
     if any(names.count(name) != 1 for name in COLUMNS):

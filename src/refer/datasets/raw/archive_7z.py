@@ -19,8 +19,8 @@ import py7zr
 from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError
 from py7zr.io import Py7zIO, WriterFactory
 
-from refer.datasets.archive import safe_name
-from refer.datasets.archive_base import Entry, Limits, Packed, damaged, encrypted, judge_ratio, link
+from refer.datasets.raw.archive import safe_name
+from refer.datasets.raw.archive_base import Entry, Limits, Packed, damaged, encrypted, judge_ratio, link
 from refer.errors import UserError
 
 AHEAD = 1  # chunks that wait for the reader: py7zr makes each as long as its member, 128 MB at most

@@ -1,0 +1,1 @@
+"""Raw data as their owners give them: where they lie, how they come here, and one safe archive of each."""

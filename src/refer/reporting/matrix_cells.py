@@ -1,0 +1,109 @@
+"""The cells of the table of methods and data sets: results with what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from refer.datasets.catalog import DATASETS
+from refer.errors import UserError
+from refer.evaluation.predictions import Predictions
+from refer.reporting.evidence import Evidence, Record
+from refer.reporting.results import Comparison, Result
+
+PROTOCOL = "audited"
+
+Row = tuple[str, str]
+"""Paper and method."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell: what a method reaches on the last part of a data set, and the runs behind it, one a seed."""
+
+    evidence: Evidence
+    result: Result
+    runs: Sequence[Predictions]
+
+    @property
+    def row(self) -> Row:
+        """Paper and method."""
+        return self.evidence.paper.id, self.result.method
+
+    @property
+    def records(self) -> list[Record]:
+        """The run.json of every run."""
+        return self.evidence.records_of(self.runs)
+
+    @property
+    def spread(self) -> tuple[float | None, str]:
+        """The standard deviation in points, and over what: over seeds, or over the folds of a single seed."""
+        if len(self.result.seeds) > 1:
+            return self.result.sd, "seeds"
+        return (self.result.fold_sd, "folds") if len(self.result.folds) > 1 else (None, "")
+
+    @cached_property
+    def majority(self) -> tuple[str, float]:
+        """The commonest class of the images that count, and the accuracy in percent of always naming it."""
+        first = self.runs[0]
+        counts = np.bincount(first.label[first.of(self.result.part)], minlength=len(first.classes))
+        return first.classes[int(counts.argmax())], 100 * float(counts.max() / counts.sum())
+
+    @cached_property
+    def images(self) -> frozenset[str]:
+        """The images that it was tested on."""
+        first = self.runs[0]
+        return frozenset(first.ids[first.of(self.result.part)].tolist())
+
+
+Columns = Mapping[str, Sequence[Entry]]
+"""Data set → its entries."""
+
+
+def by_data(comparisons: Iterable[Comparison]) -> dict[str, list[Entry]]:
+    """Return the entries of every data set, in the catalogue's order, real data before drawn."""
+    found: dict[str, list[Entry]] = {}
+    for comparison in comparisons:
+        results = [r for r in comparison.results if r.protocol == PROTOCOL]
+        last = [part for part in comparison.evidence.parts if any(r.part == part for r in results)][-1:]
+        for r in results:
+            if r.part in last:
+                runs = comparison.evidence.of(*r.row)
+                found.setdefault(comparison.evidence.data, []).append(Entry(comparison.evidence, r, runs))
+    if not found:
+        raise UserError(f"matrix: no run of the protocol {PROTOCOL!r} was given; run the workflow with `matrix:` set.")
+    known = list(DATASETS)
+    return dict(sorted(found.items(), key=lambda item: (known.index(item[1][0].evidence.dataset), item[0])))
+
+
+def record(entry: Entry) -> dict[str, Any]:
+    """Return the row of the CSV; `mean` to `high` and `majority` are in percent."""
+    evidence, r = entry.evidence, entry.result
+    sd, over = entry.spread
+    return {
+        "preset": evidence.preset,
+        "paper": evidence.paper.id,
+        "method": r.method,
+        "label": r.label,
+        "dataset": evidence.dataset,
+        "data": evidence.data,
+        "stand_in": evidence.stand_in,
+        "protocol": r.protocol,
+        "part": r.part,
+        "split": r.split,
+        "n": r.n,
+        "removed": r.removed,
+        "seeds": len(r.seeds),
+        "folds": len(r.folds) or None,
+        "mean": r.mean,
+        "sd": sd,
+        "sd_over": over,
+        "low": 100 * r.interval.low,
+        "high": 100 * r.interval.high,
+        "interval_method": r.interval.method,
+        "majority": entry.majority[1],
+    }

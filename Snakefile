@@ -17,7 +17,7 @@ if not workflow.overwrite_configfiles:
 from refer.workflow import gpus, load
 
 config, plan = load(config, workflow.overwrite_configfiles, workflow.basedir)
-validate(config, "workflow/schemas/config.schema.json")
+validate(config, "workflow/schemas/config.schema.json", set_default=False)
 
 RESULTS = f"results/{plan.config.preset}"
 LOGS = f"logs/{plan.config.preset}"

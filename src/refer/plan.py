@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,14 @@ class Run:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Run:
-        """The inverse of `as_dict`."""
+        """The inverse of `as_dict`.
+
+        Raises:
+            UserError: another version of this library wrote it.
+        """
+        unknown_keys = sorted(set(value) - {each.name for each in fields(cls)})
+        if unknown_keys:
+            raise UserError(f"A run with {', '.join(unknown_keys)} is of another version of refer: train it again.")
         lists = {name: tuple(value[name]) for name in _LISTS if name in value}
         recipe = validated(Recipe, value["recipe"], "a run's recipe")
         return cls(**{**value, "recipe": recipe, **lists})

@@ -61,7 +61,7 @@ def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]
     }
     named = {kind: [out / f"{name}.svg", out / f"{name}.png"] for kind, name in names.items()}
     figures.draw_confusions(StubPaper(), predictions_of(folder), named["confusion"])
-    figures.draw_curves(StubPaper(), runs_of(folder), training(folder), named["curves"])
+    curves.draw_curves(StubPaper(), runs_of(folder), training(folder), named["curves"])
     figures.draw_forest(StubPaper(), folder / "table.csv", named["forest"])
     audit_figures.draw_classes(folder / "audit.json", named["classes"])
     audit_figures.draw_audit(folder / "audit.json", named["audit"])
@@ -163,7 +163,7 @@ def test_hostile_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     paper = StubPaper(methods={key: StubMethod(f"<b>{key}</b> $x_ & 100 %") for key in METHODS})
     out = tmp_path / f"khalid2025.{DATA}.audited.full.public.svg"
     figures.draw_confusions(paper, predictions_of(folder), [out])
-    figures.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"khalid2025.{DATA}.audited.svg"])
+    curves.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"khalid2025.{DATA}.audited.svg"])
     assert "<script" not in out.read_text()
 
 
@@ -174,9 +174,9 @@ def test_a_name_that_says_nothing_is_refused(preset: Path, tmp_path: Path) -> No
     with pytest.raises(UserError, match="no predictions of 'other'"):
         draw(StubPaper(), predictions_of(preset), [tmp_path / f"khalid2025.{DATA}.audited.other.private.svg"])
     with pytest.raises(UserError, match=r"no run.json"):
-        figures.draw_curves(StubPaper(), [], [], [tmp_path / f"khalid2025.{DATA}.audited.svg"])
+        curves.draw_curves(StubPaper(), [], [], [tmp_path / f"khalid2025.{DATA}.audited.svg"])
     with pytest.raises(UserError, match=r"training.csv: missing"):
-        figures.draw_curves(StubPaper(), runs_of(preset), [], [tmp_path / f"khalid2025.{DATA}.audited.svg"])
+        curves.draw_curves(StubPaper(), runs_of(preset), [], [tmp_path / f"khalid2025.{DATA}.audited.svg"])
     assert list(tmp_path.iterdir()) == []
 
 

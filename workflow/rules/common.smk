@@ -19,6 +19,12 @@ MATRIX = [f"{RESULTS}/runs/{run.path}" for run in plan.matrix()]
 DATA = sorted({plan.data(dataset) for dataset in plan.datasets()})
 DRAWN = [data for data in DATA if data.endswith("-standin")]
 BACKGROUNDS = "scenes" if plan.config.backgrounds.drawn else "photographs"
+# How each paper composes the faces of each drawn data set, where it does.
+COMPOSED = {
+    (run.paper, run.data): run.as_dict()["recipe"]["compose"]
+    for run in plan.examples()
+    if run.recipe.compose and run.stand_in and BACKGROUNDS == "scenes"
+}
 DIVIDED = sorted({(paper, data) for data, paper, _ in plan.splits()})
 
 

@@ -272,6 +272,40 @@ rule contact_sheet:
         "../scripts/contact_sheet.py"
 
 
+# Of drawn faces on drawn scenes alone.
+rule composed:
+    input:
+        images="data/prepared/{data}/images.npy",
+        index="data/prepared/{data}/index.parquet",
+        about="data/prepared/{data}/prepare.json",
+        backgrounds="data/backgrounds/scenes/backgrounds.npy",
+    output:
+        report(
+            multiext(f"{RESULTS}/figures/composed/{{paper}}.{{data}}", ".svg", ".png"),
+            caption="../captions/composed.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+    log:
+        f"{LOGS}/composed/{{paper}}.{{data}}.log",
+    benchmark:
+        f"{LOGS}/composed/{{paper}}.{{data}}.tsv"
+    wildcard_constraints:
+        data=r"[a-z0-9]+-standin",
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+        how=lambda wildcards: COMPOSED[wildcards.paper, wildcards.data],
+    script:
+        "../scripts/composed.py"
+
+
 rule page:
     input:
         papers=[paper_path(paper) for paper in plan.config.reproduce],
@@ -306,6 +340,10 @@ rule page:
         matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
         realtime=f"{RESULTS}/tables/realtime.csv" if TIMED else [],
         timings=f"{RESULTS}/realtime" if TIMED else [],
+        composed=[
+            f"{RESULTS}/figures/composed/{paper}.{data}.svg"
+            for paper, data in COMPOSED
+        ],
         sheets=[f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN],
         copies=[f"{RESULTS}/figures/copies/{data}.png" for data in DRAWN],
     output:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from refer.papers import load_paper
-from refer.reporting.figures import draw_confusions, draw_curves, draw_forest
+from refer.reporting.curves import draw_curves
+from refer.reporting.figures import draw_confusions, draw_forest
 from refer.workflow import job
 
 

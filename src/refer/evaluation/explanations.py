@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from refer import files
 from refer.datasets.backgrounds import SUMMARY
 from refer.errors import UserError
-from refer.evaluation.realtime import Trained, load_trained
+from refer.evaluation.trained import Trained, load_trained
 from refer.networks.ferattention import FERAttention
 from refer.networks.region_attention_net import RegionAttentionNet
 from refer.training import checkpoint

@@ -12,10 +12,8 @@ import torch
 
 from refer import files
 from refer.errors import UserError
-from refer.networks import catalog
-from refer.plan import Run
-from refer.training import checkpoint
-from refer.training.data import Reader, load_index
+from refer.evaluation.trained import load_trained
+from refer.training.data import load_index
 from refer.training.environment import autocast, choose_device
 from refer.training.task import EVALUATION_BATCH, evaluated_part
 
@@ -43,18 +41,11 @@ def infer(
     """
     torch.set_num_threads(threads)
     where = choose_device(device)
-    groups, metadata = checkpoint.load(checkpoint_path)
-    run = Run.from_dict(metadata["run"])
+    run, network, reader, metadata = load_trained(checkpoint_path, where)
     index, classes = load_index(prepared, split, run.fold or 0)
     fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
     if metadata["classes"] != classes or metadata["data_fingerprint"] != fingerprint:
         raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")
-
-    # The checkpoint holds all weights: nothing is to be downloaded for a network that is then overwritten.
-    network = catalog.build({**run.network, "weights": "none"}, len(classes))
-    network.load_state_dict(groups["network"])
-    network = network.to(where).to(memory_format=torch.channels_last).eval()
-    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
 
     tables = []
     for name in run.evaluated:

@@ -7,21 +7,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, perf_counter_ns, process_time
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from refer import files
 from refer.datasets.catalog import dataset
+from refer.evaluation.trained import load_trained
 from refer.networks import catalog
 from refer.networks.options import BackboneName
 from refer.networks.weights import portable
-from refer.plan import Run
-from refer.training import checkpoint
-from refer.training.data import Reader
 from refer.training.environment import autocast, choose_device, describe_device, versions
 
 SCOPE = (
@@ -34,32 +31,6 @@ LEAST, MOST = 20, 5_000
 """Repetitions: with fewer, the 5th and 95th percentiles are the extremes; more say nothing new."""
 WARM_UP = 5
 """Calls, at least, before the first that counts: they allocate memory and choose kernels."""
-
-
-class Trained(NamedTuple):
-    """A network as its checkpoint left it, ready to judge."""
-
-    run: Run
-    network: nn.Module
-    reader: Reader
-    metadata: Mapping[str, Any]
-
-
-def load_trained(path: Path, where: torch.device) -> Trained:
-    """Build the network of a checkpoint on a device.
-
-    Raises:
-        UserError: the file is damaged, or no checkpoint of this project.
-    """
-    groups, metadata = checkpoint.load(path)
-    run = Run.from_dict(metadata["run"])
-    # The checkpoint holds all weights: nothing is to be downloaded for a network that is then overwritten.
-    fresh = {"weights": "none"} if "weights" in run.network else {}
-    network = catalog.build({**run.network, **fresh}, len(metadata["classes"]))
-    network.load_state_dict(groups["network"])
-    network = network.to(where).to(memory_format=torch.channels_last).eval()
-    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
-    return Trained(run, network, reader, metadata)
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.errors import UserError
-from refer.reporting.figures import INK, SOFT, WIDTH, _figure
+from refer.reporting.canvas import INK, SOFT, WIDTH, canvas
 from refer.reporting.tables import dataset_name, stand_in_notice
 
 Pixels = NDArray[np.uint8]
@@ -55,7 +55,7 @@ def draw_composed(
         f"a drawn stand-in for {dataset_name(dataset)}, on drawn scenes · the network sees the composed image, turned, "
         "lit and exposed at random, and is to restore the target: the same face on black"
     )
-    with _figure(height, title, subtitle, stand_in_notice(dataset), [Path(path) for path in outputs]) as (figure, head):
+    with canvas(height, title, subtitle, stand_in_notice(dataset), [Path(path) for path in outputs]) as (figure, head):
         figure.set_layout_engine(None)
         total = figure.get_figheight()
         top = total - head - 0.18

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from sklearn.decomposition import PCA
 
 from refer.errors import UserError
+from refer.reporting.canvas import COLOURS, INK, MARKERS, SOFT, WIDTH, canvas, described
 from refer.reporting.evidence import Paper
-from refer.reporting.figures import COLOURS, INK, MARKERS, SOFT, WIDTH, _data, _figure
 from refer.reporting.tables import stand_in_notice
 
 CLASS_COLOURS = (*COLOURS, "#8c8c8c")
@@ -146,7 +146,7 @@ def draw_representations(paper: Paper, runs: Sequence[Explained], outputs: Seque
     lines = -(-(len(classes) + 1) // 9)
     side = 6.6 / columns if columns > 1 else 3.9
     title = f"{paper.id}: representation space"
-    with _figure(rows * (side + 0.55), title, subtitle, notice, list(map(Path, outputs)), 0.19 * lines + 0.05) as (
+    with canvas(rows * (side + 0.55), title, subtitle, notice, list(map(Path, outputs)), 0.19 * lines + 0.05) as (
         figure,
         _,
     ):
@@ -339,7 +339,7 @@ def _sheet(
     # Composed into one, the small images would be resampled for an SVG.
     with (
         matplotlib.rc_context({"image.composite_image": False}),
-        _figure(height, title, subtitle, notice, outputs) as (figure, head),
+        canvas(height, title, subtitle, notice, outputs) as (figure, head),
     ):
         figure.set_layout_engine(None)
         total = figure.get_figheight()
@@ -412,7 +412,7 @@ def _cell(paper: Paper, about: Mapping[str, Any]) -> str:
     fold = "" if about["fold"] is None else f", fold {about['fold']}"
     composed = ", composed on backgrounds" if about["composed"] else ""
     return (
-        f"{_data(about['dataset'], about['stand_in'])}{composed} · {paper.id}, {about['protocol']} protocol, seed "
+        f"{described(about['dataset'], about['stand_in'])}{composed} · {paper.id}, {about['protocol']} protocol, seed "
         f"{about['seed']}{fold} · {split}"
     )
 

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, read_all
-from refer.reporting.canvas import COLOURS, INK, LINE, MARKERS, SOFT, WIDTH  # noqa: F401
-from refer.reporting.canvas import canvas as _figure
-from refer.reporting.canvas import described as _data
-from refer.reporting.curves import draw_curves  # noqa: F401
+from refer.reporting.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
 from refer.reporting.evidence import Paper
 from refer.reporting.names import by_stem, short, span
 from refer.reporting.tables import several, stand_in_notice, stated
@@ -67,14 +64,14 @@ def _confusion(paper: Paper, runs: Sequence[Predictions], part: str, outputs: Se
     images = int(first.of(part).sum())
     title = f"{paper.methods[first.key.method].label}: confusion on {_split(paper, first.dataset, part)}"
     subtitle = (
-        f"{_data(first.dataset, first.stand_in)} · {paper.id}, {first.key.protocol} protocol · n = {images:,} images, "
-        f"{_seeds(runs)} · accuracy {100 * counts.trace() / counts.sum():.1f} %"
+        f"{described(first.dataset, first.stand_in)} · {paper.id}, {first.key.protocol} protocol · n = {images:,} "
+        f"images, {_seeds(runs)} · accuracy {100 * counts.trace() / counts.sum():.1f} %"
     )
     notice = stand_in_notice(first.dataset) if first.stand_in else ""
     # Placed by hand: Matplotlib's layout takes as long as the drawing, and there are many of these figures.
     longest = max(len(name) for name in short(first.classes))
     names, side = 0.1 + 0.055 * longest, min(max(0.36 * len(first.classes), 1.4), 3.6)  # inches
-    with _figure(side + 0.5 + 0.05 * longest, title, subtitle, notice, outputs) as (figure, head):
+    with canvas(side + 0.5 + 0.05 * longest, title, subtitle, notice, outputs) as (figure, head):
         figure.set_layout_engine(None)
         width, total = (WIDTH - 2 * names - 0.5) / 2, figure.get_figheight()
         bottom = 1 - (head + 0.25 + side) / total
@@ -131,13 +128,13 @@ def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Se
     if first["folds"]:
         points += f", {several(int(first['folds']), 'fold')} of each pooled"
     title = f"{first['paper']}: reproduced beside reported accuracy"
-    told = [_data(first["dataset"], stand_in), f"points: {points}", f"bars: 95 % intervals ({used})"]
+    told = [described(first["dataset"], stand_in), f"points: {points}", f"bars: 95 % intervals ({used})"]
     told += (
         ["line through a reported number: its standard deviation"] if any(row["reported_sd"] for row in rows) else []
     )
     notice = stand_in_notice(first["dataset"]) if stand_in else ""
     height = (0.2 if len(methods) <= 8 else 0.15) * len(methods) * (len(protocols) + 0.8) + 0.65
-    with _figure(height, title, " · ".join(told), notice, outputs, legend=0.22) as (figure, _):
+    with canvas(height, title, " · ".join(told), notice, outputs, legend=0.22) as (figure, _):
         grid = figure.subplots(1, len(parts), sharey=True, sharex=True, squeeze=False)[0]
         for axes, part in zip(grid, parts, strict=True):
             _forest_panel(axes, [row for row in rows if row["part"] == part], methods, protocols)

@@ -22,7 +22,18 @@ from refer.reporting.notes import speed
 from refer.reporting.realtime import read_realtime, realtime_table
 from refer.reporting.split_table import Split, read_splits, split_table
 
-KINDS = ("forest", "curves", "confusion", "representations", "attention", "audit", "classes", "sheets", "copies")
+KINDS = (
+    "forest",
+    "curves",
+    "confusion",
+    "composed",
+    "representations",
+    "attention",
+    "audit",
+    "classes",
+    "sheets",
+    "copies",
+)
 REGENERATE = ("snakemake --cores all",)
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -46,6 +57,7 @@ class Chapter:
     confusion: Sequence[Picture]
     more_confusion: Sequence[Picture]
     curves: Sequence[Picture]
+    composed: Sequence[Picture]
     representations: Sequence[Picture]
     attention: Sequence[Picture]
 
@@ -189,6 +201,7 @@ def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]]
         confusion=confusion[:1],
         more_confusion=confusion[1:],
         curves=[embed(path, f"Training curves, {path.stem}") for path in curves],
+        composed=[embed(path, f"Faces on backgrounds, {path.stem}") for path in _of(figures, "composed", stem)],
         representations=[
             embed(path, f"Representation space, {path.stem}") for path in _of(figures, "representations", stem)
         ],

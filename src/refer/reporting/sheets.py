@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from refer.errors import UserError
 from refer.files import read_json, whole
-from refer.reporting.figures import INK, SOFT
+from refer.reporting.canvas import INK, SOFT
 from refer.reporting.tables import dataset_name
 
 Pixels = NDArray[np.uint8]

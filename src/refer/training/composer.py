@@ -256,3 +256,44 @@ def _at_side(backgrounds: Tensor, side: int) -> Tensor:
             grey = functional.interpolate(grey, (side, side), mode="bilinear", antialias=True, align_corners=False)
         done.append(grey.round_().clamp_(0, 255).to(torch.uint8))
     return torch.cat(done).contiguous()
+
+
+def composed_examples(
+    prepared: Path, backgrounds: Path, how: Composition, draws: int = 2, seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], list[str]]:
+    """Compose one face of each class a few times, for a figure.
+
+    Args:
+        prepared: folder of the prepared images.
+        backgrounds: folder of backgrounds.npy.
+        how: what is drawn, and how it is put together.
+        draws: how often each face is composed.
+        seed: of the draws.
+
+    Returns:
+        For n classes and k draws: the cut-outs (n, H, H[, 3]), their masks (n, H, H), the composed images and their
+        targets (k, n, size, size), all uint8, and the names of the classes.
+    """
+    index = pd.read_parquet(prepared / "index.parquet")
+    # The strongest expression that there is, of as many people as there are classes.
+    ranked = index.sort_values(["label", "level"], ascending=[True, False], kind="stable")
+    found = [group.index for _, group in ranked.groupby("label", sort=True)]
+    rows = np.array([each[number % len(each)] for number, each in enumerate(found)], np.int64)
+    device = torch.device("cpu")
+    composer = load_composer(prepared, backgrounds, rows, how, device)
+    everyone = torch.arange(len(rows))
+    made = [composer(everyone, seed, np.arange(k * len(rows), (k + 1) * len(rows))) for k in range(draws)]
+    images, targets = (
+        torch.stack([getattr(one, name)[:, 0] for one in made]).round().to(torch.uint8).numpy()
+        for name in ("image", "target")
+    )
+    cut_outs = np.load(prepared / "images.npy", mmap_mode="r")[rows]
+    outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
+    masks = masks_of(outlines, cut_outs.shape[1])
+    return (
+        cut_outs.squeeze(-1) if cut_outs.shape[-1] == 1 else cut_outs,
+        masks,
+        images,
+        targets,
+        list(index["class"].iloc[rows]),
+    )

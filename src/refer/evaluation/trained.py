@@ -1,0 +1,41 @@
+"""A trained network as its checkpoint left it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from refer.networks import catalog
+from refer.plan import Run
+from refer.training import checkpoint
+from refer.training.data import Reader
+
+
+class Trained(NamedTuple):
+    """A network as its checkpoint left it, ready to judge."""
+
+    run: Run
+    network: nn.Module
+    reader: Reader
+    metadata: Mapping[str, Any]
+
+
+def load_trained(path: Path, where: torch.device) -> Trained:
+    """Build the network of a checkpoint on a device.
+
+    Raises:
+        UserError: the file is damaged, or no checkpoint of this project.
+    """
+    groups, metadata = checkpoint.load(path)
+    run = Run.from_dict(metadata["run"])
+    # The checkpoint holds all weights: nothing is to be downloaded for a network that is then overwritten.
+    fresh = {"weights": "none"} if "weights" in run.network else {}
+    network = catalog.build({**run.network, **fresh}, len(metadata["classes"]))
+    network.load_state_dict(groups["network"])
+    network = network.to(where).to(memory_format=torch.channels_last).eval()
+    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
+    return Trained(run, network, reader, metadata)

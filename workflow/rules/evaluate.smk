@@ -51,7 +51,8 @@ rule realtime:
         f"{LOGS}/realtime.tsv"
     conda:
         "../../envs/refer.yaml"
-    threads: workflow.cores
+    # As many as there are: Snakemake cuts this down to its cores, and `workflow.cores` is not known to --report.
+    threads: 512
     resources:
         mem_mb=plan.config.train_mem_mb,
         runtime=60,

@@ -56,3 +56,16 @@ def test_the_readmes_numbers_are_those_of_the_released_table() -> None:
         f"{full['removed']} of the 3,589 PrivateTest images",
     ):
         assert quoted in text
+
+
+def test_the_readmes_leak_is_that_of_the_released_audit() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    with (ROOT / "results/fer2013-cpu/tables/audit.fer2013.csv").open(encoding="utf-8", newline="") as handle:
+        counts = {
+            row["finding"]: int(row["count"])
+            for row in csv.DictReader(handle)
+            if (row["split"], row["other_split"]) == ("PrivateTest", "Training")
+        }
+    nearly = counts.pop("images that stand in the other split, near duplicates too")
+    (exactly,) = counts.values()
+    assert f"{exactly} of its 3,589 PrivateTest images stand in training pixel for pixel, and {nearly}" in text

@@ -1,7 +1,8 @@
-"""A new paper is a file: one YAML in a folder, and its table is made."""
+"""A new paper is a file: the one of docs/adding-a-paper.md, put into a folder, gets its table."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,53 +13,19 @@ from test_workflow import copy_of, small, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-INVENTED = """
-id: invented2026
-title: A Paper That Nobody Wrote
-authors: [A. Nobody]
-year: 2026
-venue: Journal of Invented Results
-doi: none
-licence: none
-summary: Joins a network trained before with a new one of another kind, on a data set that no other paper joins them on.
-data:
-  fer2013:
-    parts: {train: Training, val: PublicTest, test: PrivateTest}
-protocols:
-  published: {audited: false, select: test}
-  audited: {audited: true, select: val, changes: {recipe.label_smoothing: 0.0}}
-network: {weights: none, channels: 1}
-recipe:
-  epochs: 2
-  batch_size: 32
-  image_size: 32
-  optimizer: adamw
-  lr: 1.0e-3
-  label_smoothing: 0.1
-methods:
-  alone:
-    label: One network
-    network: {name: cnn, backbone: compact}
-  joined:
-    label: Joined with another
-    starts_from: {first: alone}
-    network: {name: fusion_attention, first: compact, second: compact, frozen: false, tokens: channels, residual: false}
-reported:
-  - {method: joined, dataset: fer2013, value: 99.9, part: test, n: 3589, source: imagination}
-ambiguities:
-  optimizer:
-    question: Which optimizer?
-    reason: nobody said
-    choice: adamw
-    options:
-      adamw: {recipe.optimizer: adamw}
-      sgd: {recipe.optimizer: sgd, recipe.lr: 0.01}
-"""
+PAGE = Path(__file__).resolve().parents[1] / "docs/adding-a-paper.md"
+
+
+def invented() -> str:
+    """The paper that docs/adding-a-paper.md walks through."""
+    text = PAGE.read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(id: invented2026\n.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return block
 
 
 def test_a_fifth_paper_is_one_file(root: Path, tmp_path: Path) -> None:
     clone = copy_of(root, tmp_path)
-    (clone / "papers/invented2026.yaml").write_text(INVENTED, encoding="utf-8")
+    (clone / "papers/invented2026.yaml").write_text(invented(), encoding="utf-8")
     name = small(clone, reproduce={"invented2026": {"protocols": ["audited"]}}, ambiguity={})
     table = "results/small/tables/invented2026.fer2013-standin.csv"
     done = snakemake(clone, table, "--cores", "2", "--configfile", name)

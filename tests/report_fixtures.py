@@ -85,6 +85,8 @@ class StubPaper:
     folds: dict[str, int] = field(default_factory=dict)
     metrics: Averages = field(default_factory=Averages)
     overruled: dict[str, str] = field(default_factory=lambda: {})
+    layout: list[object] = field(default_factory=list)
+    confusions: list[object] = field(default_factory=list)
     departures: dict[str, str] = field(default_factory=lambda: {"recipe.epochs": "8 (was: 50)"})
     ambiguities: dict[str, StubAmbiguity] = field(
         default_factory=lambda: {

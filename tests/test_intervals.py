@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
 
-from refer.evaluation.intervals import accuracy_interval, bootstrap, mean_sd, wilson
+from refer.evaluation.intervals import accuracy_interval, mean_sd, wilson
 
 
 def test_wilson_gives_the_worked_example() -> None:
@@ -17,68 +18,72 @@ def test_wilson_gives_the_worked_example() -> None:
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_the_closed_form(counts: tuple[int, int]) -> None:
+def test_wilson_is_that_of_statsmodels(counts: tuple[int, int]) -> None:
     k, n = counts
-    z = 1.959963984540054
-    centre = (k + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(k * (n - k) / n + z**2 / 4)
     low, high, _ = wilson(k, n)
-    assert low == pytest.approx(centre - half, abs=1e-9)
-    assert high == pytest.approx(centre + half, abs=1e-9)
+    assert (low, high) == pytest.approx(proportion_confint(k, n, method="wilson"), abs=1e-12)
     assert -1e-12 <= low <= k / n + 1e-12
     assert k / n - 1e-12 <= high <= 1 + 1e-12
 
 
-def test_one_seed_gets_wilson_and_several_the_bootstrap() -> None:
+def test_one_seed_gets_wilson_and_several_the_crossed_interval() -> None:
     hits = np.random.default_rng(0).random((3, 200)) < 0.7
     assert accuracy_interval(hits[:1]) == wilson(int(hits[0].sum()), 200)
-    assert accuracy_interval(hits).method == "bootstrap"
+    assert accuracy_interval(hits).method == "crossed"
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_perfect_score_has_no_interval_of_width_zero(right: bool) -> None:
     interval = accuracy_interval(np.full((3, 50), right))
-    assert interval.method == "wilson"
+    assert interval[:2] == pytest.approx(wilson(50 * right, 50)[:2], abs=1e-9)
     assert interval.high - interval.low > 0.05
 
 
-def test_bootstrap_repeats_itself_and_does_not_depend_on_order() -> None:
+def test_the_order_of_seeds_and_images_is_no_matter() -> None:
     rng = np.random.default_rng(0)
-    hits = rng.random((2, 500)) < 0.6
-    assert bootstrap(hits) == bootstrap(hits)
-    assert bootstrap(hits) == bootstrap(hits[:, rng.permutation(500)])
-    assert bootstrap(hits) != bootstrap(hits, seed=1)
+    hits = rng.random((3, 500)) < 0.6
+    interval = accuracy_interval(hits)
+    assert accuracy_interval(hits[::-1][:, rng.permutation(500)])[:2] == pytest.approx(interval[:2], abs=1e-12)
 
 
-def test_bootstrap_of_equal_seeds_is_that_of_the_images_alone() -> None:
+def test_equal_seeds_give_the_interval_of_the_images_alone() -> None:
     row = np.arange(4000) < 2800
-    low, high, _ = bootstrap(np.stack([row, row]))
-    assert (low, high) == pytest.approx(wilson(2800, 4000)[:2], abs=0.002)
+    assert accuracy_interval(np.stack([row, row]))[:2] == pytest.approx(wilson(2800, 4000)[:2], abs=1e-4)
 
 
-def test_bootstrap_widens_with_the_spread_between_seeds() -> None:
+def test_the_interval_widens_with_the_spread_between_seeds() -> None:
     n = np.arange(1000)
-    near = np.stack([n < 700, n < 700])
-    far = np.stack([n < 650, n < 750])
-    narrow, wide = bootstrap(near), bootstrap(far)
+    narrow, wide = (accuracy_interval(np.stack([n < a, n < b, n < c])) for a, b, c in [(700,) * 3, (660, 700, 740)])
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
 
 
-@pytest.mark.parametrize(("seeds", "images", "spread"), [(2, 400, 0.05), (3, 400, 0.15), (5, 400, 0.05)])
-def test_bootstrap_covers_the_truth(seeds: int, images: int, spread: float) -> None:
-    """Images differ in difficulty, seeds in skill; the truth is the mean over many of both."""
-    rng = np.random.default_rng(11)
+def test_folds_that_differ_widen_it_and_folds_that_agree_never_narrow_it() -> None:
+    rng = np.random.default_rng(3)
+    folds = np.repeat(np.arange(10), 60)
+    alike = rng.random((1, 600)) < 0.7
+    apart = rng.random((1, 600)) < np.repeat(np.linspace(0.45, 0.95, 10), 60)
+    widths = []
+    for hits in (alike, apart):
+        low, high, method = accuracy_interval(hits, folds)
+        assert method == "crossed"
+        plain = wilson(int(hits.sum()), 600)
+        assert high - low >= plain.high - plain.low
+        widths.append(high - low)
+    assert widths[1] > 1.5 * widths[0]
 
-    def chance(images: int, seeds: int) -> np.ndarray:
-        return 1 / (1 + np.exp(-(rng.normal(0.9, 2, images) + spread * rng.normal(size=(seeds, 1)))))
 
-    truth = chance(20_000, 400).mean()
-    covered = 0
-    for _ in range(300):
-        drawn = chance(images, seeds)
-        interval = bootstrap(rng.random(drawn.shape) < drawn, resamples=500)
-        covered += interval.low <= truth <= interval.high
-    assert covered / 300 > 0.92  # 95 % less two and a half standard errors of 300 simulations
+def test_a_single_fold_is_no_sample_of_folds() -> None:
+    hits = np.random.default_rng(0).random((1, 200)) < 0.7
+    assert accuracy_interval(hits, np.zeros(200, dtype=np.int64)) == wilson(int(hits.sum()), 200)
+
+
+@given(st.integers(2, 5), st.integers(20, 200), st.integers(0, 2**31))
+def test_an_interval_is_within_0_and_1_around_the_mean(seeds: int, images: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hits = rng.random((seeds, images)) < rng.random((seeds, 1)) * rng.random(images)
+    low, high, _ = accuracy_interval(hits)
+    assert 0 <= low <= hits.mean() + 1e-12
+    assert hits.mean() - 1e-12 <= high <= 1
 
 
 def test_one_value_has_no_spread() -> None:

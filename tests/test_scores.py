@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn.metrics
 
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
@@ -55,7 +54,7 @@ def test_every_run_and_part_has_every_metric(preset: Path, tmp_path: Path) -> No
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     counts = scores.groupby(["run", "part"]).metric.nunique()
     assert len(counts) == 2 * 4 * 2 * 2
-    assert set(counts) == {12 + 2 * len(CLASSES)}
+    assert set(counts) == {13 + 2 * len(CLASSES)}
     assert not scores.duplicated(["run", "part", "metric"]).any()
 
 
@@ -87,6 +86,7 @@ def test_metrics_of_a_worked_example() -> None:
     assert found["recall:b"][1:] == (0.5, 2, 1)
     assert found["precision:a"][1:] == (pytest.approx(2 / 3), 3, 2)
     assert found["ece"].value == pytest.approx(abs(4 / 6 - 0.8))
+    assert found["brier"].value == pytest.approx((4 * (0.2**2 + 2 * 0.1**2) + 2 * (0.9**2 + 0.8**2 + 0.1**2)) / 6)
     assert found["log_loss"].value == pytest.approx(-(4 * np.log(0.8) + 2 * np.log(0.1)) / 6)
 
 
@@ -106,14 +106,16 @@ def test_two_numbers_go_by_the_name_of_macro_f1() -> None:
 
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 def test_averages_are_those_of_scikit_learn(average: str) -> None:
+    theirs_of = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(5)
     label, chance = rng.integers(0, 5, 90), rng.dirichlet(np.ones(6), 90)
     found = {metric.name: metric.value for metric in metrics(label, chance, list("abcdef"))}
-    theirs = sklearn.metrics.precision_recall_fscore_support(
+    theirs = theirs_of.precision_recall_fscore_support(
         label, chance.argmax(axis=1), labels=range(5), average=average, zero_division=0.0
     )
     ours = [found[f"{average}_{name}"] for name in ("precision", "recall", "f1")]
     assert ours == list(theirs[:3])
+    assert found["log_loss"] == theirs_of.log_loss(label, chance, labels=range(6))
 
 
 def test_absent_and_never_predicted_classes() -> None:

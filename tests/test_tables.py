@@ -78,7 +78,7 @@ def test_csv_holds_the_numbers_in_full(preset: Path, faces: dict[str, Path]) -> 
     assert row.low < row["mean"] < row.high
     assert row.difference == pytest.approx(np.mean(accuracies) - 83)
     assert (row.n + row.removed, row.seeds, row.seed_list) == (300, 2, "0 1")
-    assert (row.reported, row.reported_part, row.interval_method) == (83, "not stated", "bootstrap")
+    assert (row.reported, row.reported_part, row.interval_method) == (83, "not stated", "crossed")
     assert bool(row.stand_in)
     assert rows[rows.method == "self"].difference.isna().all()
 
@@ -100,7 +100,7 @@ def test_every_face_says_that_the_data_is_drawn(faces: dict[str, Path]) -> None:
     assert r"\caption{" in faces[".tex"].read_text()
     caption = next(line for line in faces[".tex"].read_text().splitlines() if line.startswith(r"\caption"))
     assert NOTICE in caption
-    assert rf"\multicolumn{{12}}{{c}}{{\textbf{{{NOTICE}}}}}" in faces[".tex"].read_text()
+    assert rf"\multicolumn{{14}}{{c}}{{\textbf{{{NOTICE}}}}}" in faces[".tex"].read_text()
     assert NOTICE in faces[".md"].read_text()
     assert "| Method (drawn data)" in faces[".md"].read_text()
     assert set(pd.read_csv(faces[".csv"]).stand_in) == {True}
@@ -116,8 +116,9 @@ def test_footnotes_say_what_the_numbers_are(faces: dict[str, Path]) -> None:
     text = faces[".md"].read_text()
     assert "83.0 (a)" in text
     assert "(a) The paper does not say on which part" in text
-    assert "bootstrap over test images and seeds (2,000 resamples)" in text
-    assert "Wilson" not in text
+    assert "for several seeds, the crossed interval, of which test images and seeds are both samples" in text
+    assert "it is not of drawn data, and says “stand-in”" in text
+    assert "for a single run" not in text
     assert "published: every image as released. Epoch tested: best accuracy on public" in text
     assert re.search(r"audited: .*Removed: \d+ of 300 images of PublicTest, \d+ of 300 images of PrivateTest", text)
     assert "16 runs of 8 epochs: 1 h 27 min of training" in text
@@ -126,7 +127,7 @@ def test_footnotes_say_what_the_numbers_are(faces: dict[str, Path]) -> None:
 def test_one_seed_has_no_spread_and_wilson(tmp_path: Path) -> None:
     faces = compared(make_preset(tmp_path, images=80, seeds=(4,)))
     assert "±" not in faces[".md"].read_text().split("Accuracy: mean")[0], "neither ± 0 nor ± nothing"
-    assert "for a single run, Wilson's score interval" in faces[".md"].read_text()
+    assert "for a single run, Wilson's, which counts" in faces[".md"].read_text()
     rows = pd.read_csv(faces[".csv"])
     assert rows.sd.isna().all()
     row = rows.iloc[0]
@@ -230,7 +231,7 @@ def test_text_is_escaped_in_latex(preset: Path) -> None:
     assert r"\textbackslash{}end\{table\}" in text
     body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {11}
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {13}
     for name in ("table*", "tabular", "minipage"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
     plain = re.sub(r"\\[{}]", "", text)
@@ -377,7 +378,7 @@ def test_folds_are_pooled_and_their_spread_is_shown(divided: Path, root: Path) -
     rows = pd.read_csv(faces[".csv"])
     row = rows[(rows.protocol == "audited") & (rows.method == "rep-real") & (rows.part == "test")].iloc[0]
     assert (row.metric, row.seeds, row.folds, row.fold_list, row.interval_method) == (
-        "accuracy", 2, 3, "0 1 2", "bootstrap",
+        "accuracy", 2, 3, "0 1 2", "crossed",
     )  # fmt: skip
     hits = {}
     for seed in (0, 1):
@@ -396,7 +397,7 @@ def test_folds_are_pooled_and_their_spread_is_shown(divided: Path, root: Path) -
     assert f"{row.fold_mean:.1f} ± {row.fold_sd:.1f}" in text
     assert "90.3 ± 1.36" in text
     assert "3 of 12 (0, 1 and 2) were run" in text
-    assert "It takes the images for independent, which those of one person are not" in text
+    assert "for folds, the crossed interval of which the folds (other people, other networks) and the seeds" in text
     assert not rows[(rows.protocol == "published")].part.eq("val").any()
     assert re.search(r"\| FERAtt\+Rep\+Cls, real \(b\) +\| published \|( +2 \| +3 \|)( +– \|){4} +90.3", text)
 
@@ -477,7 +478,7 @@ def test_letters_say_what_a_row_rests_on(root: Path, tmp_path: Path) -> None:
 
 
 def test_composed_images_and_own_weights_are_said(divided: Path, root: Path) -> None:
-    override = {"methods.rep-real.network.weights": "none"}
+    override = {"methods.rep-*.network.weights": "none"}
     paper = load_paper(root / "papers/feratt2019.yaml", override=override)
     text = compared(divided, paper, "ckplus-standin")[".md"].read_text()
     assert "(a) Learns from faces composed on backgrounds, is tested on such." in text

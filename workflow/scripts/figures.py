@@ -1,10 +1,11 @@
-"""Draw a paper's figures on a data set: results with intervals, training curves, confusion matrices."""
+"""Draw a paper's figures on a data set: results with intervals, which differ, training curves, confusion matrices."""
 
 from pathlib import Path
 
 from refer.papers import load_paper
 from refer.reporting.curves import draw_curves
 from refer.reporting.figures import draw_confusions, draw_forest
+from refer.reporting.pair_figure import draw_pairs
 from refer.workflow import job
 
 
@@ -15,7 +16,8 @@ def pictures(folder, names):
 with job(snakemake):
     given, made, params, wildcards = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
     paper = load_paper(given.paper, params.choices, params.override)
-    curves = [f"{wildcards.paper}.{wildcards.data}.{protocol}" for protocol in params.protocols]
+    protocols = [f"{wildcards.paper}.{wildcards.data}.{protocol}" for protocol in params.protocols]
     draw_forest(paper, given.table, made.forest)
-    draw_curves(paper, given.runs, given.training, pictures(made.curves, curves))
+    draw_pairs(paper, given.pairs, pictures(made.pairs, protocols))
+    draw_curves(paper, given.runs, given.training, pictures(made.curves, protocols))
     draw_confusions(paper, given.predictions, pictures(made.confusions, params.confusions))

@@ -1,12 +1,16 @@
-"""Write a paper's table on a data set, and what the paper leaves open."""
+"""Write a paper's tables on a data set, and what the paper leaves open."""
 
 from refer.papers import load_paper
-from refer.reporting.compare import compare
+from refer.reporting.compare import compare, write_metrics, write_pairs, write_protocols
 from refer.reporting.listings import write_ambiguities
 from refer.workflow import job
 
 with job(snakemake):
-    given, made = snakemake.input, snakemake.output
-    paper = load_paper(given.paper, snakemake.params.choices, snakemake.params.override)
-    compare(paper, snakemake.wildcards.data, given.scores, given.predictions, given.runs, made.table)
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    paper = load_paper(given.paper, params.choices, params.override)
+    data = snakemake.wildcards.data
+    comparison = compare(paper, data, given.scores, given.predictions, given.runs, made.table, params.margin)
+    write_metrics(comparison, made.metrics)
+    write_pairs(comparison, made.pairs)
+    write_protocols(comparison, given.training, made.protocols)
     write_ambiguities(paper, made.ambiguities)

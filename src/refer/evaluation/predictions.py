@@ -74,7 +74,7 @@ class Predictions:
         """The single runs behind this: itself, or those of its folds."""
         return self.folds or (self,)
 
-    @property
+    @cached_property
     def parts(self) -> list[str]:
         """The parts that were predicted, in alphabetical order."""
         return sorted(set(self.part.tolist()))
@@ -83,6 +83,15 @@ class Predictions:
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each row (N); of equal probabilities the first class counts."""
         return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def fold(self) -> NDArray[np.int64] | None:
+        """The fold in which each row (N) was predicted, of several that were pooled; None elsewhere."""
+        if not self.folds:
+            return None
+        ids, part = (np.concatenate([getattr(each, name) for each in self.folds]) for name in ("ids", "part"))
+        fold = np.repeat([each.key.fold or 0 for each in self.folds], [len(each.ids) for each in self.folds])
+        return fold[np.lexsort((ids, part))]
 
     def of(self, part: str) -> NDArray[np.bool_]:
         """Return which rows (N, boolean) count for `part`: those that the protocol keeps."""

@@ -73,17 +73,15 @@ def metrics(label: NDArray[np.int64], probabilities: NDArray[np.float64], classe
     classes' F1, `macro_f1_of_means` the harmonic mean of mean precision and mean recall (Opitz and Burst 2019,
     arXiv 1911.03347); likewise weighted by support. Calibration error: Guo et al. 2017 (arXiv 1706.04599).
     """
-    # Imported here: checking predictions is also needed where scikit-learn's start-up of seconds is not.
-    from sklearn.metrics import log_loss, precision_recall_fscore_support
-
     n = len(label)
     predicted = probabilities.argmax(axis=1)
-    everything = np.arange(len(classes))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        label, predicted, labels=everything, average=None, zero_division=0.0
-    )
     hits = np.bincount(label[predicted == label], minlength=len(classes))
     claimed = np.bincount(predicted, minlength=len(classes))
+    support = np.bincount(label, minlength=len(classes))
+    # Counted here, as scikit-learn would (a test compares): a reviewer's environment is to be small and to start fast.
+    precision, recall, f1 = (
+        below / np.maximum(of, 1) for below, of in ((hits, claimed), (hits, support), (2 * hits, claimed + support))
+    )
     right, present = int(hits.sum()), support > 0
     # Balanced accuracy is macro recall by definition.
     result = [
@@ -101,7 +99,8 @@ def metrics(label: NDArray[np.int64], probabilities: NDArray[np.float64], classe
     for k, name in enumerate(classes):
         result.append(Metric(f"precision:{name}", float(precision[k]), int(claimed[k]), int(hits[k])))
     result.append(Metric("ece", calibration_error(label, probabilities), n))
-    result.append(Metric("log_loss", float(log_loss(label, probabilities, labels=everything)), n))
+    result.append(Metric("brier", brier(label, probabilities), n))
+    result.append(Metric("log_loss", log_loss(label, probabilities), n))
     return result
 
 
@@ -112,6 +111,19 @@ def calibration_error(label: NDArray[np.int64], probabilities: NDArray[np.float6
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     gap = np.bincount(place, weights=hit - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(label))
+
+
+def log_loss(label: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """Return the mean negative logarithm (nats) of the true class's probability, which counts as 2.2e-16 at least."""
+    least = np.finfo(np.float64).eps
+    given = probabilities[np.arange(len(label)), label]
+    return float(-np.log(np.clip(given, least, 1 - least)).mean())
+
+
+def brier(label: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """Return Brier's score (1950): the mean squared distance from the true class's corner, over all classes (0..2)."""
+    truth = np.eye(probabilities.shape[1])[label]
+    return float(np.square(probabilities - truth).sum(axis=1).mean())
 
 
 def _rows(run: Predictions) -> Iterator[dict[str, Any]]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from refer.evaluation.reported import MARGIN
 from refer.reporting.evidence import Paper, Reported, gather
+from refer.reporting.methods import metric_records, metrics_table, recall_table
 from refer.reporting.notes import claim_notes, duration, fold_note, footnotes, metrics_note, unique
+from refer.reporting.pairs import pair_records, pair_table, pairs
+from refer.reporting.protocols import by_run, effects, leaks, protocol_records, protocol_tables
 from refer.reporting.results import Comparison, Result, Value, build, records
 from refer.reporting.tables import (
     DASH,
@@ -24,7 +29,8 @@ from refer.reporting.tables import (
     write_tables,
 )
 
-__all__ = ["Comparison", "Result", "build", "compare", "duration", "metrics_table", "reported_table", "table", "tables"]
+__all__ = ["Comparison", "Result", "build", "compare", "duration", "reported_table", "table", "tables", "write_metrics",
+           "write_pairs", "write_protocols"]  # fmt: skip
 
 
 def compare(
@@ -34,18 +40,43 @@ def compare(
     predictions: Iterable[str | Path],
     runs: Iterable[str | Path],
     outputs: Iterable[str | Path],
-) -> None:
-    """Write the tables of `paper` on `data` to every path of `outputs` (.csv, .md, .tex, .html).
+    margin: float = MARGIN,
+) -> Comparison:
+    """Write the tables of `paper` on `data` to every path of `outputs` (.csv, .md, .tex, .html); return what they say.
 
     `predictions` and `runs` (run.json) may hold those of other papers too; see `evidence.gather` for the
-    errors. The CSV has a row per method, protocol, part and reported metric; percentages in full precision.
+    errors. The CSV has a row per method, protocol, part and reported metric; percentages in full precision. `margin`,
+    in points, is that of the verdicts.
     """
-    comparison = build(gather(paper, data, scores, predictions, runs))
+    comparison = build(gather(paper, data, scores, predictions, runs), margin)
+    _write(records(comparison), tables(comparison), outputs)
+    return comparison
+
+
+def write_metrics(comparison: Comparison, outputs: Iterable[str | Path]) -> None:
+    """Write every metric of every method, and the recall of every class."""
+    _write(metric_records(comparison), [metrics_table(comparison), recall_table(comparison)], outputs)
+
+
+def write_pairs(comparison: Comparison, outputs: Iterable[str | Path]) -> None:
+    """Write which methods differ: every two on the same test images."""
+    found = pairs(comparison.evidence)
+    _write(pair_records(comparison, found), [pair_table(comparison, found)], outputs)
+
+
+def write_protocols(comparison: Comparison, training: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
+    """Write what the protocols are worth; `training` are the training.csv of the runs."""
+    leaking, found = leaks(comparison.evidence), effects(comparison.evidence, by_run(training))
+    rows = protocol_records(comparison, leaking, found)
+    _write(rows, protocol_tables(comparison, leaking, found), outputs)
+
+
+def _write(rows: Sequence[dict[str, Any]], shown: Sequence[Table], outputs: Iterable[str | Path]) -> None:
     paths = [Path(path) for path in outputs]
     for path in paths:
         if path.suffix == ".csv":
-            write_csv(records(comparison), path)
-    write_tables(tables(comparison), [path for path in paths if path.suffix != ".csv"])
+            write_csv(rows, path)
+    write_tables(shown, [path for path in paths if path.suffix != ".csv"])
 
 
 def tables(comparison: Comparison) -> list[Table]:
@@ -66,7 +97,7 @@ def table(comparison: Comparison) -> Table:
     for part in evidence.parts:
         heads = ["Reported"] if part == home else []
         heads += ["Accuracy", "95 % interval", *(["Over folds"] if comparison.folds else [])]
-        heads += ["Diff.", "n"] if {part, None} & parts else ["n"]
+        heads += ["Diff.", "Verdict", "n"] if {part, None} & parts else ["n"]
         columns += [Column(head, evidence.split(part), right=True) for head in heads]
     notes = footnotes(comparison)
     blocks = [
@@ -117,42 +148,6 @@ def reported_table(comparison: Comparison) -> Table:
     )
 
 
-def metrics_table(comparison: Comparison) -> Table:
-    """Return what accuracy hides: balanced accuracy, macro F1 and calibration of every row."""
-    evidence = comparison.evidence
-    shown = {"balanced_accuracy": "Balanced acc.", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "ece": "ECE"}
-    columns = [Column("Method"), Column("Protocol"), Column("Seeds", right=True)]
-    for part in evidence.parts:
-        columns += [Column(head, evidence.split(part), right=True) for head in (*shown.values(), "n")]
-    found = {(*r.row, r.part): r for r in comparison.results}
-    blocks = []
-    for protocol in evidence.protocols:
-        block = []
-        for row in (row for row in comparison.rows if row[0] == protocol):
-            mine = [found.get((*row, part)) for part in evidence.parts]
-            first = next(result for result in mine if result)
-            cells = [Cell(first.label), Cell(protocol), Cell(str(len(first.seeds)))]
-            for result in mine:
-                cells += [Cell(number(100 * result.others[metric] if result else None)) for metric in shown]
-                cells.append(Cell(thousands(result.n) if result else DASH))
-            block.append(cells)
-        blocks.append(block)
-    return Table(
-        name=f"{evidence.paper.id}.{evidence.data}.metrics",
-        title=f"Beyond accuracy on {dataset_name(evidence.dataset)} (%, mean over seeds)",
-        columns=columns,
-        blocks=blocks,
-        notes=[
-            Note(
-                "Balanced accuracy is the mean of the classes' recalls. ECE: expected calibration error, "
-                "15 equal-width bins, lower is better. Means over seeds; their spread and intervals are given for "
-                "accuracy only."
-            )
-        ],
-        banner=stand_in_notice(evidence.dataset) if evidence.stand_in else "",
-    )
-
-
 def _row(comparison: Comparison, row: tuple[str, str], columns: Sequence[Column], mark: str) -> list[Cell]:
     """Return the cells of one method under one protocol."""
     results = {r.split: r for r in comparison.results if r.row == row}
@@ -183,6 +178,8 @@ def _result_cell(comparison: Comparison, r: Result, title: str) -> Cell:
         return Cell(f"{100 * r.interval.low:.1f}{DASH}{100 * r.interval.high:.1f}")
     if title == "n":
         return Cell(thousands(r.n))
+    if title == "Verdict":
+        return Cell(r.verdict or DASH)
     return Cell({"Over folds": _spread(r.fold_mean, r.fold_sd), "Diff.": signed(r.difference)}.get(title, _claimed(r)))
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, RunKey, read_all
+from refer.printed import PrintedTable
 
 Record = Mapping[str, Any]
 """The content of one run.json."""
@@ -52,6 +53,23 @@ class Reported(Protocol):
     def source(self) -> str: ...  # noqa: D102
     @property
     def note(self) -> str | None: ...  # noqa: D102
+
+
+class Confusion(Protocol):
+    """A confusion matrix that is known of a paper: rows true classes, columns predicted ones."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def dataset(self) -> str: ...  # noqa: D102
+    @property
+    def part(self) -> str: ...  # noqa: D102
+    @property
+    def classes(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def counts(self) -> Sequence[Sequence[int]]: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
 
 
 class Averages(Protocol):
@@ -108,6 +126,10 @@ class Paper(Protocol):
     def metrics(self) -> Averages: ...  # noqa: D102
     @property
     def reported(self) -> Sequence[Reported]: ...  # noqa: D102
+    @property
+    def layout(self) -> Sequence[PrintedTable]: ...  # noqa: D102
+    @property
+    def confusions(self) -> Sequence[Confusion]: ...  # noqa: D102
     @property
     def ambiguities(self) -> Mapping[str, Ambiguity]: ...  # noqa: D102
     @property

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from refer.errors import UserError
@@ -59,31 +64,59 @@ def confusion(runs: Sequence[Predictions], part: str) -> NDArray[np.int64]:
 def _confusion(paper: Paper, runs: Sequence[Predictions], part: str, outputs: Sequence[Path]) -> None:
     first = runs[0]
     counts = confusion(runs, part)
-    support = counts.sum(axis=1, keepdims=True)
-    rates = np.divide(100 * counts, support, out=np.zeros(counts.shape), where=support > 0)
     images = int(first.of(part).sum())
     title = f"{paper.methods[first.key.method].label}: confusion on {_split(paper, first.dataset, part)}"
     subtitle = (
         f"{described(first.dataset, first.stand_in)} · {paper.id}, {first.key.protocol} protocol · n = {images:,} "
         f"images, {_seeds(runs)} · accuracy {100 * counts.trace() / counts.sum():.1f} %"
     )
+    rows = [("", counts)]
+    reported = reported_confusion(paper, first, part)
+    if reported is not None:
+        known, source = reported
+        rows = [("Reproduced: ", counts), ("Reported: ", known)]
+        subtitle += f" · reported: {known.trace()} of {known.sum()}, {source}"
     notice = stand_in_notice(first.dataset) if first.stand_in else ""
     # Placed by hand: Matplotlib's layout takes as long as the drawing, and there are many of these figures.
     longest = max(len(name) for name in short(first.classes))
     names, side = 0.1 + 0.055 * longest, min(max(0.36 * len(first.classes), 1.4), 3.6)  # inches
-    with canvas(side + 0.5 + 0.05 * longest, title, subtitle, notice, outputs) as (figure, head):
+    below = 0.5 + 0.05 * longest
+    with canvas((side + below) * len(rows), title, subtitle, notice, outputs) as (figure, head):
         figure.set_layout_engine(None)
         width, total = (WIDTH - 2 * names - 0.5) / 2, figure.get_figheight()
-        bottom = 1 - (head + 0.25 + side) / total
-        left, right = (
-            figure.add_axes((start / WIDTH, bottom, width / WIDTH, side / total))
-            for start in (names + 0.2, WIDTH - 0.1 - width)
-        )
-        _matrix(left, counts, counts / max(counts.max(), 1), first.classes, lambda n: f"{n:,.0f}")
-        _matrix(right, rates, rates / 100, first.classes, lambda n: f"{n:.0f}")
-        left.set_title("Counts")
-        right.set_title("Rates (% of the true class)")
-        left.set_ylabel("true class")
+        for number, (what, matrix) in enumerate(rows):
+            bottom = 1 - (head + 0.25 + side + number * (side + below)) / total
+            places = ((start / WIDTH, bottom, width / WIDTH, side / total)
+                      for start in (names + 0.2, WIDTH - 0.1 - width))  # fmt: skip
+            _counts_and_rates([figure.add_axes(place) for place in places], matrix, first.classes, what)
+
+
+def reported_confusion(paper: Paper, run: Predictions, part: str) -> tuple[NDArray[np.int64], str] | None:
+    """Return the confusion matrix that is known of the paper, its classes in the order of `run`, and its source.
+
+    Raises UserError where it is of other classes.
+    """
+    for each in paper.confusions:
+        if (each.method, each.dataset, each.part) == (run.key.method, run.dataset, part):
+            if set(each.classes) != set(run.classes):
+                raise UserError(
+                    f"{paper.id}: the confusion matrix of {each.method} is of {', '.join(each.classes)}, but the "
+                    f"predictions are of {', '.join(run.classes)}; mend `confusions` in the paper's file."
+                )
+            order = [list(each.classes).index(name) for name in run.classes]
+            return np.array(each.counts, dtype=np.int64)[np.ix_(order, order)], each.source
+    return None
+
+
+def _counts_and_rates(pair: Sequence[Axes], counts: NDArray[np.int64], classes: Sequence[str], what: str) -> None:
+    support = counts.sum(axis=1, keepdims=True)
+    rates = np.divide(100 * counts, support, out=np.zeros(counts.shape), where=support > 0)
+    left, right = pair
+    _matrix(left, counts, counts / max(counts.max(), 1), classes, lambda n: f"{n:,.0f}")
+    _matrix(right, rates, rates / 100, classes, lambda n: f"{n:.0f}")
+    left.set_title(f"{what}counts" if what else "Counts")
+    right.set_title(f"{what}rates (% of the true class)" if what else "Rates (% of the true class)")
+    left.set_ylabel("true class")
 
 
 def _matrix(
@@ -103,17 +136,31 @@ def _matrix(
     axes.set_xlabel("predicted class")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    box, whole = axes.get_position(), axes.get_figure(root=True)
+    inches = np.array([WIDTH, whole.get_figheight() if whole else WIDTH])
+    cell = np.array([box.width, box.height]) * inches / len(names) * 72  # points
+    shapes: dict[str, list[Outline]] = {}
     for (row, column), value in np.ndenumerate(values):
-        axes.text(
-            column,
-            row,
-            text(value),
-            ha="center",
-            va="center",
-            fontsize=6.5,
-            color="white" if shade[row, column] > 0.55 else INK,
-            fontweight="bold" if row == column else "normal",
-        )
+        colour = "white" if shade[row, column] > 0.55 else INK
+        letters = _letters(text(value), "bold" if row == column else "normal")
+        shapes.setdefault(colour, []).append(_placed(letters, (column, row), cell))
+    for colour, those in shapes.items():
+        # One shape for all numbers of a colour: a hundred texts take longer to draw than all else in the figure.
+        axes.add_artist(PathPatch(Outline.make_compound_path(*those), facecolor=colour, linewidth=0))
+
+
+@cache
+def _letters(text: str, weight: str) -> Outline:
+    """Return the outline of a number, in points, its middle at 0."""
+    path = TextPath((0, 0), text, size=6.5, prop=FontProperties(family="DejaVu Sans", weight=weight))
+    size = path.get_extents()
+    middle = (size.x0 + size.width / 2, 0.36 * 6.5)  # half the height of a digit
+    return Outline(np.asarray(path.vertices, dtype=np.float64) - middle, path.codes)
+
+
+def _placed(letters: Outline, at: tuple[int, int], cell: NDArray[np.float64]) -> Outline:
+    """Return an outline in the matrix's coordinates, in which rows count downwards."""
+    return Outline(np.asarray(letters.vertices, dtype=np.float64) / (cell * (1, -1)) + at, letters.codes)
 
 
 def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Sequence[Path]) -> None:
@@ -121,7 +168,7 @@ def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Se
     methods = list(dict.fromkeys(row["method"] for row in rows))
     protocols = list(dict.fromkeys(row["protocol"] for row in rows))
     stand_in = first["stand_in"] == "true"
-    kinds = {"wilson": "Wilson's", "bootstrap": "bootstrap over images and seeds"}
+    kinds = {"wilson": "Wilson's", "crossed": "over images and seeds"}
     used = "; ".join(kinds[kind] for kind in dict.fromkeys(row["interval_method"] for row in rows))
     seeds = {int(row["seeds"]) for row in rows}
     points = "single runs" if seeds == {1} else f"means over {span(seeds)} seeds"

@@ -247,6 +247,7 @@ def runs_table(records: Sequence[Record]) -> Table:
         for record in records
     ]
     drawn = sorted({record["dataset"] for record in records if record["stand_in"]})
+    switched = any("+" in record["paper"] for record in records)
     return Table(
         name="runs",
         title=f"Provenance of {several(len(records), 'run')}",
@@ -256,7 +257,8 @@ def runs_table(records: Sequence[Record]) -> Table:
             Note(
                 "Hashes are the first 12 digits of a SHA-256; runs.csv has them in full. Code: the commit, "
                 "with + where the working tree had changes."
-            )
+            ),
+            *([Note("paper+question-option: the paper with that option switched.")] if switched else []),
         ],
         banner="; ".join(map(stand_in_notice, drawn)),
     )

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from refer.evaluation.intervals import RESAMPLES
 from refer.reporting.evidence import Evidence, Paper, Record, gather, read_records
 from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data, record
 from refer.reporting.names import span
-from refer.reporting.notes import cost, listing
+from refer.reporting.notes import cost, interval_note, listing
 from refer.reporting.results import Comparison, build
 from refer.reporting.tables import (
     DASH,
@@ -217,7 +216,7 @@ def _notes(data: Columns, rows: Mapping[Row, object]) -> list[str]:
     notes = [
         f"Accuracy: {spread} Bold: the highest mean of a column, which alone does not make it better than the next. "
         f"{DASH}: not run, as where a data set lacks the infrared images that a method needs.",
-        _interval_note(everything),
+        interval_note((entry.result for entry in everything), "95 % CI"),
         *(_division(titles[name], entries) for name, entries in data.items()),
         *(text for name, entries in data.items() for text in _different_images(titles[name], entries)),
     ]
@@ -231,18 +230,6 @@ def _notes(data: Columns, rows: Mapping[Row, object]) -> list[str]:
     if changed:
         notes.append(f"This preset changes the recipes of {listing(changed)}; their own tables say what.")
     return [*notes, f"Cost: {cost([run for entry in everything for run in entry.records])}."]
-
-
-def _interval_note(entries: Sequence[Entry]) -> str:
-    texts = {
-        "wilson": "of one seed Wilson's score interval, which counts the sampling of test images only",
-        "bootstrap": f"of several seeds a percentile bootstrap over test images and seeds ({RESAMPLES:,} resamples)",
-    }
-    used = [text for name, text in texts.items() if any(e.result.interval.method == name for e in entries)]
-    note = f"95 % CI: {'; '.join(used)}."
-    if any(entry.result.folds for entry in entries):
-        note += " Folds are pooled; images of one person are not independent, so that there it is rather too narrow."
-    return note
 
 
 def _division(title: str, entries: Sequence[Entry]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from refer.evaluation.intervals import RESAMPLES
 from refer.evaluation.predictions import Predictions
+from refer.evaluation.reported import counts
 from refer.reporting.evidence import Evidence, Record, Reported
 from refer.reporting.names import span
 from refer.reporting.results import Comparison, Result
@@ -41,7 +41,8 @@ def footnotes(comparison: Comparison) -> Footnotes:
     notes = [*lettered, *marked]
     if evidence.stand_in:
         notes.append(Note(f"{stand_in_notice(evidence.dataset)}; differences to reported numbers mean nothing."))
-    notes += [Note(READING), Note(_interval_note(comparison))]
+    notes += [Note(READING), Note(interval_note(comparison.results))]
+    notes += verdict_notes(comparison)
     if comparison.folds:
         notes.append(Note(fold_note(comparison)))
     notes += [Note(_protocol_note(comparison, protocol)) for protocol in evidence.protocols]
@@ -58,6 +59,44 @@ def footnotes(comparison: Comparison) -> Footnotes:
         notes.append(Note(f"What this preset changes in papers/{evidence.paper.id}.yaml: {listed}."))
     notes.append(Note(f"Cost: {cost(evidence.records_of(evidence.runs))}."))
     return Footnotes([*notes, Note(f"Paper: {evidence.paper.citation.rstrip('.')}.")], marks)
+
+
+def verdict_notes(comparison: Comparison) -> list[Note]:
+    """Return the rule by which reported accuracies are judged, and which of them no count can give."""
+    judged = [r for r in comparison.results if r.reported]
+    if not judged:
+        return []
+    if comparison.evidence.stand_in:
+        return [Note("Verdict: none on a reported number; it is not of drawn data, and says “stand-in”.")]
+    return [Note(rule(comparison.margin)), *impossible_notes(r for r in judged if r.against is not None)]
+
+
+def rule(margin: float) -> str:
+    """Return the rule of verdicts in a paragraph."""
+    return (
+        f"Verdict on a reported accuracy: reproduced, if the 95 % interval of the difference lies within ± {margin:g} "
+        "points; not reproduced, if it does not and excludes 0; otherwise nobody can tell. The interval counts the "
+        "sampling of both numbers (the reported one's from its n; where none is said, from that of the part tested "
+        "here) and the seeds of ours (docs/verdicts.md)."
+    )
+
+
+def impossible_notes(results: Iterable[Result]) -> list[Note]:
+    """Say which reported numbers no whole number of right answers gives, of the n that the paper states."""
+    found: dict[tuple[float, int], None] = {}
+    for r in results:
+        stated = r.reported[0]
+        if stated.n and stated.sd is None and not counts(stated.value, stated.n):
+            found.setdefault((stated.value, stated.n))
+    by_n: dict[int, list[str]] = {}
+    for value, n in found:
+        by_n.setdefault(n, []).append(f"{value:g}")
+    return [
+        Note(
+            f"No whole number of {n:,} images is {listing(values).replace(' and ', ' or ')} % of them, rounded or cut."
+        )
+        for n, values in by_n.items()
+    ]
 
 
 def unique(claims: Iterable[Reported]) -> list[Reported]:
@@ -126,17 +165,20 @@ def fold_note(comparison: Comparison) -> str:
     )
 
 
-def _interval_note(comparison: Comparison) -> str:
-    single = "for a single seed" if comparison.folds else "for a single run"
-    texts = {
-        "wilson": f"{single}, Wilson's score interval, which counts the sampling of test images only",
-        "bootstrap": f"for several seeds, a percentile bootstrap over test images and seeds ({RESAMPLES:,} resamples)",
-    }
-    used = [name for name in texts if any(r.interval.method == name for r in comparison.results)]
-    text = f"95 % interval: {'; '.join(texts[name] for name in used)}."
-    if comparison.folds:
-        text += " It takes the images for independent, which those of one person are not, and is rather too narrow."
-    return text
+INTERVALS = {
+    "wilson": "for a single run, Wilson's, which counts the sampling of test images only",
+    "crossed": "for several seeds, the crossed interval, of which test images and seeds are both samples (Wilson's for "
+    "the images, widened by Student's for the seeds; with two seeds it is wide, for two tell little of how seeds "
+    "differ)",
+    "folds": "for folds, the crossed interval of which the folds (other people, other networks) and the seeds are the "
+    "samples",
+}
+
+
+def interval_note(results: Iterable[Result], name: str = "95 % interval") -> str:
+    """Return how the intervals of `results` were made."""
+    used = {"folds" if len(r.folds) > 1 and r.interval.method == "crossed" else r.interval.method for r in results}
+    return f"{name}: {'; '.join(text for kind, text in INTERVALS.items() if kind in used)} (docs/verdicts.md)."
 
 
 def _protocol_note(comparison: Comparison, protocol: str) -> str:
@@ -211,12 +253,14 @@ def _row_notes(comparison: Comparison, used: int) -> tuple[list[Note], dict[Row,
 def _parents(evidence: Evidence, record: Record) -> str:
     parents = dict.fromkeys((record.get("starts_from") or {}).values())
     again = "seed and fold" if record.get("fold") is not None else "seed"
+    if tested := record.get("tests"):
+        return f"tests the network of “{evidence.paper.methods[tested].label}” of the same {again}"
     names = listing(f"“{evidence.paper.methods[name].label}”" for name in parents) if parents else ""
     return f"goes on from the trained {names} of the same {again}" if names else ""
 
 
 def _learns(_: Evidence, record: Record) -> str:
-    return "" if record["epochs"] else "has nothing to train"
+    return "" if record["epochs"] or record.get("tests") else "has nothing to train"
 
 
 def _composition(_: Evidence, record: Record) -> str:

@@ -11,19 +11,30 @@ from markupsafe import Markup
 
 import refer
 from refer.errors import UserError
+from refer.evaluation.reported import MARGIN
 from refer.files import write_text
 from refer.reporting import tables
 from refer.reporting.audit import Audit, read_audit
-from refer.reporting.compare import Comparison, Result, build, duration, metrics_table
+from refer.reporting.claims import claims_table
+from refer.reporting.compare import Comparison, build, duration
 from refer.reporting.compare import tables as comparison_tables
 from refer.reporting.evidence import Paper, Record, gather, read_records
+from refer.reporting.front import front
+from refer.reporting.layouts import printed_tables
 from refer.reporting.listings import ambiguity_table, audit_table, runs_table
+from refer.reporting.methods import metrics_table, recall_table
 from refer.reporting.notes import speed
+from refer.reporting.overview import as_rows, verdict_table, verdicts
+from refer.reporting.pairs import pair_table, pairs
+from refer.reporting.protocols import by_run, effects, leaks, protocol_tables
 from refer.reporting.realtime import read_realtime, realtime_table
+from refer.reporting.results import records
 from refer.reporting.split_table import Split, read_splits, split_table
 
 KINDS = (
+    "overview",
     "forest",
+    "pairs",
     "curves",
     "confusion",
     "composed",
@@ -52,8 +63,9 @@ class Chapter:
     """What the page says about one paper on one data set."""
 
     comparison: Comparison
-    headlines: Sequence[str]
+    training: Sequence[Path]
     forest: Sequence[Picture]
+    pairs: Sequence[Picture]
     confusion: Sequence[Picture]
     more_confusion: Sequence[Picture]
     curves: Sequence[Picture]
@@ -69,17 +81,36 @@ class Chapter:
     @property
     def main_table(self) -> Markup:
         """The comparison, as HTML."""
-        return Markup("".join(tables.html(each) for each in comparison_tables(self.comparison)))
+        return _html(*comparison_tables(self.comparison))
 
     @property
     def metrics_table(self) -> Markup:
         """What accuracy hides, as HTML."""
-        return Markup(tables.html(metrics_table(self.comparison)))
+        return _html(metrics_table(self.comparison), recall_table(self.comparison))
+
+    @property
+    def pair_table(self) -> Markup:
+        """Which methods differ, as HTML."""
+        return _html(pair_table(self.comparison, pairs(self.comparison.evidence)))
+
+    @property
+    def protocol_tables(self) -> Markup:
+        """What the protocols are worth, as HTML."""
+        evidence = self.comparison.evidence
+        found = leaks(evidence), effects(evidence, by_run(self.training))
+        return _html(*protocol_tables(self.comparison, *found))
+
+    @property
+    def printed(self) -> Markup:
+        """The paper's own tables and what its numbers can tell, as HTML."""
+        rows = as_rows(records(self.comparison))
+        mine = [each for each in self.paper.layout if self.comparison.evidence.dataset in each.datasets]
+        return _html(*printed_tables(self.paper, rows, mine), claims_table(self.paper))
 
     @property
     def ambiguity_table(self) -> Markup:
         """What the paper leaves open, as HTML."""
-        return Markup(tables.html(ambiguity_table(self.paper)))
+        return _html(ambiguity_table(self.paper))
 
 
 @dataclass(frozen=True)
@@ -96,7 +127,7 @@ class AuditChapter:
     @property
     def table(self) -> Markup:
         """The audit's findings, as HTML."""
-        return Markup(tables.html(audit_table(self.audit)))
+        return _html(audit_table(self.audit))
 
 
 def write_page(
@@ -109,10 +140,15 @@ def write_page(
     runs: Iterable[str | Path],
     audits: Iterable[str | Path],
     figures: Mapping[str, Sequence[str | Path]],
+    training: Iterable[str | Path] = (),
     splits: Iterable[str | Path] = (),
     timings: Iterable[str | Path] = (),
     matrix: str | Path | None = None,
+    sensitivity: str | Path | None = None,
+    swings: str | Path | None = None,
     regenerate: Sequence[str] = REGENERATE,
+    lacking: Sequence[str] = (),
+    margin: float = MARGIN,
 ) -> None:
     """Write the front page `out`.
 
@@ -123,13 +159,18 @@ def write_page(
         scores: scores.parquet.
         predictions: every predictions.parquet.
         runs: every run.json.
+        training: every training.csv; with them the page tells what the choice of the epoch is worth.
         audits: audit.json of every data set.
         splits: the files that say how papers divide data sets.
         timings: the files that say how long networks take for one face.
         matrix: the table of methods and data sets, as a page of its own.
+        sensitivity: the table of what open questions are worth, likewise.
+        swings: its figure.
         figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures` names them. Of the
             confusion matrices, only those of methods for which the paper reports a number are embedded.
         regenerate: the commands that make this page again.
+        lacking: figures that need images or networks and are not there; the page says that it goes without them.
+        margin: that of the verdicts, in points.
 
     Raises:
         UserError: a file is missing, or the files do not fit together (see `evidence.gather`).
@@ -138,13 +179,16 @@ def write_page(
     if unknown:
         raise UserError(f"{out}: no figures of the kind {', '.join(unknown)}; expected {', '.join(KINDS)}.")
     predictions, runs = list(predictions), list(runs)
-    records = read_records(runs)
+    known = read_records(runs)
+    curves = list(map(Path, training))
     chapters = []
     for paper in papers:
-        mine = (key for key, record in records.items() if key.paper == paper.id and record["dataset"] in paper.parts)
+        mine = (key for key, record in known.items() if key.paper == paper.id and record["dataset"] in paper.parts)
         for data in dict.fromkeys(key.data for key in mine):
-            comparison = build(gather(paper, data, scores, predictions, runs))
-            chapters.append(_chapter(comparison, figures))
+            comparison = build(gather(paper, data, scores, predictions, runs), margin)
+            chapters.append(_chapter(comparison, figures, curves))
+    rows = as_rows(row for chapter in chapters for row in records(chapter.comparison) if row["metric"] == "accuracy")
+    judged = verdicts(papers, rows)
     found = [read_audit(path) for path in audits]
     timed = list(timings)
     divided: dict[tuple[str, str], list[Split]] = {}
@@ -153,14 +197,22 @@ def write_page(
     page = tables.templates().get_template("page.html")
     text = page.render(
         title=title,
-        preset=", ".join(dict.fromkeys(record["preset"] for record in records.values())),
-        facts=_facts(list(records.values())),
-        notices=_notices(list(records.values())),
+        preset=", ".join(dict.fromkeys(record["preset"] for record in known.values())),
+        facts=_facts(list(known.values())) | _left_out(lacking),
+        notices=_notices(list(known.values())),
+        front=front(papers, judged),
+        verdict_table=_html(verdict_table(papers, judged, margin)),
+        overview=[
+            embed(path, "Reported and reproduced accuracy of all papers")
+            for path in _vector_first(figures.get("overview", ()))[:1]
+        ],
         chapters=chapters,
         audits=[_audit_chapter(audit, figures, divided) for audit in found],
         matrix=_table_of(matrix) if matrix else None,
-        realtime=Markup(tables.html(realtime_table(read_realtime(timed), papers))) if timed else None,
-        runs_table=Markup(tables.html(runs_table(list(records.values())))),
+        sensitivity=_table_of(sensitivity) if sensitivity else None,
+        swings=embed(swings, "What each option is worth, in points of accuracy") if swings else None,
+        realtime=_html(realtime_table(read_realtime(timed), papers)) if timed else None,
+        runs_table=_html(runs_table(list(known.values()))),
         regenerate=regenerate,
         version=refer.__version__,
     )
@@ -176,7 +228,11 @@ def embed(path: str | Path, alt: str) -> Picture:
     return Picture(path.stem, f"data:{_TYPES[path.suffix]};base64,{content}", alt)
 
 
-def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]]) -> Chapter:
+def _html(*those: tables.Table) -> Markup:
+    return Markup("".join(tables.html(each) for each in those))
+
+
+def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]], training: Sequence[Path]) -> Chapter:
     evidence = comparison.evidence
     name = f"{evidence.paper.id} on {evidence.data}"
     stem = f"{evidence.paper.id}.{evidence.data}"
@@ -194,10 +250,9 @@ def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]]
     confusion = [embed(matrices[key], f"Confusion matrices: {key}") for key in order if key in matrices]
     return Chapter(
         comparison=comparison,
-        headlines=[
-            _headline(r, evidence.stand_in) for r in comparison.results if r.reported and r.part == evidence.parts[-1]
-        ],
+        training=training,
         forest=[embed(path, f"Reported and reproduced accuracy, {name}") for path in forest],
+        pairs=[embed(path, f"Which methods differ, {path.stem}") for path in _of(figures, "pairs", stem)],
         confusion=confusion[:1],
         more_confusion=confusion[1:],
         curves=[embed(path, f"Training curves, {path.stem}") for path in curves],
@@ -216,7 +271,7 @@ def _audit_chapter(
         paths = [path for path in _vector_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
         return [embed(path, f"{kind} of {audit.data}") for path in paths[:1]]
 
-    found = [Markup(tables.html(split_table(each))) for (data, _), each in divided.items() if data == audit.data]
+    found = [_html(split_table(each)) for (data, _), each in divided.items() if data == audit.data]
     return AuditChapter(audit, of("audit"), of("classes"), of("sheets"), of("copies"), found)
 
 
@@ -233,16 +288,6 @@ def _vector_first(paths: Iterable[str | Path]) -> list[Path]:
     return sorted(map(Path, paths), key=lambda path: path.suffix != ".svg")
 
 
-def _headline(r: Result, stand_in: bool) -> str:
-    """Return reported against reproduced in one sentence."""
-    where = f"{r.split} of the drawn stand-in" if stand_in else r.split
-    interval = f"95 % interval {100 * r.interval.low:.1f} to {100 * r.interval.high:.1f}"
-    return (
-        f"{r.label}: reported {r.reported[0].value:g} %, reproduced {r.mean:.1f} % ({interval}) on {where}, "
-        f"{r.protocol} protocol, n = {r.n:,}: {tables.signed(r.difference)} points."
-    )
-
-
 def _table_of(page: str | Path) -> Markup:
     """Return what stands in the body of a table's own page."""
     text = Path(page).read_text(encoding="utf-8")
@@ -256,6 +301,12 @@ def _notices(records: Sequence[Record]) -> list[str]:
     return [f"Drawn stand-in data: these numbers say nothing about {names}"] if drawn else []
 
 
+def _left_out(lacking: Sequence[str]) -> dict[str, str]:
+    """Return the fact that figures are left out, if any are."""
+    kinds = dict.fromkeys(Path(path).relative_to(Path(path).parents[1]).parts[0] for path in lacking)
+    return {"Not shown": f"figures made from images or networks ({', '.join(kinds)})"} if kinds else {}
+
+
 def _facts(records: Sequence[Record]) -> dict[str, str]:
     """Return what ran, on which data, at what cost."""
     datasets = dict.fromkeys((r["dataset"], r["stand_in"]) for r in records)
@@ -265,7 +316,7 @@ def _facts(records: Sequence[Record]) -> dict[str, str]:
     devices = dict.fromkeys(f"{r['device_name']} ({r['device']})" for r in records)
     return {
         "Data": ", ".join(names),
-        "Papers": ", ".join(dict.fromkeys(r["paper"] for r in records)),
+        "Papers": ", ".join(dict.fromkeys(r["paper"].partition("+")[0] for r in records)),
         "Runs": f"{len(records)} ({', '.join(tables.several(len({r[key] for r in records}), key) for key in cells)})",
         "Epochs": str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
         "Initial weights": ", ".join(dict.fromkeys(r["initial_weights"] for r in records)),

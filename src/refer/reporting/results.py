@@ -8,13 +8,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refer.evaluation.intervals import Interval, accuracy_interval, mean_sd
 from refer.evaluation.predictions import Predictions
+from refer.evaluation.reported import MARGIN, STAND_IN, Against, Claim, against, claim
 from refer.reporting.evidence import Evidence, Reported
 
 OTHER_METRICS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_precision",
-                 "weighted_recall", "weighted_f1", "ece", "log_loss")  # fmt: skip
+                 "weighted_recall", "weighted_f1", "ece", "brier", "log_loss")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,22 @@ class Value:
 
 @dataclass(frozen=True)
 class Result(Value):
-    """An accuracy with its interval (fractions); `others` are the other metrics, as scored."""
+    """An accuracy with its interval (fractions); `others` are the other metrics, as scored.
+
+    `against` compares it with what the paper reports; drawn data are compared with nothing.
+    """
 
     interval: Interval
     others: dict[str, float]
+    against: Against | None
+    stand_in: bool
+
+    @property
+    def verdict(self) -> str | None:
+        """Whether the reported number is reproduced; None where there is none."""
+        if not self.reported:
+            return None
+        return STAND_IN if self.against is None else self.against.verdict
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ class Comparison:
     evidence: Evidence
     results: list[Result]
     further: list[Value]
+    margin: float = MARGIN
 
     @cached_property
     def best(self) -> set[tuple[str, str, str]]:
@@ -90,8 +105,8 @@ class Comparison:
         return sorted({fold for r in self.results for fold in r.folds})
 
 
-def build(evidence: Evidence) -> Comparison:
-    """Return the results of `evidence`, one per protocol, method and part."""
+def build(evidence: Evidence, margin: float = MARGIN) -> Comparison:
+    """Return the results of `evidence`, one per protocol, method and part; `margin` is that of the verdicts."""
     results: list[Result] = []
     further: list[Value] = []
     for protocol in evidence.protocols:
@@ -99,9 +114,9 @@ def build(evidence: Evidence) -> Comparison:
             runs = evidence.of(protocol, method)
             for part in evidence.parts:
                 if runs and part in runs[0].parts:
-                    results.append(_result(evidence, runs, part))
+                    results.append(_result(evidence, runs, part, margin))
                     further += _further(evidence, runs, part)
-    return Comparison(evidence, results, further)
+    return Comparison(evidence, results, further, margin)
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
@@ -151,18 +166,52 @@ def _record(comparison: Comparison, result: Result, value: Value) -> dict[str, A
         "reported_n": claim.n if claim else None,
         "reported_source": claim.source if claim else None,
         "difference": value.difference,
+        **_verdict(value),
         "best": value is result and (value.protocol, value.method, value.part) in comparison.best,
         **{name: number if value is result else None for name, number in result.others.items()},
     }
 
 
-def _result(evidence: Evidence, runs: Sequence[Predictions], part: str) -> Result:
+def hits_of(runs: Sequence[Predictions], part: str) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None]:
+    """Return which answers of a row are right (seeds, images), and the fold of each image."""
+    counted = runs[0].of(part)
     hits = np.stack([(run.predicted == run.label)[run.of(part)] for run in runs])
+    return hits, None if runs[0].fold is None else runs[0].fold[counted]
+
+
+def _verdict(value: Value) -> dict[str, Any]:
+    """Return the columns on what a reported accuracy comes to."""
+    found = value.against if isinstance(value, Result) else None
+    return {
+        "difference_low": found.low if found else None,
+        "difference_high": found.high if found else None,
+        "p": found.p if found else None,
+        "test": found.test if found else None,
+        "verdict": value.verdict if isinstance(value, Result) else None,
+        "images_to_tell": found.images if found else None,
+    }
+
+
+def _result(evidence: Evidence, runs: Sequence[Predictions], part: str, margin: float) -> Result:
+    hits, folds = hits_of(runs, part)
+    value = _value(evidence, runs, part, "accuracy")
+    compared = None
+    if value.reported and not evidence.stand_in:
+        compared = against(hits, folds, _stated(evidence, value), margin=margin)
     return Result(
-        **_value(evidence, runs, part, "accuracy").__dict__,
-        interval=accuracy_interval(hits),
+        **value.__dict__,
+        interval=accuracy_interval(hits, folds),
         others={name: float(np.mean(evidence.values(runs, part, name))) for name in OTHER_METRICS},
+        against=compared,
+        stand_in=evidence.stand_in,
     )
+
+
+def _stated(evidence: Evidence, value: Value) -> Claim:
+    """Return the reported number as a sample; where the paper says no n, that of the whole part."""
+    first = value.reported[0]
+    n = first.n or value.n + value.removed
+    return claim(first.value, n, assumed=first.n is None, sd=first.sd, folds=evidence.paper.folds.get(evidence.dataset))
 
 
 def _further(evidence: Evidence, runs: Sequence[Predictions], part: str) -> list[Value]:

@@ -1,14 +1,14 @@
-"""How a paper divides a data set, from the files of its splits alone: no image and no index is needed."""
+"""How a paper divides a data set, from what its splits say of themselves: no image and no index is needed."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
+from refer.files import read_json
 from refer.reporting.tables import (
     DASH,
     Cell,
@@ -26,7 +26,7 @@ from refer.reporting.tables import (
 
 @dataclass(frozen=True)
 class Split:
-    """One file data/splits/<data>/<paper>.<protocol>.parquet; `about` is what it says of itself (datasets.tally)."""
+    """One file results/<preset>/data/<data>/split.<paper>.<protocol>.json; `about` is its content (datasets.tally)."""
 
     paper: str
     protocol: str
@@ -44,7 +44,7 @@ class Split:
 
 
 def read_splits(paths: Iterable[str | Path]) -> list[Split]:
-    """Read what the files of splits say of themselves. Raises UserError for a file that is absent or says nothing."""
+    """Read what splits say of themselves. Raises UserError for a file that is absent or says something else."""
     return [_read(Path(path)) for path in paths]
 
 
@@ -173,12 +173,10 @@ def _sentence(text: str) -> str:
 
 
 def _read(path: Path) -> Split:
-    from pyarrow import parquet
-
     if not path.is_file():
-        raise UserError(f"{path}: no such file; expected the split of a data set. Run the workflow.")
-    about = json.loads((parquet.read_schema(path).metadata or {}).get(b"refer", b"{}"))
-    if "folds" not in about:
-        raise UserError(f"{path}: does not say how it was made; delete it and split the data again.")
-    paper, _, protocol = path.stem.partition(".")
-    return Split(paper, protocol, about)
+        raise UserError(f"{path}: no such file; expected what a split says of itself. Run the workflow, or pull it.")
+    try:
+        about = read_json(path)
+        return Split(about["paper"], about["protocol"], about)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not what a split says of itself ({error!r}); delete it and run again.") from None

@@ -79,9 +79,11 @@ def dataset_name(dataset: str) -> str:
     return DATASET_NAMES.get(dataset, dataset.upper())
 
 
-def stand_in_notice(dataset: str) -> str:
+def stand_in_notice(*datasets: str) -> str:
     """Return the sentence that stands on the face of everything made from drawn data."""
-    return f"Drawn stand-in data: these numbers say nothing about {dataset_name(dataset)}"
+    *before, last = map(dataset_name, datasets)
+    names = f"{', '.join(before)} and {last}" if before else last
+    return f"Drawn stand-in data: these numbers say nothing about {names}"
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -107,6 +109,18 @@ def signed(value: float | None, digits: int = 1) -> str:
 def thousands(value: int) -> str:
     """Return a count with its thousands marked, e.g. 3,589."""
     return f"{value:,}"
+
+
+def probability(p: float) -> str:
+    """Return a p value as it is printed: two digits that count, never 0 and never 1."""
+    if p < 0.001:
+        return "<0.001"
+    return f"{min(p, 0.99):.2f}" if p >= 0.0995 else f"{p:.3f}"
+
+
+def rounded(value: int) -> str:
+    """Return a count that is an estimate, with two digits that count, e.g. 4,400."""
+    return thousands(int(float(f"{value:.1e}")))
 
 
 def several(count: int, word: str) -> str:
@@ -135,7 +149,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], out: str | Path) -> None:
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: _csv_value(value) for key, value in row.items()})
+        writer.writerow({key: csv_value(value) for key, value in row.items()})
     write_text(out, buffer.getvalue())
 
 
@@ -236,7 +250,8 @@ def templates() -> jinja2.Environment:
     )
 
 
-def _csv_value(value: Any) -> Any:
+def csv_value(value: Any) -> Any:
+    """Return a value as it stands in a CSV."""
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, bool):

@@ -1,0 +1,105 @@
+"""Two methods compared: on the same test images (tests and intervals of the difference), and on different ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refer.evaluation.crossed import Shares, half_width, p_value, shares
+from refer.evaluation.intervals import Interval, accuracy_interval
+
+Hits = NDArray[np.bool_]
+"""Which answers are right: (seeds, images)."""
+
+
+class Difference(NamedTuple):
+    """How much more accurate one method is than another on the same images (fractions in −1..1).
+
+    `test` names where `p` comes from: "mcnemar" or "crossed". `p` is two-sided and stands for this comparison alone.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    test: str
+    seeds: int
+    n: int
+
+
+def paired_difference(one: Hits, other: Hits, folds: NDArray[np.int64] | None = None) -> Difference:
+    """Return accuracy(`other`) − accuracy(`one`) with its 95 % interval and its p.
+
+    Row k of both is of the same seed, column i of the same image; `folds` (images) as in `crossed.shares`.
+
+    A single seed without folds: the exact McNemar test; its hypothesis is that these two trained networks are right
+    equally often. Otherwise the images (or folds) and the seeds are both samples, and the hypothesis is that the
+    methods are: the seeds' differences and the images' give the p of `crossed.p_value`. Swapping the methods' answers
+    image by image, a common permutation test, would take the networks for all there are: with two points between
+    three seeds on 1,000 images it finds a difference where there is none in a fifth of the cases.
+    """
+    found = _adjusted(one, other, folds)
+    low, high, _ = _interval(found)
+    alone = len(one) == 1 and folds is None
+    p = mcnemar(one[0], other[0]) if alone else p_value(found)
+    gain = float(other.mean() - one.mean())
+    return Difference(gain, low, high, p, "mcnemar" if alone else "crossed", len(one), one.shape[1])
+
+
+def paired_interval(one: Hits, other: Hits, folds: NDArray[np.int64] | None = None) -> Interval:
+    """Return the 95 % interval of accuracy(`other`) − accuracy(`one`), a fraction in −1..1, on the same images.
+
+    Two images are added, one that each method alone gets right, as Bonett and Price do for matched proportions
+    (2012, Journal of Educational and Behavioral Statistics 37): so no exception is needed where few answers differ.
+    Several seeds are joined as in `crossed`; folds need no addition, for they are sums over many images.
+    """
+    return _interval(_adjusted(one, other, folds))
+
+
+def unpaired_interval(one: Hits, other: Hits) -> Interval:
+    """Return the 95 % interval of accuracy(`other`) − accuracy(`one`), a fraction in −1..1, on different images.
+
+    Their own intervals are joined (Zou and Donner 2008, Statistics in Medicine 27); with single seeds, whose intervals
+    are Wilson's, that is Newcombe's (1998, Statistics in Medicine 17).
+    """
+    (a, a_low, a_high), (b, b_low, b_high) = (
+        (float(hits.mean()), *accuracy_interval(hits)[:2]) for hits in (one, other)
+    )
+    low = b - a - np.hypot(b - b_low, a_high - a)
+    high = b - a + np.hypot(b_high - b, a - a_low)
+    return Interval(max(float(low), -1.0), min(float(high), 1.0), "unpaired")
+
+
+def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return the exact two-sided p of McNemar's test on answers (images) that are right or wrong."""
+    from scipy.stats import binomtest
+
+    gained, lost = int((other & ~one).sum()), int((one & ~other).sum())
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values adjusted by Holm's method (1979) for how many they are, in the given order."""
+    # Written out, for that of statsmodels collects garbage each time; tests/test_statistics.py compares them.
+    order = np.argsort(values, kind="stable")
+    steps = np.asarray(values, dtype=np.float64)[order] * np.arange(len(values), 0, -1)
+    result = np.empty(len(values))
+    result[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(value) for value in result]
+
+
+def _interval(found: Shares) -> Interval:
+    half = half_width(found)
+    return Interval(max(found.mean - half, -1.0), min(found.mean + half, 1.0), "paired")
+
+
+def _adjusted(one: Hits, other: Hits, folds: NDArray[np.int64] | None) -> Shares:
+    """Return where the variance of the difference comes from."""
+    values = other.astype(np.int8) - one.astype(np.int8)
+    if folds is not None:
+        return shares(values, folds)
+    added = np.tile(np.array([1, -1], dtype=np.int8), (len(values), 1))
+    return shares(np.hstack([values, added]))

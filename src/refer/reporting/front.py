@@ -1,0 +1,84 @@
+"""The first screen of the front page: what was reproduced, what was not, what cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, STAND_IN
+from refer.reporting.claims import beside_best, untold
+from refer.reporting.evidence import Paper
+from refer.reporting.notes import listing
+from refer.reporting.overview import NOT_RUN, Found, chosen, tally
+from refer.reporting.tables import dataset_name, rounded, several, signed, stated, thousands
+
+HEADINGS = {
+    REPRODUCED: "Reproduced",
+    NOT_REPRODUCED: "Not reproduced",
+    CANNOT_TELL: "Cannot be told",
+    STAND_IN: "Run on drawn data",
+    NOT_RUN: "Not run",
+}
+SHOWN = 6
+"""So many sentences of a kind stand on the first screen; the table of verdicts has them all."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The reported accuracies of one verdict; `sentences` tell of some of them, `more` are left out."""
+
+    key: str
+    heading: str
+    count: int
+    sentences: Sequence[str]
+    more: int
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the first screen says: of each kind, and of the papers' own numbers."""
+
+    kinds: Sequence[Kind]
+    untold: Sequence[str]
+
+
+def front(papers: Sequence[Paper], found: Sequence[Found]) -> Front:
+    """Return the first screen of `papers`, from the rows of the table of verdicts."""
+    counts = tally(found)
+    kinds = []
+    for verdict, heading in HEADINGS.items():
+        rows = [row for row in chosen(found) if row["verdict"] == verdict]
+        if verdict in (STAND_IN, NOT_RUN):
+            sentences = [_together(verdict, rows)] if rows else []
+        else:
+            sentences = [_sentence(row) for row in rows]
+        if rows or verdict in (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL):
+            shown = sentences[:SHOWN]
+            kinds.append(Kind(verdict.replace(" ", "-"), heading, counts.get(verdict, 0), shown,
+                              len(sentences) - len(shown)))  # fmt: skip
+    own = [f"{paper.id}: {text}" for paper in papers for text in untold(paper, beside_best(paper))]
+    return Front(kinds, own)
+
+
+def _sentence(row: Found) -> str:
+    where = f"{row['split']}, {row['protocol']} protocol, n = {thousands(row['n'])}, {several(row['seeds'], 'seed')}"
+    text = (
+        f"{row['paper']}, {row['label']} on {dataset_name(row['dataset'])}: reported {stated(row['reported'])} %, here "
+        f"{row['mean']:.1f} % ({row['low']:.1f} to {row['high']:.1f}; {where}): {signed(row['difference'])} points "
+        f"({signed(row['difference_low'])} to {signed(row['difference_high'])})"
+    )
+    needed = row["images_to_tell"]
+    return f"{text}; about {rounded(needed)} test images could tell." if needed else f"{text}."
+
+
+def _together(verdict: str, rows: Sequence[Found]) -> str:
+    by_paper: Mapping[str, list[str]] = {row["paper"]: [] for row in rows}
+    for row in rows:
+        by_paper[row["paper"]].append(dataset_name(row["dataset"]))
+    listed = listing(f"{len(names)} of {paper} ({listing(dict.fromkeys(names))})" for paper, names in by_paper.items())
+    tail = (
+        ": the whole way was gone, but on drawings, which say nothing about these numbers"
+        if verdict == STAND_IN
+        else ""
+    )
+    return f"{listed}{tail}."

@@ -10,7 +10,9 @@ BIN := .venv/bin
 CORES ?= all
 PRESET ?= fer2013-cpu
 
-.PHONY: help install demo fer2013 test lint types lock clean
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
+
+.PHONY: help install demo fer2013 tables verify trust test lint types lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -34,6 +36,22 @@ fer2013: install ## The main job, on the real data (FER2013=folder, archive, csv
 	$(BIN)/snakemake --cores $(CORES) --configfile "presets/$(PRESET).yaml" --config "fer2013=$(FER2013)"
 	@echo "The report: results/$(PRESET)/report.html"
 
+# A reviewer needs no PyTorch: without a finished .venv, a small environment does.
+REPORT := $(if $(wildcard .venv/installed),.venv,.venv-report)
+
+.venv-report/installed: envs/report.lock envs/report.unused envs/install.sh pyproject.toml
+	@envs/install.sh report
+
+tables: $(REPORT)/installed ## All tables and figures of a released preset from its predictions, without data (PRESET=fer2013-cpu)
+	$(REPORT)/bin/snakemake -s workflow/report.smk --cores $(CORES) --scheduler greedy --configfile "$(if $(filter demo,$(PRESET)),config.yaml,presets/$(PRESET).yaml)"
+	@echo "The report: results/$(PRESET)/report.html"
+
+verify: $(REPORT)/installed ## Compare a released preset with its manifest, and its tables with its predictions (PRESET=fer2013-cpu)
+	$(REPORT)/bin/refer verify $(PRESET)
+
+trust: install ## Have Snakemake take what `dvc pull` brought as up to date, if dvc.lock does (PRESET=fer2013-cpu)
+	$(BIN)/refer trust "$(if $(filter demo,$(PRESET)),config.yaml,presets/$(PRESET).yaml)"
+
 test: install ## All tests, the demo from end to end among them
 	$(BIN)/python -m pytest
 
@@ -42,14 +60,16 @@ lint: install ## Style of Python and Snakemake files
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint -s workflow/report.smk
 
 types: install ## Types of the library
 	$(BIN)/mypy
 
-lock: ## Renew envs/requirements.lock from pyproject.toml
-	uv=$$(envs/install.sh uv) && "$$uv" pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate -q -o envs/requirements.lock
+lock: ## Renew envs/requirements.lock and envs/report.lock from pyproject.toml
+	uv=$$(envs/install.sh uv) && \
+	"$$uv" pip compile pyproject.toml --extra all --group dev $(LOCK) -o envs/requirements.lock && \
+	"$$uv" pip compile pyproject.toml --group report -c envs/requirements.lock $(LOCK) -o envs/report.lock
 
-clean: ## Remove .venv, .tools and caches; data, results and logs stay
-	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## Remove environments, .tools and caches; data, results and logs stay
+	rm -rf .venv .venv-report .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests workflow -name __pycache__ -type d -prune -exec rm -rf {} +

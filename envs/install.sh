@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make or mend .venv: the packages of envs/requirements.lock, hash by hash, and this project, editable.
 # Run by `make install`; safe to interrupt and to repeat. PYTHON=<interpreter> chooses one.
+# With the argument `report` it makes .venv-report from envs/report.lock: no more than tables need, and no PyTorch.
 # With the argument `uv` it only sees to uv and prints where it is.
 set -eu
 cd -- "$(dirname -- "$0")/.."
@@ -58,19 +59,37 @@ if [ "${1:-}" = uv ]; then
     exit
 fi
 
-# Keep an environment that works, unless another version of Python is asked for by name.
-if ! fits .venv/bin/python || { [ -n "${PYTHON:-}" ] && [ "$(ask "$python")" != "$(ask .venv/bin/python)" ]; }; then
-    say "making .venv with $python"
-    rm -rf .venv
-    "$uv" venv --quiet --no-project --python "$python" .venv
-fi
-rm -f .venv/installed
+if [ "${1:-}" = report ]; then env=.venv-report lock=envs/report.lock; else env=.venv lock=envs/requirements.lock; fi
 
-say "installing the packages of envs/requirements.lock into .venv"
-say "(the first time several GB are downloaded, mostly PyTorch with CUDA; .venv then takes 6 to 7 GB on Linux)"
+# Keep an environment that works, unless another version of Python is asked for by name.
+if ! fits $env/bin/python || { [ -n "${PYTHON:-}" ] && [ "$(ask "$python")" != "$(ask $env/bin/python)" ]; }; then
+    say "making $env with $python"
+    rm -rf $env
+    "$uv" venv --quiet --no-project --python "$python" $env
+fi
+rm -f $env/installed
+
+say "installing the packages of $lock into $env"
+if [ "$env" = .venv ]; then
+    say "(the first time several GB are downloaded, mostly PyTorch with CUDA; .venv then takes 6 to 7 GB on Linux)"
+    compile=--compile-bytecode
+else
+    say "(the first time about 200 MB are downloaded; .venv-report then takes 400 MB)"
+    compile=
+fi
 quiet=--quiet
 if [ -t 2 ]; then quiet=; fi # a person sees how far the download is
-"$uv" pip sync $quiet --python .venv/bin/python --require-hashes --compile-bytecode envs/requirements.lock
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
-: >.venv/installed
-say "ready; to use it without make: source .venv/bin/activate"
+"$uv" pip sync $quiet --python $env/bin/python --require-hashes $compile "$lock"
+"$uv" pip install --quiet --python $env/bin/python --no-deps --no-build-isolation --editable .
+if [ "$env" = .venv-report ]; then
+    sed 's/#.*//; /^$/d' envs/report.unused | while read -r unused; do
+        find "$env"/lib/python*/site-packages -path "*/site-packages/$unused" -prune -exec rm -rf {} +
+    done
+    # What is needed is compiled by its first use, and Matplotlib looks for fonts then.
+    "$env/bin/python" -c "
+import matplotlib.pyplot, pandas, pyarrow.parquet, scipy.stats, snakemake.cli
+import statsmodels.stats.multitest, statsmodels.stats.proportion
+import refer.evaluation.scores, refer.reporting.figures, refer.reporting.page, refer.release.verify"
+fi
+: >"$env/installed"
+say "ready; to use it without make: source $env/bin/activate"

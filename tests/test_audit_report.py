@@ -14,6 +14,7 @@ from prepared_fixtures import brightened, picture, write_prepared
 from refer.datasets.audit import audit
 from refer.datasets.split import split
 from refer.datasets.splitting import Scheme
+from refer.datasets.tally import keep_tally
 from refer.errors import UserError
 from refer.reporting.audit import read_audit
 from refer.reporting.examples import draw_examples
@@ -49,7 +50,16 @@ def viri(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def splits_of(folder: Path) -> list[Path]:
-    return [folder / f"splits/viri-standin/naseem2025.{protocol}.parquet" for protocol in ("published", "audited")]
+    return kept(
+        [folder / f"splits/viri-standin/naseem2025.{protocol}.parquet" for protocol in ("published", "audited")]
+    )
+
+
+def kept(splits: list[Path]) -> list[Path]:
+    """What the files say of themselves, as it stands with the predictions."""
+    for path in splits:
+        keep_tally(path, path.with_suffix(".json"))
+    return [path.with_suffix(".json") for path in splits]
 
 
 def test_the_table_of_an_audit_with_cameras_and_near_duplicates(viri: Path, tmp_path: Path) -> None:
@@ -110,7 +120,9 @@ def test_the_table_of_folds_says_from_least_to_most(tmp_path: Path) -> None:
             tmp_path / "prepared", tmp_path / "audit", tmp_path / f"feratt2019.{protocol}.parquet",
             scheme=Scheme(folds=3, validation=validation, levels=(0, 1)), audited=validation is not None,
         )  # fmt: skip
-    write_splits([tmp_path / f"feratt2019.{one}.parquet" for one in ("published", "audited")], [tmp_path / "t.md"])
+    write_splits(
+        kept([tmp_path / f"feratt2019.{one}.parquet" for one in ("published", "audited")]), [tmp_path / "t.md"]
+    )
     text = (tmp_path / "t.md").read_text()
     assert re.search(r"published +\| train +\|.* 12–16 \| +– \| +3–4 \|", text)
     assert re.search(r"\| val +\|.* 4–8 \| +0 \| +1–2 \|", text)
@@ -118,14 +130,18 @@ def test_the_table_of_folds_says_from_least_to_most(tmp_path: Path) -> None:
 
 
 def test_splits_that_do_not_belong_together(viri: Path, tmp_path: Path) -> None:
-    (tmp_path / "other.published.parquet").write_bytes(splits_of(viri)[0].read_bytes())
+    about = json.loads(splits_of(viri)[0].read_text())
+    (tmp_path / "other.json").write_text(json.dumps(about | {"paper": "other"}))
     with pytest.raises(UserError, match="one paper on one data set"):
-        split_table(read_splits([*splits_of(viri), tmp_path / "other.published.parquet"]))
+        split_table(read_splits([*splits_of(viri), tmp_path / "other.json"]))
     with pytest.raises(UserError, match="no such file"):
-        read_splits([tmp_path / "none.published.parquet"])
+        read_splits([tmp_path / "none.json"])
+    (tmp_path / "empty.json").write_text("{}")
+    with pytest.raises(UserError, match="not what a split says of itself"):
+        read_splits([tmp_path / "empty.json"])
     pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "old.published.parquet")
     with pytest.raises(UserError, match="does not say how it was made"):
-        read_splits([tmp_path / "old.published.parquet"])
+        keep_tally(tmp_path / "old.published.parquet", tmp_path / "old.json")
 
 
 def test_examples_are_drawn_alike_every_time(viri: Path, tmp_path: Path) -> None:

@@ -13,37 +13,58 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-LOCK = (ROOT / "envs/requirements.lock").read_text()
+LOCKS = {name: (ROOT / f"envs/{name}.lock").read_text() for name in ("requirements", "report")}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONDA = yaml.safe_load((ROOT / "envs/refer.yaml").read_text())
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 MACHINE = {"sys_platform": "linux", "platform_machine": "x86_64", "platform_system": "Linux"}
 
 
-def locked(python: str) -> dict[str, str]:
+def locked(python: str, lock: str = "requirements") -> dict[str, str]:
     """Return the version of each locked package for that Python on Linux."""
     versions = {}
-    for name, version, marker in re.findall(r"^([a-z0-9.-]+)==(\S+)(?: ; (.*?))? \\$", LOCK, re.M):
+    for name, version, marker in re.findall(r"^([a-z0-9.-]+)==(\S+)(?: ; (.*?))? \\$", LOCKS[lock], re.M):
         about = {**MACHINE, "python_version": python, "python_full_version": f"{python}.0"}
         if not marker or Marker(marker).evaluate(about):
             versions[name] = version
     return versions
 
 
-def direct() -> list[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    return [Requirement(line) for line in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+def direct(*extras: str, groups: tuple[str, ...] = ()) -> list[Requirement]:
+    """Return what pyproject.toml asks for: what reporting needs, with extras and groups."""
+    lines = list(PROJECT["project"]["dependencies"])
+    for extra in extras:
+        lines += PROJECT["project"]["optional-dependencies"][extra]
+    for group in groups:
+        lines += [line for line in PROJECT["dependency-groups"][group] if isinstance(line, str)]
+    return [Requirement(line) for line in lines]
+
+
+def everything() -> list[str]:
+    """Return the extras that `make install` takes."""
+    [all_of_them] = PROJECT["project"]["optional-dependencies"]["all"]
+    return sorted(Requirement(all_of_them).extras)
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 def test_the_lock_answers_every_requirement(python):
     versions = locked(python)
-    for requirement in direct():
+    for requirement in direct(*everything(), groups=("report", "dev")):
         name = requirement.name.lower().replace("_", "-")
         assert name in versions, f"{name} is not locked for Python {python}: make lock"
         assert requirement.specifier.contains(versions[name]), f"{name} {versions[name]}: make lock"
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "uv.txt"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_a_reviewers_lock_is_a_part_of_the_whole_one_without_what_is_large(python):
+    whole, slim = locked(python), locked(python, "report")
+    assert slim.items() <= whole.items(), "make lock"
+    assert {requirement.name for requirement in direct(groups=("report",))} <= set(slim)
+    assert not {requirement.name for requirement in direct(*everything())[len(direct()) :]} & set(slim) - {"requests"}
+    assert not [name for name in slim if name.startswith(("torch", "nvidia", "cuda", "triton"))]
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "report.lock", "uv.txt"])
 def test_what_is_downloaded_is_known_by_hash_and_names_no_registry(name):
     text = re.sub(r"^#.*\n", "", (ROOT / "envs" / name).read_text(), flags=re.M)
     pins = re.split(r"^(?=[a-z])", text, flags=re.M)[1:]
@@ -59,9 +80,7 @@ def test_the_conda_environment_has_the_versions_of_the_lock():
     pins |= dict(line.split("==") for part in CONDA["dependencies"] if isinstance(part, dict) for line in part["pip"])
     versions = locked(pins.pop("python"))
     assert {name: versions[CONDA_NAMES.get(name, name)] for name in pins} == pins
-    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    wanted = {Requirement(line).name for line in dependencies}
-    assert {CONDA_NAMES.get(name, name) for name in pins} == wanted
+    assert {CONDA_NAMES.get(name, name) for name in pins} == {each.name for each in direct(*everything())}
 
 
 def make(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
@@ -95,6 +114,25 @@ def test_targets_install_first_and_run_the_plain_command(tmp_path):
     assert "install.sh" in make("-n", "install", "PYTHON=python3.12", cwd=clone).stdout
     os.utime(clone / "pyproject.toml", (2**31, 2**31))
     assert "install.sh" in make("-n", "test", cwd=clone).stdout
+
+
+def test_a_reviewer_without_an_environment_gets_a_small_one(tmp_path):
+    clone = sketch(tmp_path)
+    plan = make("-n", "tables", cwd=clone).stdout
+    assert plan.index("envs/install.sh report") < plan.index(".venv-report/bin/snakemake -s workflow/report.smk")
+    assert '--configfile "presets/fer2013-cpu.yaml"' in plan
+    assert '--configfile "config.yaml"' in make("-n", "tables", "PRESET=demo", cwd=clone).stdout
+    (clone / ".venv").mkdir()
+    (clone / ".venv/installed").touch()
+    plan = make("-n", "tables", cwd=clone).stdout
+    assert "install.sh" not in plan
+    assert ".venv/bin/snakemake -s workflow/report.smk" in plan
+
+
+def test_what_is_taken_out_of_the_small_environment_lies_below_site_packages():
+    unused = re.sub(r"#.*", "", (ROOT / "envs/report.unused").read_text()).split()
+    assert unused
+    assert all(re.fullmatch(r"[A-Za-z*][\w.*/-]*", line) and ".." not in line for line in unused)
 
 
 def test_the_main_job_asks_for_the_data(tmp_path):
@@ -141,6 +179,6 @@ def sketch(folder: Path) -> Path:
     """Return a folder with a space and an umlaut in its name that holds what `make install` reads."""
     clone = folder / "a clone" / "ü"
     (clone / "envs").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "envs/install.sh", "envs/requirements.lock", "envs/uv.txt"):
+    for name in ("Makefile", "pyproject.toml", *(f"envs/{path.name}" for path in (ROOT / "envs").iterdir())):
         shutil.copy2(ROOT / name, clone / name)
     return clone

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from refer import files, yaml
+from refer.commands import planning, release, resume, storage, trace, verify
 from refer.configuration import Config
 from refer.errors import UserError, unknown
 from refer.papers import load_paper
@@ -38,8 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train = commands.add_parser("train", help="train one run by hand, where the workflow would, with a progress bar")
     train.add_argument("run", metavar="PAPER/DATA/PROTOCOL/METHOD/SEED", help="as in results/<preset>/runs/")
     train.add_argument("--configfile", type=Path, default=Path("config.yaml"))
+    release.add(commands)
+    trace.add(commands)
+    resume.add(commands)
+    planning.add(commands)
+    storage.add(commands)
+    verify.add(commands)
     parsed = parser.parse_args(arguments)
     try:
+        if hasattr(parsed, "run_command"):
+            return int(parsed.run_command(parsed))
         if parsed.command == "check":
             _check(parsed.files)
         elif parsed.command == "schema":
@@ -89,7 +98,7 @@ def _train(name: str, configfile: Path) -> None:
     run = runs[name]
     prepared, split = (
         Path("data/prepared", run.data),
-        Path(f"data/splits/{run.data}/{run.paper}.{run.protocol}.parquet"),
+        Path(f"data/splits/{run.data}/{plan.divider(run.paper, run.dataset, run.protocol)}.{run.protocol}.parquet"),
     )
     if not (prepared / "prepare.json").is_file() or not split.is_file():
         raise UserError(f"{prepared} or {split} is missing; make them first: snakemake --cores all {split}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
+from refer.gpus import handed_out, visible
 from refer.plan import Plan, load_plan, unfold
 
 
@@ -40,6 +43,9 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
     # Jobs find the library also where it is not installed, as in a conda environment made from envs/refer.yaml.
     places = [str(Path(base, "src")), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    # In front of Slurm's own: profiles/slurm says why.
+    if shutil.which("squeue"):
+        os.environ["PATH"] = os.pathsep.join([str(Path(base, "profiles/slurm/bin").resolve()), os.environ["PATH"]])
     # Snakemake starts scripts with an unquoted path of the interpreter (snakemake/snakemake#2645).
     if " " in sys.executable:
         sys.executable = os.path.relpath(sys.executable)
@@ -49,6 +55,32 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         return plain, load_plan(plain, where, base)
     except UserError as error:
         raise _Mendable(error) from None
+
+
+def review(workflow: Any, released: Callable[[], tuple[str, Sequence[str]]]) -> Callable[[], None]:
+    """Return what the reviewer's entry does once, while Snakemake builds the DAG, before any input is looked at.
+
+    It sees that all that tables are made from is there, and is what was released where a release says what that is.
+    Then it has all of them made again: in a checkout, the times of files say nothing of what is out of date. (When
+    the Snakefile is read, Snakemake does not know yet what is forced, and `-F` is easily forgotten.)
+
+    Args:
+        workflow: Snakemake's.
+        released: returns results/<preset> and the files.
+    """
+
+    @cache
+    def begin() -> None:
+        from refer.release.manifest import check_border
+
+        folder, files = released()
+        try:
+            check_border(Path(folder), [Path(file) for file in files])
+        except UserError as error:
+            raise _Mendable(error) from None
+        workflow.dag.forcerules.update(workflow.rules)
+
+    return begin
 
 
 def fingerprint_of_source(dataset: str, source: str | Sequence[str], receipt: Path) -> str:
@@ -71,10 +103,7 @@ def gpus(device: str) -> int:
 
     With `auto` the machine that plans is asked, without importing torch.
     """
-    if device == "auto":
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        return int(visible not in ("", "-1") and any(Path("/dev").glob("nvidia[0-9]*")))
-    return int(device == "cuda")
+    return int(bool(visible())) if device == "auto" else int(device == "cuda")
 
 
 class Tracker:
@@ -117,7 +146,8 @@ def job(snakemake: Any) -> Iterator[Tracker]:
     failed = False
     with log.open("w", encoding="utf-8", buffering=1) as handle, _printing_to(handle.fileno()):
         try:
-            yield tracker
+            with handed_out(int(getattr(snakemake, "resources", {}).get("gpu", 0))):
+                yield tracker
         except UserError as error:
             failed = True
             print(f"error: {error}")

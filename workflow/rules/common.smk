@@ -1,9 +1,40 @@
-# What the rules ask of the plan: which files a job needs, and the parameters that decide its outcome.
+# What all rules share: the configuration, and what they ask of the plan. Whoever includes it says what ROOT is, the
+# project's folder, and BEGIN, what is done before anything is planned where nothing is made from data; else None.
 
 import os
+from pathlib import Path
+
+from snakemake.utils import min_version, validate
+
+min_version("9.27")
+
+# A preset passed with --configfile is whole: the demo's configuration is not laid under it.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
 
 from refer import BEHAVIOUR
-from refer.workflow import fingerprint_of_source
+from refer.workflow import load
+
+config, plan = load(config, workflow.overwrite_configfiles, ROOT)
+validate(config, "../schemas/config.schema.json", set_default=False)
+
+RESULTS = f"results/{plan.config.preset}"
+LOGS = f"logs/{plan.config.preset}"
+RUN = f"{RESULTS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
+RUN_LOG = f"{LOGS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
+
+
+wildcard_constraints:
+    dataset=r"[a-z0-9]+",
+    data=r"[a-z0-9]+(-standin)?",
+    backgrounds=r"scenes|photographs",
+    paper=r"[a-z0-9_-]+(\+[a-z0-9_-]+)?",
+    protocol=r"published|audited",
+    method=r"[a-z0-9_-]+",
+    seed=r"\d+(-fold\d+)?",
+
 
 PREDICTIONS = [f"{RESULTS}/runs/{run.path}/predictions.parquet" for run in plan.runs()]
 RECORDS = [f"{RESULTS}/runs/{run.path}/run.json" for run in plan.runs()]
@@ -12,9 +43,14 @@ EXPLANATIONS = [
     f"{RESULTS}/runs/{run.path}/explanations.safetensors" for run in plan.explained()
 ]
 SHOWN = sorted({(run.paper, run.data) for run in plan.explained()})
-TIMED = plan.config.realtime_seconds > 0 and plan.examples()
 # What a paper has for the matrix alone stands in that table, and in none of its own.
-CELLS = sorted({(run.paper, run.data) for run in plan.runs() if not plan.lent(run)})
+CELLS = sorted(
+    {
+        (run.paper, run.data)
+        for run in plan.runs()
+        if not plan.lent(run) and not plan.switched(run)
+    }
+)
 MATRIX = [f"{RESULTS}/runs/{run.path}" for run in plan.matrix()]
 DATA = sorted({plan.data(dataset) for dataset in plan.datasets()})
 DRAWN = [data for data in DATA if data.endswith("-standin")]
@@ -26,95 +62,52 @@ COMPOSED = {
     if run.recipe.compose and run.stand_in and BACKGROUNDS == "scenes"
 }
 DIVIDED = sorted({(paper, data) for data, paper, _ in plan.splits()})
+# What the border has beside the runs: measured times, and what audits and splits say of themselves.
+TIMES = [
+    f"{RESULTS}/realtime/{run.paper}.{run.data}.{run.method}.json"
+    for run in plan.examples()
+    if plan.config.realtime_seconds > 0
+]
+AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]
+SPLITS = [
+    f"{RESULTS}/data/{data}/split.{paper}.{protocol}.json"
+    for data, paper, protocol in plan.splits()
+]
+BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES]
+REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
+LACKING = []
+
+
+def grows(amount):
+    """More with each attempt, for profiles with retries: a job that ran out of memory or time needs more of it."""
+    return lambda wildcards, attempt: attempt * amount
 
 
 def dataset_of(wildcards):
     return wildcards.data.removesuffix("-standin")
 
 
-def is_drawn(wildcards):
-    return wildcards.data.endswith("-standin")
+def released(paths):
+    """Files that tables are made from, as a rule's input: before any is read, BEGIN sees to what its entry needs."""
+
+    def given(wildcards):
+        BEGIN()
+        return paths(wildcards) if callable(paths) else paths
+
+    return given if BEGIN else paths
 
 
-def drawn_archive(wildcards):
-    return f"data/standin/{dataset_of(wildcards)}.tar.gz" if is_drawn(wildcards) else []
-
-
-def fingerprint(wildcards):
-    # Real sources are no Snakemake input: a disk that was unplugged after `obtain` must not stop the rest.
-    if is_drawn(wildcards):
-        return "drawn"
-    receipt = Path(f"data/raw/{wildcards.data}/receipt.json")
-    dataset = dataset_of(wildcards)
-    return fingerprint_of_source(dataset, plan.source(dataset), receipt)
-
-
-def protocol_of(wildcards):
-    return plan.papers[wildcards.paper].protocol(
-        wildcards.protocol, dataset_of(wildcards)
-    )
-
-
-def selection(wildcards):
-    """The part that chooses the epoch, for an audit keeps it apart from the others; elsewhere it is no matter."""
-    protocol = protocol_of(wildcards)
-    return protocol.select if protocol.audited and protocol.select != "last" else None
-
-
-def scheme(wildcards):
-    """How the paper divides the data set under the protocol."""
-    division = plan.papers[wildcards.paper].data[dataset_of(wildcards)]
-    return division.scheme(protocol_of(wildcards)).as_dict()
-
-
-def how_to_draw(wildcards):
-    return plan.config.standin[wildcards.dataset].model_dump(exclude_none=True)
+def audit_of(wildcards):
+    return f"{RESULTS}/data/{wildcards.data}/audit.json"
 
 
 def splits_of(wildcards):
-    """The files that say how a paper divides a data set, one a protocol."""
+    """What says how a paper divides a data set, one file a protocol."""
     return [
-        f"data/splits/{data}/{paper}.{protocol}.parquet"
-        for data, paper, protocol in plan.splits()
-        if (data, paper) == (wildcards.data, wildcards.paper)
+        path
+        for path in SPLITS
+        if path.startswith(f"{RESULTS}/data/{wildcards.data}/split.{wildcards.paper}.")
     ]
-
-
-def weights_file(wildcards):
-    """A file of initial weights, if the run starts from one."""
-    weights = run_of(wildcards)["network"].get("weights", "none")
-    return [] if weights in ("none", "imagenet") else weights
-
-
-def cell_of(wildcards):
-    seed, _, fold = wildcards.seed.partition("-fold")
-    return plan.run(
-        wildcards.paper,
-        dataset_of(wildcards),
-        wildcards.protocol,
-        wildcards.method,
-        int(seed),
-        int(fold) if fold else None,
-    )
-
-
-def run_of(wildcards):
-    return cell_of(wildcards).as_dict()
-
-
-def checkpoints_of_parents(wildcards):
-    """The trained runs that this one begins with, in the order of its `starts_from`."""
-    run = cell_of(wildcards)
-    return [
-        f"{RESULTS}/runs/{run.path_of(method)}/checkpoint.safetensors"
-        for method in run.starts_from.values()
-    ]
-
-
-def backgrounds_of(wildcards):
-    """What faces are composed on, if the run composes any."""
-    composes = cell_of(wildcards).recipe.compose is not None
-    return [f"data/backgrounds/{BACKGROUNDS}/backgrounds.npy"] if composes else []
 
 
 def runs_of(paths):
@@ -124,46 +117,68 @@ def runs_of(paths):
     ]
 
 
-def command_again():
-    """What a reader types to make all of it again; where files lie outside the project is nobody's business."""
-    files = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
+def commands_again():
+    """What a reader types to make it again: all of it, or what follows from the predictions.
+
+    Where files lie outside the project is nobody's business.
+    """
+    files = [Path(file).absolute() for file in workflow.overwrite_configfiles]
     files = [
-        os.path.basename(file) if file.startswith("..") else file for file in files
+        file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name
+        for file in files
+        if file != ROOT / "config.yaml"
     ]
     real = [name for name in plan.datasets() if not plan.is_stand_in(name)]
     given = workflow.config_settings.config.items()
-    config = [f"{name}=<where it lies>" for name in real]
-    config += [f"'{key}={value}'" for key, value in given if key not in real]
-    words = ["snakemake --cores all", *(f"--configfile {file}" for file in files)]
-    return " ".join([*words, *(["--config", *config] if config else [])])
+    sources = [f"{name}=<where it lies>" for name in real]
+    changes = [f"'{key}={value}'" for key, value in given if key not in real]
+
+    def command(start, config):
+        words = [start, *(f"--configfile {file}" for file in files)]
+        return " ".join([*words, *(["--config", *config] if config else [])])
+
+    return [
+        command("snakemake --cores all", sources + changes),
+        "# tables and figures alone, from the predictions: without data, GPU and PyTorch",
+        command("snakemake -s workflow/report.smk --cores all", changes),
+    ]
 
 
 def paper_path(paper):
-    return os.path.relpath(Path(workflow.basedir, plan.config.papers, f"{paper}.yaml"))
+    return os.path.relpath(ROOT / plan.config.papers / f"{paper}.yaml")
 
 
 def paper_file(wildcards):
-    return paper_path(wildcards.paper)
+    return paper_path(plan.origin(wildcards.paper))
 
 
 def choices(wildcards):
-    return plan.config.ambiguity.get(wildcards.paper, {})
+    return plan.choices(wildcards.paper)
 
 
 def override(wildcards):
-    return plan.config.reproduce[wildcards.paper].override
+    return plan.config.reproduce[plan.origin(wildcards.paper)].override
 
 
 def confusion_names(wildcards):
-    """Of every confusion matrix of a paper on a data set: one a protocol, method and part."""
+    """Of every confusion matrix of a paper on a data set: one a protocol, method and part that is no validation."""
     runs = [run for run in plan.runs(wildcards.paper) if run.data == wildcards.data]
+    owners = plan.papers[wildcards.paper].data[dataset_of(wildcards)].parts or {}
     names = [
         f"{run.paper}.{run.data}.{run.protocol}.{run.method}.{part}"
         for run in runs
         for part in run.evaluated
+        if part == run.evaluated[-1] or part in owners
     ]
     return list(dict.fromkeys(names))
 
 
 def protocols(wildcards):
     return plan.config.reproduce[wildcards.paper].protocols
+
+
+def found(pictures):
+    """Pictures that need images or networks: all of them where they can be made, else those that are there."""
+    here = [path for path in pictures if not BEGIN or Path(path).exists()]
+    LACKING.extend(path for path in pictures if path not in here)
+    return here

@@ -37,7 +37,7 @@ rule obtain:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=240,
+        runtime=grows(240),
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],
@@ -64,8 +64,8 @@ rule prepare:
         "../../envs/refer.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grows(4000),
+        runtime=grows(30),
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],
@@ -96,7 +96,7 @@ rule audit:
         "../../envs/refer.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=grows(2000),
         runtime=10,
         gpu=0,
     params:
@@ -149,8 +149,8 @@ rule backgrounds:
         "../../envs/refer.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],
@@ -160,3 +160,48 @@ rule backgrounds:
         seed=plan.config.backgrounds.seed,
     script:
         "../scripts/backgrounds.py"
+
+
+# What a report tells of audits and splits goes with the predictions, so that it needs no data.
+rule keep_audit:
+    input:
+        "data/audit/{data}/audit.json",
+    output:
+        f"{RESULTS}/data/{{data}}/audit.json",
+    log:
+        f"{LOGS}/data/{{data}}/audit.log",
+    benchmark:
+        f"{LOGS}/data/{{data}}/audit.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    shell:
+        "cp {input:q} {output:q} 2> {log:q}"
+
+
+rule keep_split:
+    input:
+        "data/splits/{data}/{paper}.{protocol}.parquet",
+    output:
+        f"{RESULTS}/data/{{data}}/split.{{paper}}.{{protocol}}.json",
+    log:
+        f"{LOGS}/data/{{data}}/split.{{paper}}.{{protocol}}.log",
+    benchmark:
+        f"{LOGS}/data/{{data}}/split.{{paper}}.{{protocol}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/keep_split.py"

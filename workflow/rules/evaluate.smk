@@ -1,4 +1,4 @@
-# What trained networks do: predict, show where they look, take their time. Then scores, without data, GPU and torch.
+# What trained networks do with data at hand: show where they look, take their time. (`infer` is beside `train`.)
 
 
 rule explain:
@@ -7,7 +7,7 @@ rule explain:
         images="data/prepared/{data}/images.npy",
         index="data/prepared/{data}/index.parquet",
         about="data/prepared/{data}/prepare.json",
-        split="data/splits/{data}/{paper}.{protocol}.parquet",
+        split=split_file,
         backgrounds=backgrounds_of,
     output:
         f"{RUN}/explanations.safetensors",
@@ -19,8 +19,8 @@ rule explain:
         "../../envs/refer.yaml"
     threads: plan.config.threads
     resources:
-        mem_mb=plan.config.train_mem_mb,
-        runtime=30,
+        mem_mb=grows(plan.config.train_mem_mb),
+        runtime=grows(30),
         gpu=gpus(plan.config.device),
     params:
         behaviour=BEHAVIOUR["inference"],
@@ -33,18 +33,9 @@ rule explain:
 # All in one job with the machine to itself: beside other work the times would say nothing.
 rule realtime:
     input:
-        papers=[paper_path(paper) for paper in plan.config.reproduce],
-        checkpoints=[
-            f"{RESULTS}/runs/{run.path}/checkpoint.safetensors"
-            for run in plan.examples()
-        ],
+        [f"{RESULTS}/runs/{run.path}/checkpoint.safetensors" for run in plan.examples()],
     output:
-        measured=directory(f"{RESULTS}/realtime"),
-        table=report(
-            multiext(f"{RESULTS}/tables/realtime", ".csv", ".md", ".tex", ".html"),
-            caption="../captions/realtime.rst",
-            category="Real time",
-        ),
+        TIMES,
     log:
         f"{LOGS}/realtime.log",
     benchmark:
@@ -65,31 +56,3 @@ rule realtime:
         seconds=plan.config.realtime_seconds,
     script:
         "../scripts/realtime.py"
-
-
-rule score:
-    input:
-        predictions=PREDICTIONS,
-        runs=RECORDS,
-    output:
-        scores=f"{RESULTS}/scores.parquet",
-        runs=report(
-            multiext(f"{RESULTS}/tables/runs", ".csv", ".md", ".html"),
-            caption="../captions/runs.rst",
-            category="Provenance",
-        ),
-    log:
-        f"{LOGS}/score.log",
-    benchmark:
-        f"{LOGS}/score.tsv"
-    conda:
-        "../../envs/refer.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-        gpu=0,
-    params:
-        behaviour=(BEHAVIOUR["scores"], BEHAVIOUR["reporting"]),
-    script:
-        "../scripts/score.py"

@@ -1,18 +1,84 @@
-# Right of the scores: tables, figures, the front page. Many to a job, for a job costs a start of Python.
+# Right of the predictions: scores, tables, figures, the front page. Nothing here needs data, a GPU or torch, and no
+# input lies under data/: workflow/report.smk has these rules alone. Many outputs to a job, for each starts a Python.
+
+
+rule score:
+    input:
+        predictions=released(PREDICTIONS),
+        runs=released(RECORDS),
+    output:
+        scores=f"{RESULTS}/scores.parquet",
+        runs=report(
+            multiext(f"{RESULTS}/tables/runs", ".csv", ".md", ".html"),
+            caption="../captions/runs.rst",
+            category="Provenance",
+        ),
+    log:
+        f"{LOGS}/score.log",
+    benchmark:
+        f"{LOGS}/score.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=(BEHAVIOUR["scores"], BEHAVIOUR["reporting"]),
+    script:
+        "../scripts/score.py"
 
 
 rule table:
     input:
         paper=paper_file,
         scores=f"{RESULTS}/scores.parquet",
-        predictions=runs_of(PREDICTIONS),
-        runs=runs_of(RECORDS),
+        predictions=released(runs_of(PREDICTIONS)),
+        runs=released(runs_of(RECORDS)),
+        training=released(runs_of(CURVES)),
     output:
         table=report(
             multiext(
                 f"{RESULTS}/tables/{{paper}}.{{data}}", ".csv", ".md", ".tex", ".html"
             ),
             caption="../captions/table.rst",
+            category="Results",
+            subcategory="{paper} on {data}",
+        ),
+        metrics=report(
+            multiext(
+                f"{RESULTS}/tables/metrics.{{paper}}.{{data}}",
+                ".csv",
+                ".md",
+                ".tex",
+                ".html",
+            ),
+            caption="../captions/metrics.rst",
+            category="Results",
+            subcategory="{paper} on {data}",
+        ),
+        pairs=report(
+            multiext(
+                f"{RESULTS}/tables/pairs.{{paper}}.{{data}}",
+                ".csv",
+                ".md",
+                ".tex",
+                ".html",
+            ),
+            caption="../captions/pairs.rst",
+            category="Results",
+            subcategory="{paper} on {data}",
+        ),
+        protocols=report(
+            multiext(
+                f"{RESULTS}/tables/protocols.{{paper}}.{{data}}",
+                ".csv",
+                ".md",
+                ".tex",
+                ".html",
+            ),
+            caption="../captions/protocols.rst",
             category="Results",
             subcategory="{paper} on {data}",
         ),
@@ -42,17 +108,102 @@ rule table:
         behaviour=BEHAVIOUR["reporting"],
         choices=choices,
         override=override,
+        margin=plan.config.margin,
     script:
         "../scripts/table.py"
+
+
+# In the paper's own layout, over all its data sets; and what its own numbers can tell, which needs no run.
+rule printed:
+    input:
+        paper=paper_file,
+        tables=lambda wildcards: [
+            f"{RESULTS}/tables/{paper}.{data}.csv"
+            for paper, data in CELLS
+            if paper == wildcards.paper
+        ],
+    output:
+        printed=report(
+            multiext(f"{RESULTS}/tables/printed.{{paper}}", ".md", ".tex", ".html"),
+            caption="../captions/printed.rst",
+            category="Results",
+            subcategory="as printed",
+        ),
+        claims=report(
+            multiext(
+                f"{RESULTS}/tables/claims.{{paper}}", ".csv", ".md", ".tex", ".html"
+            ),
+            caption="../captions/claims.rst",
+            category="Results",
+            subcategory="as printed",
+        ),
+    log:
+        f"{LOGS}/printed/{{paper}}.log",
+    benchmark:
+        f"{LOGS}/printed/{{paper}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+        choices=choices,
+        override=override,
+    script:
+        "../scripts/printed.py"
+
+
+rule verdicts:
+    input:
+        papers=[paper_path(paper) for paper in plan.config.reproduce],
+        tables=[f"{RESULTS}/tables/{paper}.{data}.csv" for paper, data in CELLS],
+    output:
+        table=report(
+            multiext(f"{RESULTS}/tables/verdicts", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/verdicts.rst",
+            category="Results",
+            subcategory="all papers",
+        ),
+        forest=report(
+            multiext(f"{RESULTS}/figures/verdicts", ".svg", ".png"),
+            caption="../captions/verdicts.rst",
+            category="Results",
+            subcategory="all papers",
+        ),
+    log:
+        f"{LOGS}/verdicts.log",
+    benchmark:
+        f"{LOGS}/verdicts.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+        margin=plan.config.margin,
+        choices={name: dict(chosen) for name, chosen in plan.config.ambiguity.items()},
+        override={
+            name: dict(wanted.override)
+            for name, wanted in plan.config.reproduce.items()
+        },
+    script:
+        "../scripts/verdicts.py"
 
 
 rule figures:
     input:
         paper=paper_file,
         table=f"{RESULTS}/tables/{{paper}}.{{data}}.csv",
-        predictions=runs_of(PREDICTIONS),
-        runs=runs_of(RECORDS),
-        training=runs_of(CURVES),
+        pairs=f"{RESULTS}/tables/pairs.{{paper}}.{{data}}.csv",
+        predictions=released(runs_of(PREDICTIONS)),
+        runs=released(runs_of(RECORDS)),
+        training=released(runs_of(CURVES)),
     output:
         forest=report(
             multiext(f"{RESULTS}/figures/forest/{{paper}}.{{data}}", ".svg", ".png"),
@@ -73,6 +224,13 @@ rule figures:
             caption="../captions/confusion.rst",
             category="Confusion matrices",
             labels={"run": "{matrix}"},
+        ),
+        pairs=report(
+            directory(f"{RESULTS}/figures/pairs/{{paper}}.{{data}}"),
+            patterns=["{pairs}.svg"],
+            caption="../captions/pairs.rst",
+            category="Results",
+            subcategory="{paper} on {data}",
         ),
     log:
         f"{LOGS}/figures/{{paper}}.{{data}}.log",
@@ -99,8 +257,8 @@ rule matrix:
     input:
         papers=[paper_path(paper) for paper in plan.papers],
         scores=f"{RESULTS}/scores.parquet",
-        predictions=[f"{run}/predictions.parquet" for run in MATRIX],
-        runs=[f"{run}/run.json" for run in MATRIX],
+        predictions=released([f"{run}/predictions.parquet" for run in MATRIX]),
+        runs=released([f"{run}/run.json" for run in MATRIX]),
     output:
         table=report(
             multiext(f"{RESULTS}/tables/matrix", ".csv", ".md", ".tex", ".html"),
@@ -126,47 +284,36 @@ rule matrix:
         "../scripts/matrix.py"
 
 
-rule explained:
+rule realtime_table:
     input:
-        paper=paper_file,
-        explanations=runs_of(EXPLANATIONS),
+        papers=[paper_path(paper) for paper in plan.config.reproduce],
+        measured=released(TIMES),
     output:
-        representations=report(
-            directory(f"{RESULTS}/figures/representations/{{paper}}.{{data}}"),
-            patterns=["{space}.svg"],
-            caption="../captions/representations.rst",
-            category="Explanations",
-            labels={"representation space": "{space}"},
-        ),
-        attention=report(
-            directory(f"{RESULTS}/figures/attention/{{paper}}.{{data}}"),
-            patterns=["{map}.svg"],
-            caption="../captions/attention.rst",
-            category="Explanations",
-            labels={"attention": "{map}"},
+        report(
+            multiext(f"{RESULTS}/tables/realtime", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/realtime.rst",
+            category="Real time",
         ),
     log:
-        f"{LOGS}/explained/{{paper}}.{{data}}.log",
+        f"{LOGS}/realtime_table.log",
     benchmark:
-        f"{LOGS}/explained/{{paper}}.{{data}}.tsv"
+        f"{LOGS}/realtime_table.tsv"
     conda:
         "../../envs/refer.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=1000,
+        runtime=5,
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        choices=choices,
-        override=override,
     script:
-        "../scripts/explained.py"
+        "../scripts/realtime_table.py"
 
 
 rule audit_report:
     input:
-        "data/audit/{data}/audit.json",
+        released(audit_of),
     output:
         table=report(
             multiext(f"{RESULTS}/tables/audit.{{data}}", ".csv", ".md", ".html"),
@@ -205,7 +352,7 @@ rule audit_report:
 
 rule split_table:
     input:
-        splits_of,
+        released(splits_of),
     output:
         report(
             multiext(
@@ -232,97 +379,28 @@ rule split_table:
         "../scripts/split_table.py"
 
 
-# Of drawn data alone: no picture of a real person is ever put into a report.
-rule contact_sheet:
-    input:
-        images="data/prepared/{data}/images.npy",
-        index="data/prepared/{data}/index.parquet",
-        about="data/prepared/{data}/prepare.json",
-        duplicates="data/audit/{data}/duplicates.parquet",
-        near="data/audit/{data}/near.parquet",
-    output:
-        sheet=report(
-            f"{RESULTS}/figures/sheets/{{data}}.png",
-            caption="../captions/sheet.rst",
-            category="Data",
-            subcategory="{data}",
-        ),
-        copies=report(
-            f"{RESULTS}/figures/copies/{{data}}.png",
-            caption="../captions/copies.rst",
-            category="Data",
-            subcategory="{data}",
-        ),
-    log:
-        f"{LOGS}/sheets/{{data}}.log",
-    benchmark:
-        f"{LOGS}/sheets/{{data}}.tsv"
-    wildcard_constraints:
-        data=r"[a-z0-9]+-standin",
-    conda:
-        "../../envs/refer.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
-        gpu=0,
-    params:
-        behaviour=BEHAVIOUR["reporting"],
-    script:
-        "../scripts/contact_sheet.py"
-
-
-# Of drawn faces on drawn scenes alone.
-rule composed:
-    input:
-        images="data/prepared/{data}/images.npy",
-        index="data/prepared/{data}/index.parquet",
-        about="data/prepared/{data}/prepare.json",
-        backgrounds="data/backgrounds/scenes/backgrounds.npy",
-    output:
-        report(
-            multiext(f"{RESULTS}/figures/composed/{{paper}}.{{data}}", ".svg", ".png"),
-            caption="../captions/composed.rst",
-            category="Data",
-            subcategory="{data}",
-        ),
-    log:
-        f"{LOGS}/composed/{{paper}}.{{data}}.log",
-    benchmark:
-        f"{LOGS}/composed/{{paper}}.{{data}}.tsv"
-    wildcard_constraints:
-        data=r"[a-z0-9]+-standin",
-    conda:
-        "../../envs/refer.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-        gpu=0,
-    params:
-        behaviour=BEHAVIOUR["reporting"],
-        how=lambda wildcards: COMPOSED[wildcards.paper, wildcards.data],
-    script:
-        "../scripts/composed.py"
-
-
 rule page:
     input:
         papers=[paper_path(paper) for paper in plan.config.reproduce],
         scores=f"{RESULTS}/scores.parquet",
         listing=f"{RESULTS}/tables/runs.csv",
-        predictions=PREDICTIONS,
-        runs=RECORDS,
-        audits=[f"data/audit/{data}/audit.json" for data in DATA],
+        predictions=released(PREDICTIONS),
+        runs=released(RECORDS),
+        audits=released(AUDITS),
         audit_tables=[f"{RESULTS}/tables/audit.{data}.csv" for data in DATA],
         split_tables=[
             f"{RESULTS}/tables/split.{paper}.{data}.csv" for paper, data in DIVIDED
         ],
-        splits=[
-            f"data/splits/{data}/{paper}.{protocol}.parquet"
-            for data, paper, protocol in plan.splits()
-        ],
+        splits=released(SPLITS),
         tables=[f"{RESULTS}/tables/{paper}.{data}.html" for paper, data in CELLS],
+        verdicts=f"{RESULTS}/tables/verdicts.html",
+        overview=[f"{RESULTS}/figures/verdicts.svg"],
+        printed=[
+            f"{RESULTS}/tables/printed.{paper}.html"
+            for paper in dict.fromkeys(paper for paper, _ in CELLS)
+        ],
+        pairs=[f"{RESULTS}/figures/pairs/{paper}.{data}" for paper, data in CELLS],
+        training=released(CURVES),
         forest=[f"{RESULTS}/figures/forest/{paper}.{data}.svg" for paper, data in CELLS],
         curves=[f"{RESULTS}/figures/curves/{paper}.{data}" for paper, data in CELLS],
         confusion=[
@@ -330,22 +408,30 @@ rule page:
         ],
         audit=[f"{RESULTS}/figures/audit/{data}.svg" for data in DATA],
         classes=[f"{RESULTS}/figures/classes/{data}.svg" for data in DATA],
-        representations=[
-            f"{RESULTS}/figures/representations/{paper}.{data}"
-            for paper, data in SHOWN
-        ],
-        attention=[
-            f"{RESULTS}/figures/attention/{paper}.{data}" for paper, data in SHOWN
-        ],
+        representations=found(
+            [
+                f"{RESULTS}/figures/representations/{paper}.{data}"
+                for paper, data in SHOWN
+            ]
+        ),
+        attention=found(
+            [f"{RESULTS}/figures/attention/{paper}.{data}" for paper, data in SHOWN]
+        ),
         matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
-        realtime=f"{RESULTS}/tables/realtime.csv" if TIMED else [],
-        timings=f"{RESULTS}/realtime" if TIMED else [],
-        composed=[
-            f"{RESULTS}/figures/composed/{paper}.{data}.svg"
-            for paper, data in COMPOSED
-        ],
-        sheets=[f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN],
-        copies=[f"{RESULTS}/figures/copies/{data}.png" for data in DRAWN],
+        sensitivity=(
+            f"{RESULTS}/tables/sensitivity.html" if plan.config.sensitivity else []
+        ),
+        swings=f"{RESULTS}/figures/sensitivity.svg" if plan.config.sensitivity else [],
+        realtime=f"{RESULTS}/tables/realtime.csv" if TIMES else [],
+        timings=released(TIMES),
+        composed=found(
+            [
+                f"{RESULTS}/figures/composed/{paper}.{data}.svg"
+                for paper, data in COMPOSED
+            ]
+        ),
+        sheets=found([f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN]),
+        copies=found([f"{RESULTS}/figures/copies/{data}.png" for data in DRAWN]),
     output:
         report(
             f"{RESULTS}/report.html",
@@ -366,7 +452,9 @@ rule page:
     params:
         behaviour=BEHAVIOUR["reporting"],
         title=plan.config.title,
-        regenerate=[command_again()],
+        margin=plan.config.margin,
+        regenerate=commands_again(),
+        lacking=LACKING,
         choices={name: dict(chosen) for name, chosen in plan.config.ambiguity.items()},
         override={
             name: dict(wanted.override)
@@ -374,3 +462,30 @@ rule page:
         },
     script:
         "../scripts/page.py"
+
+
+# What DVC shows and compares: `dvc metrics diff`, `dvc plots show`.
+rule measures:
+    input:
+        scores=f"{RESULTS}/scores.parquet",
+        predictions=released(PREDICTIONS),
+        training=released(CURVES),
+    output:
+        metrics=directory(f"{RESULTS}/metrics"),
+        curves=directory(f"{RESULTS}/plots/curves"),
+        confusion=directory(f"{RESULTS}/plots/confusion"),
+    log:
+        f"{LOGS}/measures.log",
+    benchmark:
+        f"{LOGS}/measures.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/measures.py"

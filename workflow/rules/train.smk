@@ -1,12 +1,18 @@
 # One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param.
 
+from refer.gpus import visible
+
+# As many such jobs at once as GPUs can be seen here, one on each, unless --resources or a profile says otherwise.
+if "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, len(visible())))
+
 
 rule train:
     input:
         images="data/prepared/{data}/images.npy",
         index="data/prepared/{data}/index.parquet",
         about="data/prepared/{data}/prepare.json",
-        split="data/splits/{data}/{paper}.{protocol}.parquet",
+        split=split_file,
         weights=weights_file,
         parents=checkpoints_of_parents,
         backgrounds=backgrounds_of,
@@ -22,8 +28,8 @@ rule train:
         "../../envs/refer.yaml"
     threads: plan.config.threads
     resources:
-        mem_mb=plan.config.train_mem_mb,
-        runtime=plan.config.train_minutes,
+        mem_mb=grows(plan.config.train_mem_mb),
+        runtime=grows(plan.config.train_minutes),
         gpu=gpus(plan.config.device),
     params:
         behaviour=BEHAVIOUR["training"],
@@ -40,7 +46,7 @@ rule infer:
         images="data/prepared/{data}/images.npy",
         index="data/prepared/{data}/index.parquet",
         about="data/prepared/{data}/prepare.json",
-        split="data/splits/{data}/{paper}.{protocol}.parquet",
+        split=split_file,
         backgrounds=backgrounds_of,
     output:
         f"{RUN}/predictions.parquet",
@@ -52,8 +58,8 @@ rule infer:
         "../../envs/refer.yaml"
     threads: plan.config.threads
     resources:
-        mem_mb=plan.config.train_mem_mb,
-        runtime=30,
+        mem_mb=grows(plan.config.train_mem_mb),
+        runtime=grows(30),
         gpu=gpus(plan.config.device),
     params:
         behaviour=BEHAVIOUR["inference"],

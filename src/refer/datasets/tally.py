@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from refer.datasets.division import Images
+from refer.errors import UserError
+from refer.files import write_json
 
 Row = tuple[str | None, bool, str]
 """Part (None: in none), whether it takes part, and why not."""
@@ -41,6 +45,24 @@ def tally(
             for rows in folds
         ],
     }
+
+
+def keep_tally(split: str | Path, out: str | Path) -> None:
+    """Write what the file `split`, <paper>.<protocol>.parquet, says of itself as JSON, with `paper` and `protocol`.
+
+    Raises:
+        UserError: there is no such file, or it says nothing.
+    """
+    from pyarrow import parquet
+
+    split = Path(split)
+    if not split.is_file():
+        raise UserError(f"{split}: no such file; expected the split of a data set. Run the workflow.")
+    about = json.loads((parquet.read_schema(split).metadata or {}).get(b"refer", b"{}"))
+    if "folds" not in about:
+        raise UserError(f"{split}: does not say how it was made; delete it and split the data again.")
+    paper, _, protocol = split.stem.partition(".")
+    write_json(out, {"paper": paper, "protocol": protocol, **about})
 
 
 def _counted(rows: Sequence[Row], part: str, modality: str, images: Images, classes: int) -> dict[str, Any]:

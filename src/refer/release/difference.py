@@ -1,0 +1,89 @@
+"""In what two files differ, said shortly: the cell of a table, the line of a text, the pixels of a picture."""
+
+from __future__ import annotations
+
+import csv
+from itertools import zip_longest
+from pathlib import Path
+
+SHOWN = 40
+"""Letters of a line or cell that are shown."""
+
+
+def difference(released: Path, again: Path) -> str:
+    """Say in what a released file differs from the one made again; empty where it does not.
+
+    Text is compared byte for byte. Of a .parquet the rows and of a .png the pixels count: their bytes also depend on
+    what wrote them.
+    """
+    if released.read_bytes() == again.read_bytes():
+        return ""
+    kinds = {".csv": _cells, ".parquet": _rows, ".png": _pixels}
+    try:
+        return kinds.get(released.suffix, _lines)(released, again)
+    except (UnicodeDecodeError, OSError, ValueError) as error:
+        return f"cannot be read ({error})"
+
+
+def _cells(released: Path, again: Path) -> str:
+    mine, theirs = (list(csv.reader(path.read_text(encoding="utf-8").splitlines())) for path in (released, again))
+    if not mine or not theirs or mine[0] != theirs[0] or len(mine) != len(theirs):
+        return f"other columns, or {len(mine) - 1} rows instead of {len(theirs) - 1}"
+    cells = [
+        (line, column, *pair)
+        for line, rows in enumerate(zip(mine, theirs, strict=True), start=1)
+        for column, pair in zip_longest(theirs[0], zip_longest(*rows, fillvalue=""), fillvalue=("", ""))
+        if pair[0] != pair[1]
+    ]
+    if not cells:
+        return _lines(released, again)
+    line, column, found, expected = cells[0]
+    return f"line {line}, {column}: {_quoted(found)}, made again {_quoted(expected)}{_more(len(cells), 'cells')}"
+
+
+def _lines(released: Path, again: Path) -> str:
+    # Split at line feeds alone: a file with other line ends is another file.
+    mine, theirs = (path.read_bytes().decode("utf-8").split("\n") for path in (released, again))
+    differ = [
+        (number, *pair) for number, pair in enumerate(zip_longest(mine, theirs, fillvalue=""), 1) if pair[0] != pair[1]
+    ]
+    number, found, expected = differ[0]
+    begin = max(0, next((at for at, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), 0) - 10)
+    return (
+        f"line {number}: {_quoted(found[begin:])}, made again {_quoted(expected[begin:])}{_more(len(differ), 'lines')}"
+    )
+
+
+def _rows(released: Path, again: Path) -> str:
+    import pyarrow.parquet as pq
+
+    mine, theirs = pq.read_table(released), pq.read_table(again)
+    if mine.schema != theirs.schema or len(mine) != len(theirs):
+        return f"other columns, or {len(mine)} rows instead of {len(theirs)}"
+    for name in mine.column_names:
+        pairs = zip(mine[name].to_pylist(), theirs[name].to_pylist(), strict=True)
+        differ = [(row, *pair) for row, pair in enumerate(pairs) if repr(pair[0]) != repr(pair[1])]
+        if differ:
+            row, found, expected = differ[0]
+            return f"row {row}, {name}: {found!r}, made again {expected!r}{_more(len(differ), 'rows')}"
+    return ""
+
+
+def _pixels(released: Path, again: Path) -> str:
+    import numpy as np
+    from PIL import Image
+
+    mine, theirs = (np.asarray(Image.open(path).convert("RGBA")) for path in (released, again))
+    if mine.shape != theirs.shape:
+        return f"{mine.shape[1]}×{mine.shape[0]} pixels instead of {theirs.shape[1]}×{theirs.shape[0]}"
+    differ = int((mine != theirs).any(axis=2).sum())
+    return f"{differ:,} of {mine.shape[0] * mine.shape[1]:,} pixels" if differ else ""
+
+
+def _quoted(text: str) -> str:
+    text = text.strip()
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
+def _more(number: int, what: str) -> str:
+    return f" (and {number - 1} more {what})" if number > 1 else ""

@@ -1,0 +1,1 @@
+"""What DVC keeps: dvc.yaml from a plan, trust in what was pulled, plots that need no network."""

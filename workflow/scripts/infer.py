@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from refer.evaluation.inference import infer
+from refer.training.state import forget
 from refer.workflow import job
 
 with job(snakemake):
@@ -16,3 +17,5 @@ with job(snakemake):
         threads=snakemake.threads,
         backgrounds=Path(snakemake.input.backgrounds[0]).parent if snakemake.input.backgrounds else None,
     )
+    # Only now is it sure that Snakemake knows that the training is complete.
+    forget(Path(snakemake.input.checkpoint).parent)

@@ -7,7 +7,7 @@ from refer.training.loop import train
 from refer.workflow import job
 
 run = Run.from_dict(snakemake.params.run)
-parents = dict(zip(run.starts_from, map(Path, snakemake.input.parents), strict=True))
+parents = dict(zip(run.parents, map(Path, snakemake.input.parents), strict=True))
 
 with job(snakemake) as track:
     train(
@@ -21,4 +21,5 @@ with job(snakemake) as track:
         parents=parents,
         backgrounds=Path(snakemake.input.backgrounds[0]).parent if snakemake.input.backgrounds else None,
         report=track("training", "images"),
+        keep_state=True,
     )

@@ -1,0 +1,84 @@
+"""Which GPUs a job sees: several on one machine are handed out one to a job, no two jobs on one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+POLL = 2.0
+
+
+def visible(devices: str | Path = "/dev") -> list[str]:
+    """Name the GPUs that this process may use: what CUDA_VISIBLE_DEVICES lists, or else the machine's NVIDIA devices.
+
+    Asks neither torch nor a driver.
+    """
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        names = [name.strip() for name in given.split(",")]
+        # As CUDA reads it: what stands behind an invalid entry is not seen.
+        return names[: next((at for at, name in enumerate(names) if name in ("", "-1")), len(names))]
+    found = (path.name.removeprefix("nvidia") for path in Path(devices).glob("nvidia[0-9]*"))
+    return [str(number) for number in sorted(int(name) for name in found if name.isdigit())]
+
+
+@contextmanager
+def handed_out(count: int, folder: Path | None = None, poll: float = POLL) -> Iterator[list[str]]:
+    """Have `count` of the visible GPUs to oneself, and CUDA see no others; must be called before CUDA is.
+
+    Each GPU is a file that is locked by the job that has it; the system unlocks it when the job ends, however it ends.
+    A scheduler that hands out GPUs itself shows a job no more than its own, and then there is nothing to choose.
+
+    Args:
+        count: how many; 0 hides none and locks none.
+        folder: of the lock files; by default one per user in the machine's temporary folder, never on a shared disk.
+        poll: seconds between two looks at whether one has become free, where more jobs want GPUs than there are.
+    """
+    names = visible()
+    if count < 1 or len(names) <= count:
+        yield names
+        return
+    folder = folder or Path(tempfile.gettempdir(), f"refer-gpus-{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    held: dict[str, IO[str]] = {}
+    try:
+        told = False
+        while len(held) < count:
+            for name in names:
+                if name not in held and len(held) < count and (handle := _lock(folder / f"{name}.lock")):
+                    held[name] = handle
+            if len(held) < count:
+                for handle in held.values():  # so that two jobs never wait for each other's
+                    handle.close()
+                held.clear()
+                if not told:
+                    print(f"waiting for {count} of the GPUs {', '.join(names)}: other jobs have them.", flush=True)
+                    told = True
+                time.sleep(poll)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
+        yield list(held)
+    finally:
+        if before is None:
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
+        for handle in held.values():
+            handle.close()
+
+
+def _lock(path: Path) -> IO[str] | None:
+    """Lock a file as long as the returned handle is open; None if another process has it."""
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return None
+    return handle

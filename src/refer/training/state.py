@@ -1,0 +1,115 @@
+"""What changes while training, and the file from which an interrupted training goes on with the same bits."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from refer.training import checkpoint
+from refer.training.optimisation import Optimizer, pack_state, unpack_state
+
+RESUME = "resume.safetensors"
+"""In a run's folder: the state after the last epoch, or where the run was told to end."""
+
+
+@dataclass
+class Partial:
+    """An epoch that is under way: its images in their order, how many steps were made, and what they summed up to."""
+
+    order: Tensor
+    losses: Tensor
+    hits: Tensor
+    steps: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class State:
+    """All that changes while training; what a checkpoint must hold."""
+
+    network: nn.Module
+    optimizer: Optimizer | None
+    epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+    best_score: float = -1.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    resumed: int = 0
+    partial: Partial | None = None
+
+
+def save(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
+    """Write everything that what is left of the training depends on."""
+    assert state.optimizer is not None
+    half = state.partial
+    random = {"cpu": torch.get_rng_state()}
+    if where.type != "cpu":
+        random[where.type] = getattr(torch, where.type).get_rng_state()
+    checkpoint.save(
+        path,
+        {
+            "network": state.network.state_dict(),
+            "optimizer": pack_state(state.optimizer),
+            "best": state.best,
+            "random": random,
+            **({"partial": {"order": half.order, "losses": half.losses, "hits": half.hits}} if half else {}),
+        },
+        {
+            "identity": identity,
+            "epoch": state.epoch,
+            "best_epoch": state.best_epoch,
+            "best_score": state.best_score,
+            # As pairs, for the metadata is sorted by its keys, and the columns of training.csv are not.
+            "history": [list(row.items()) for row in state.history],
+            "seconds": state.seconds,
+            "resumed": state.resumed,
+            "partial": {"steps": half.steps, "seen": half.seen, "seconds": half.seconds} if half else None,
+        },
+    )
+
+
+def restore(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
+    """Go on from a saved state, if there is one and it is of this very run."""
+    if not path.exists():
+        return
+    groups, saved = checkpoint.load(path)
+    if saved["identity"] != identity:
+        differing = [key for key, value in identity.items() if saved["identity"].get(key) != value]
+        print(f"{path}: of another {' and '.join(differing)}; starting anew.", flush=True)
+        shutil.move(path, path.with_suffix(".stale"))
+        return
+    state.network.load_state_dict(groups["network"])
+    assert state.optimizer is not None
+    unpack_state(state.optimizer, groups.get("optimizer", {}))
+    state.best = groups["best"]
+    state.epoch, state.best_epoch = saved["epoch"], saved["best_epoch"]
+    state.best_score, state.history = saved["best_score"], [dict(row) for row in saved["history"]]
+    state.seconds, state.resumed = saved["seconds"], saved["resumed"] + 1
+    if saved.get("partial"):
+        tensors = groups["partial"]
+        state.partial = Partial(
+            tensors["order"], tensors["losses"].to(where), tensors["hits"].to(where), **saved["partial"]
+        )
+    torch.set_rng_state(groups["random"]["cpu"])
+    if where.type != "cpu":
+        getattr(torch, where.type).set_rng_state(groups["random"][where.type])
+    print(f"going on after {describe(state)} of an interrupted run.", flush=True)
+
+
+def describe(state: State) -> str:
+    """Say how far a training is."""
+    steps = f" and {state.partial.steps} steps" if state.partial and state.partial.steps else ""
+    return f"epoch {state.epoch}{steps}"
+
+
+def forget(folder: Path) -> None:
+    """Remove what a run's folder holds for going on, once nothing needs it any more."""
+    for left in (folder / RESUME, (folder / RESUME).with_suffix(".stale")):
+        left.unlink(missing_ok=True)

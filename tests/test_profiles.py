@@ -1,0 +1,90 @@
+"""Profiles name rules and options that exist; what each does on its machines is tested elsewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROFILES = ("default", "gpus", "slurm", "kubernetes")
+TELLING = """
+import sys
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+begin = JobScheduler.__init__
+def telling(self, workflow, *rest, **others):
+    print("gpu limit", workflow.global_resources["gpu"].value, file=sys.stderr)
+    begin(self, workflow, *rest, **others)
+JobScheduler.__init__ = telling
+sys.exit(main(sys.argv[1:]))
+"""
+"""Snakemake that says how many GPUs it goes by."""
+
+
+def profile(root: Path, name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((root / f"profiles/{name}/config.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def rules(root: Path) -> set[str]:
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((root / "workflow/rules").glob("*.smk")))
+    return set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_rules_that_a_profile_names_exist(root: Path, rules: set[str], name: str) -> None:
+    content = profile(root, name)
+    named = {*content.get("set-resources", {}), *content.get("set-threads", {})}
+    named |= {entry.split("=")[0] for entry in content.get("groups", [])}
+    assert named <= rules
+
+
+def test_what_stays_on_the_login_node_exists_and_nothing_that_is_much_work_does(root: Path, rules: set[str]) -> None:
+    text = (root / "Snakefile").read_text(encoding="utf-8")
+    local = set(re.findall(r"^    (\w+),$", text.split("localrules:")[1], re.MULTILINE))
+    assert local <= rules
+    submitted = {"draw", "obtain", "prepare", "audit", "backgrounds", "train", "infer", "explain", "realtime"}
+    named = {"prepared", "predicted"}  # these make nothing
+    assert rules - local - named == submitted
+
+
+def test_a_group_of_predictions_is_as_large_as_the_plan_says(root: Path) -> None:
+    from refer.planning.estimate import GROUPED
+
+    assert f"infer={GROUPED}" in profile(root, "slurm")["group-components"]
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("given", "expected"), [([], 3), (["--profile", "profiles/gpus"], 4), (["--resources", "gpu=2"], 2)]
+)
+def test_as_many_trainings_run_at_once_as_there_are_gpus(root: Path, given: list[str], expected: int) -> None:
+    arguments = ["-n", "--nolock", "--forceall", "--cores", "2", *given, "--", "data/standin/fer2013.tar.gz"]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1,2"}
+    done = subprocess.run(
+        [sys.executable, "-c", TELLING, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"gpu limit {expected}\n" in done.stderr, done.stderr
+
+
+@pytest.mark.workflow
+def test_the_slurm_profile_is_taken_by_its_plugin(root: Path) -> None:
+    if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+        pytest.skip("snakemake-executor-plugin-slurm is not installed (the extra `cluster`)")
+    arguments = ["-n", "--nolock", "--forceall", "--profile", "profiles/slurm", "--", "data/standin/fer2013.tar.gz"]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

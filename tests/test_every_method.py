@@ -72,7 +72,7 @@ def trained(paper: str, protocol: str, method: str, data: Paired, folder: Path) 
     if not (out / "run.json").is_file():
         parents = {
             branch: trained(paper, protocol, parent, data, folder) / "checkpoint.safetensors"
-            for branch, parent in run.starts_from.items()
+            for branch, parent in run.parents.items()
         }
         train(run, data.path, data.split, out, parents=parents, backgrounds=data.backgrounds)
     return out

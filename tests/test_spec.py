@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refer import cli, configuration, papers, plan, yaml
+from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 
 
@@ -61,7 +62,7 @@ def test_a_run_survives_the_way_through_json(root: Path, config: dict) -> None:
 
 def test_drawn_and_real_data_never_share_a_path(root: Path, config: dict) -> None:
     drawn = {run.path for run in plan.load_plan(config, base=root).runs()}
-    sources = dict.fromkeys(("fer2013", "viri", "rafdb", "bu3dfe"), "somewhere.zip")
+    sources = dict.fromkeys(DATASETS, "somewhere.zip")
     real = {run.path for run in plan.load_plan(config | sources, base=root).runs()}
     assert not drawn & real
 

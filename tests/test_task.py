@@ -15,7 +15,8 @@ import torch
 from refer import files
 from refer.errors import UserError
 from refer.evaluation.inference import infer
-from refer.plan import Run
+from refer.papers import load_paper
+from refer.plan import Run, load_plan
 from refer.spec import Recipe
 from refer.training import checkpoint, task
 from refer.training.composition import Composition
@@ -173,6 +174,65 @@ def test_late_fusion_has_nothing_to_learn(paired: Paired, tmp_path: Path) -> Non
     table = predicted(paired, tmp_path / "l")
     mine = table[[name for name in table if name.startswith("p_")]].to_numpy()
     np.testing.assert_allclose(mine, np.mean(both, axis=0), atol=1e-5)
+
+
+def test_a_trained_network_may_be_tested_on_other_images_without_being_trained_again(
+    paired: Paired, tmp_path: Path
+) -> None:
+    network = {"name": "cnn", "backbone": "compact", "weights": "none", "pixels": "unit"}
+    synthetic = cell("synthetic", network, recipe(compose={"size": 32}))
+    trained(paired, synthetic, tmp_path / "s", backgrounds=paired.backgrounds)
+    parents = {"network": tmp_path / "s/checkpoint.safetensors"}
+    # Its other seed would be another start, and its other epochs another training: there is none.
+    real = dataclasses.replace(
+        cell("real", network, recipe(compose={"size": 32}, compose_test=False, epochs=7), tests="synthetic"), seed=9
+    )
+    about = trained(paired, real, tmp_path / "r", parents=parents, backgrounds=paired.backgrounds)
+    assert (about["tests"], about["epochs"], about["selection"]) == ("synthetic", 0, "nothing to train")
+    assert about["parents_sha256"] == {"network": files.sha256(parents["network"])}
+    mine, theirs = (checkpoint.load(tmp_path / name / "checkpoint.safetensors")[0]["network"] for name in "rs")
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
+    table = predicted(paired, tmp_path / "r", backgrounds=paired.backgrounds)
+    assert not table.equals(predicted(paired, tmp_path / "s", backgrounds=paired.backgrounds))
+    scores = table[[name for name in table if name.startswith("p_")]].to_numpy()
+    curve = pd.read_csv(tmp_path / "r/training.csv")
+    right = (scores.argmax(1) == table["label"])[table["part"] == "val"].mean()
+    assert curve["val_accuracy"].tolist() == [pytest.approx(right)]
+    with pytest.raises(UserError, match="no checkpoint of synthetic for the network"):
+        train(real, paired.path, paired.split, tmp_path / "n", backgrounds=paired.backgrounds)
+    wider = cell("wider", {**network, "channels": 1}, real.recipe, tests="synthetic")
+    with pytest.raises(UserError, match="the trained network of synthetic does not fit"):
+        train(wider, paired.path, paired.split, tmp_path / "w", parents=parents, backgrounds=paired.backgrounds)
+
+
+def test_feratts_authors_test_one_network_on_composed_and_on_real_images(root: Path) -> None:
+    path = root / "papers/feratt2019.yaml"
+    config = {"preset": "t", "title": "t", "standin": {"bu3dfe": {"subjects": 20}},
+              "reproduce": {"feratt2019": {"data": ["bu3dfe"], "methods": ["rep-real"], "folds": [3]}}}  # fmt: skip
+    runs = list(load_plan(config, base=root).runs())
+    assert [run.method for run in runs] == 2 * ["rep-synthetic", "rep-real"], "what is tested is trained before"
+    assert runs[1].parents == {"network": "rep-synthetic"}
+    assert "tests" not in runs[0].as_dict(), "a run that trains is what it was before there was such a key"
+    alone = load_paper(path, {"real": "real"}).methods["rep-real"]
+    assert (alone.tests, alone.parents, alone.recipe["compose_train"]) == (None, {}, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tests", "rep-sintetic", "methods.rep-real tests the method 'rep-sintetic'. Did you mean 'rep-synthetic'?"),
+        ("tests", "rep-real", "methods.rep-real needs itself: rep-real needs rep-real"),
+        ("tests", "cls-synthetic", "methods.rep-real tests the network of cls-synthetic, .*network.dim is 64 and None"),
+        ("network.filters", 8, "it must be the same: network.filters is 8 and None"),
+        ("starts_from", {"trunk": "cls-real"}, "methods.rep-real: .* leave out tests or starts_from"),
+    ],
+)
+def test_what_is_tested_must_be_there_and_the_same(root: Path, key: str, value: object, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_paper(root / "papers/feratt2019.yaml", None, {f"methods.rep-real.{key}": value})
+    with pytest.raises(UserError, match="rep-synthetic needs itself: rep-synthetic needs rep-real needs"):
+        load_paper(root / "papers/feratt2019.yaml", None, {"methods.rep-synthetic.tests": "rep-real"})
 
 
 def test_an_epoch_of_copies_sees_all_26_of_each_image_and_fixed_ones_stay(paired: Paired) -> None:

@@ -142,6 +142,25 @@ def test_the_demo_learns_above_chance_but_not_all(demo: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_demo_can_be_released_and_every_kind_of_its_tables_traced(demo: Path) -> None:
+    from refer.release.trace import KEYS, read_table, trace
+
+    refer = SNAKEMAKE.with_name("refer")
+    for arguments in (["--preset", "demo"], ["--check", "releases/refer-demo.zip"]):
+        done = subprocess.run(
+            [refer, "release", *arguments], cwd=demo, env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    kinds = {path.name.split(".")[0]: path for path in sorted((demo / "results/demo/tables").glob("*.csv"))}
+    assert len(kinds) >= 8
+    for path in kinds.values():
+        table = read_table(path)
+        row = table.rows[-1]
+        column = next(name for name in reversed(table.columns) if row[name] and name not in KEYS)
+        assert trace(path, [f"{name}={row[name]}" for name in table.naming], column)["agrees"], path.name
+
+
+@pytest.mark.slow
 def test_drawn_data_is_called_drawn_everywhere(demo: Path) -> None:
     results = demo / "results/demo"
     pages = [

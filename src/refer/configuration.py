@@ -5,14 +5,38 @@ It says which papers' cells run, on which data, how often, and where the data li
 
 from __future__ import annotations
 
+import copy
+import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from refer.spec import Name, Strict
+from refer import yaml
+from refer.errors import UserError
+from refer.spec import DataUse, Name, Strict
 
 STAND_IN = "stand-in"
 """The source of a data set that is drawn here."""
+
+
+def once(value: Any) -> Any:
+    """Return `value`; raise ValueError if it is a list with two equal entries."""
+    if isinstance(value, list) and len(set(value)) != len(value):
+        raise ValueError("each entry may stand there only once")
+    return value
+
+
+def named(wanted: list[str] | str, known: Iterable[str]) -> list[str]:
+    """Return what a list names; of `all`, all that is known."""
+    return list(known) if isinstance(wanted, str) else wanted
+
+
+def folds_of(use: DataUse, wanted: list[int] | str = "all") -> list[int | None]:
+    """Return the folds of a data set that are wanted, in order; None alone where it is not divided into any."""
+    if use.folds is None:
+        return [None]
+    return [fold for fold in range(use.folds.count) if isinstance(wanted, str) or fold in wanted]
 
 
 class StandIn(Strict):
@@ -53,9 +77,7 @@ class Reproduction(Strict):
     @field_validator("seeds", "protocols", "methods", "data", "folds")
     @classmethod
     def _no_repeats(cls, value: Any) -> Any:
-        if isinstance(value, list) and len(set(value)) != len(value):
-            raise ValueError("each entry may stand there only once")
-        return value
+        return once(value)
 
 
 Source = Annotated[
@@ -78,6 +100,50 @@ class Matrix(Strict):
     folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = "all"
 
 
+class Where(Strict):
+    """With which methods, and on which data sets, the options of one ambiguity are run."""
+
+    methods: list[Name] | None = Field(None, min_length=1, description="none: as for the others")
+    data: list[Name] | None = Field(None, min_length=1, description="none: as for the others")
+
+    @field_validator("methods", "data")
+    @classmethod
+    def _no_repeats(cls, value: Any) -> Any:
+        return once(value)
+
+
+class Sensitivity(Strict):
+    """Which options of a paper's ambiguities run beside the choices made, each by itself, and with which cells."""
+
+    ambiguities: list[Name] | Literal["all"] = "all"
+    without: dict[Name, dict[str, Annotated[str, Field(min_length=1)]]] = Field(
+        {}, description="ambiguity → option that is not run → why, for the table"
+    )
+    methods: list[Name] | Literal["all"] = Field("all", description="all: those that `reproduce` names")
+    data: list[Name] | Literal["all"] = Field("all", description="all: those that `reproduce` names")
+    where: dict[Name, Where] = Field({}, description="ambiguity → other methods or data sets for its options")
+    protocols: list[Literal["published", "audited"]] = Field(["published"], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="all: those of `reproduce`")
+    folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="all: those of `reproduce`")
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _options_as_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {str(option): why for option, why in each.items()} if isinstance(each, dict) else each
+            for name, each in value.items()
+        }
+
+    @field_validator("ambiguities", "methods", "data", "protocols", "seeds", "folds")
+    @classmethod
+    def _no_repeats(cls, value: Any) -> Any:
+        if isinstance(value, list) and not value:
+            raise ValueError("the list is empty; leave the key out for all")
+        return once(value)
+
+
 class Config(Strict):
     """A configuration: `config.yaml`, or a preset passed with `--configfile`."""
 
@@ -98,10 +164,14 @@ class Config(Strict):
     tolerate: dict[Name, list[Literal["counts", "unreadable", "labels", "sizes"]]] = Field({})
     reproduce: dict[Name, Reproduction] = Field(min_length=1)
     matrix: Matrix | None = None
+    sensitivity: dict[Name, Sensitivity] = Field({}, description="paper → what is switched to see what it is worth")
     ambiguity: dict[Name, dict[Name, str | int | float]] = Field(
         {}, description="paper → ambiguity → the option to use instead of the paper file's choice"
     )
     papers: str = Field("papers", description="folder of the papers' files")
+    margin: float = Field(
+        2.0, gt=0, le=20, description="points within which a reproduced accuracy passes for the reported one"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int = Field(1, ge=1, description="of one training job")
     train_mem_mb: int = Field(4000, ge=500)
@@ -109,3 +179,34 @@ class Config(Strict):
         2.0, ge=0, le=60, description="how long each timing of one face takes; 0: the time is not measured"
     )
     train_minutes: int = Field(240, ge=1)
+
+
+def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]:
+    """Unfold keys that lead through sections: `ambiguity.khalid2025.backbone` or `ambiguity__khalid2025__backbone`.
+
+    Snakemake takes no dots in the keys of `--config`, hence the second form. It also leaves the numbers in a
+    list or section given there as text, so these are read again.
+
+    Raises:
+        UserError: a key leads through something that is no section.
+    """
+    dotted = {key: re.split(r"\.|__", str(key)) for key in config}
+    result = copy.deepcopy({key: config[key] for key, path in dotted.items() if len(path) == 1})
+    for key, (*parents, last) in dotted.items():
+        if not parents:
+            continue
+        section = result
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise UserError(f"{where}: {key}: {parent} is a value, not a section.")
+        section[last] = _retyped(config[key])
+    return result
+
+
+def _retyped(value: Any) -> Any:
+    if isinstance(value, list):
+        return [yaml.scalar(item) if isinstance(item, str) else _retyped(item) for item in value]
+    if isinstance(value, dict):
+        return {key: yaml.scalar(item) if isinstance(item, str) else _retyped(item) for key, item in value.items()}
+    return value

@@ -19,6 +19,10 @@ from refer.spec import Paper, Recipe
 from refer.validation import validated
 
 
+class ContradictionError(UserError):
+    """Two options were chosen that set a key differently."""
+
+
 def load_paper(
     path: str | Path, choices: Mapping[str, Any] | None = None, override: Mapping[str, Any] | None = None
 ) -> Paper:
@@ -32,7 +36,16 @@ def load_paper(
     Raises:
         UserError: the file, a choice or an override is wrong; it names file, key, what was found and expected.
     """
-    raw = yaml.read(path)
+    return resolved_paper(yaml.read(path), path, choices, override)
+
+
+def resolved_paper(
+    raw: Mapping[str, Any],
+    path: str | Path,
+    choices: Mapping[str, Any] | None = None,
+    override: Mapping[str, Any] | None = None,
+) -> Paper:
+    """Return a paper from what its file holds; see `load_paper`. `raw` stays as it is."""
     paper = validated(Paper, raw, str(path))
     if paper.id != Path(path).stem:
         raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
@@ -47,7 +60,8 @@ def load_paper(
     raw = _resolved(raw, paper, chosen, path)
     for name, option in chosen.items():
         if clash := _unmet(raw, paper.ambiguities[name].options[option]):
-            raise UserError(f"{path}: ambiguity {name}={option} contradicts another choice, which sets {clash}.")
+            found = f"ambiguity {name}={option} contradicts another choice, which sets {clash}"
+            raise ContradictionError(f"{path}: {found}.")
     before = copy.deepcopy(raw)
     _apply(raw, override or {}, f"{path}, overridden")
     paper = _checked(raw, path)
@@ -73,6 +87,16 @@ def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
         catalog.check({**paper.network, **method.network}, f"{where}.network")
         validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
     return paper
+
+
+def with_parents(methods: list[str], paper: Paper) -> list[str]:
+    """The methods with those whose trained networks they begin with or test, these first."""
+    found: dict[str, None] = {}
+    for method in methods:
+        for parent in with_parents(list(paper.methods[method].parents.values()), paper):
+            found.setdefault(parent)
+        found.setdefault(method)
+    return list(found)
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +165,8 @@ def _resolved(raw: Mapping[str, Any], paper: Paper, chosen: Mapping[str, str], p
     return result
 
 
-def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
-    """Which keys of an option have another value in the end, as `key = value, …`; empty if none has."""
+def unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> dict[str, Any]:
+    """Which keys of an option have another value in a paper's content: key → the value there."""
     wanted: dict[str, Any] = {}
     for key, value in ((key, value) for dotted, value in option.items() for key in _spelt_out(raw, dotted, "")):
         *parents, last = key.split(".")
@@ -150,7 +174,12 @@ def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
         for parent in parents:
             section = section.setdefault(parent, {})
         section[last] = value
-    return ", ".join(f"{key} = {found}" for key, _, found in _leaves(wanted, raw))
+    return {key: found for key, _, found in _leaves(wanted, raw)}
+
+
+def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
+    """The same as `key = value, …`; empty if all are met."""
+    return ", ".join(f"{key} = {found}" for key, found in unmet(raw, option).items())
 
 
 def _changes(before: Any, after: Any, key: str) -> Iterator[tuple[str, str]]:
@@ -161,7 +190,7 @@ def _changes(before: Any, after: Any, key: str) -> Iterator[tuple[str, str]]:
 
 def _leaves(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """The values of `one` that differ from those at the same place of `other`: (dotted key, of one, of other)."""
-    if isinstance(one, dict | list):
+    if isinstance(one, dict) or (isinstance(one, list) and isinstance(other, list) and len(one) == len(other)):
         for name, value in one.items() if isinstance(one, dict) else enumerate(one):
             yield from _leaves(value, _at(other, name), f"{key}.{name}" if key else str(name))
     elif one != other:

@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from refer import yaml
-from refer.configuration import STAND_IN, Config
+from refer.configuration import STAND_IN, Config, folds_of, named, unfold
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError, unknown
 from refer.networks import catalog
-from refer.papers import load_paper, merged
-from refer.spec import DataUse, Paper, Recipe
+from refer.papers import load_paper, merged, with_parents
+from refer.run import Cell, Run, repeat
+from refer.spec import Paper, Recipe
 from refer.validation import validated
+from refer.variants import Switch, Variant, compared, load_variants, switched, switches
 
-
-@dataclass(frozen=True)
-class Run:
-    """One cell: paper × data set × protocol × method × seed (× fold), with everything that decides its outcome.
-
-    `inputs` are the modalities that its network reads. `starts_from` maps branches of the network to the methods
-    whose runs of the same cell they begin with.
-    """
-
-    paper: str
-    dataset: str
-    data: str
-    protocol: str
-    method: str
-    seed: int
-    stand_in: bool
-    network: dict[str, Any]
-    recipe: Recipe
-    evaluated: tuple[str, ...]
-    select: str
-    fold: int | None = None
-    inputs: tuple[str, ...] = ("visible",)
-    starts_from: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def path(self) -> str:
-        """The run's folder below results/<preset>/runs/."""
-        return f"{self.paper}/{self.data}/{self.protocol}/{self.method}/{repeat(self.seed, self.fold)}"
-
-    def path_of(self, method: str) -> str:
-        """The folder of another method's run of the same cell."""
-        return f"{self.paper}/{self.data}/{self.protocol}/{method}/{repeat(self.seed, self.fold)}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, in a fixed order; Snakemake compares it to see whether a run is out of date."""
-        lists = {name: list(getattr(self, name)) for name in _LISTS}
-        return {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), **lists}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Run:
-        """The inverse of `as_dict`.
-
-        Raises:
-            UserError: another version of this library wrote it.
-        """
-        unknown_keys = sorted(set(value) - {each.name for each in fields(cls)})
-        if unknown_keys:
-            raise UserError(f"A run with {', '.join(unknown_keys)} is of another version of refer: train it again.")
-        lists = {name: tuple(value[name]) for name in _LISTS if name in value}
-        recipe = validated(Recipe, value["recipe"], "a run's recipe")
-        return cls(**{**value, "recipe": recipe, **lists})
-
-
-Cell = tuple[str, str, str, str, int, int | None]
-"""Paper, data set, protocol, method, seed, fold."""
-_LISTS = ("evaluated", "inputs")
-
-
-def repeat(seed: int, fold: int | None = None) -> str:
-    """Name one repetition of a method: `seed0`, or `seed0-fold3` where subjects are left out fold by fold."""
-    return f"seed{seed}" if fold is None else f"seed{seed}-fold{fold}"
+__all__ = ["Cell", "Plan", "Run", "load_plan", "repeat", "unfold"]
 
 
 @dataclass(frozen=True)
@@ -86,17 +26,19 @@ class Plan:
     """A checked configuration with its papers: all that the Snakefile needs to know.
 
     `borrowed` names the data sets that a paper has for the matrix alone; they are divided as by the paper whose
-    they are.
+    they are. `variants` are the papers with an option switched, of which some cannot be run.
     """
 
     config: Config
     papers: dict[str, Paper]
     borrowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    variants: dict[str, Variant] = field(default_factory=dict)
+    _homes: dict[tuple[str, str, str, str], str] = field(default_factory=dict, repr=False, compare=False)
 
     def runs(self, paper: str | None = None) -> Iterator[Run]:
         """Every run that the configuration asks for, each once."""
         seen = set()
-        for cell in (*self._reproduced(), *self._matrix()):
+        for cell in (*self._reproduced(), *self._matrix(), *compared(self)):
             if cell not in seen and paper in (None, cell[0]) and self.fits(cell[0], cell[3], cell[1]):
                 seen.add(cell)
                 yield self.run(*cell)
@@ -104,6 +46,79 @@ class Plan:
     def lent(self, run: Run) -> bool:
         """Whether a run is of a data set that its paper has for the matrix alone."""
         return run.dataset in self.borrowed.get(run.paper, ())
+
+    def switched(self, run: Run) -> bool:
+        """Whether a run is of a paper with an option switched: it stands in the table of sensitivity alone."""
+        return run.paper in self.variants
+
+    def paper(self, name: str) -> Paper:
+        """A paper, or one with an option switched, by its id."""
+        variant = self.variants.get(name)
+        spec = self.papers[name] if variant is None else variant.spec
+        if spec is None:
+            raise KeyError(name)  # nothing that cannot be run is ever asked for
+        return spec
+
+    def origin(self, name: str) -> str:
+        """The paper that an id is of: itself, or that of which an option is switched."""
+        return self.variants[name].paper if name in self.variants else name
+
+    def choices(self, name: str) -> dict[str, Any]:
+        """The options that a configuration chooses for a paper's ambiguities, with the one that is switched."""
+        chosen: dict[str, Any] = dict(self.config.ambiguity.get(self.origin(name), {}))
+        variant = self.variants.get(name)
+        return chosen if variant is None else chosen | {variant.ambiguity: variant.option}
+
+    @cached_property
+    def _switches(self) -> list[Switch]:
+        return switches(self)
+
+    def switches(self) -> list[Switch]:
+        """The rows of the table of sensitivity: what is compared with what, and which options are not run, and why."""
+        return list(self._switches)
+
+    def sensitivity(self) -> list[Run]:
+        """The runs of that table: each method as it is and with an option switched, those that they begin with not."""
+        return [self.run(*cell) for cell in dict.fromkeys(switched(self.switches()))]
+
+    def home(self, paper: str, dataset: str, protocol: str, method: str) -> str:
+        """The id under which a method's runs stand: the paper's, where a switched option changes nothing of them."""
+        cell, origin = (paper, dataset, protocol, method), self.origin(paper)
+        if paper == origin:
+            return paper
+        if cell not in self._homes:
+            same = self._content(*cell) == self._content(origin, *cell[1:])
+            self._homes[cell] = origin if same else paper
+        return self._homes[cell]
+
+    def _content(self, paper: str, dataset: str, protocol: str, method: str) -> dict[str, Any]:
+        """All that decides the outcome of a method's runs, what they begin with included."""
+        run = self.run(paper, dataset, protocol, method, 0)
+        parents = {key: self._content(paper, dataset, protocol, parent) for key, parent in run.parents.items()}
+        return run.as_dict() | {"paper": "", "parents": parents, "division": self.division(paper, dataset, protocol)}
+
+    def division(self, paper: str, dataset: str, protocol: str) -> dict[str, Any]:
+        """How a paper divides a data set under a protocol, as `refer.datasets.split` takes it."""
+        spec = self.paper(paper)
+        rule = spec.protocol(protocol, dataset)
+        # An audit keeps the part that chooses the epoch apart from the others; elsewhere it is no matter.
+        select = rule.select if rule.audited and rule.select != "last" else None
+        scheme = spec.data[dataset].scheme(rule).as_dict()
+        return {"scheme": scheme, "audited": rule.audited, "near": rule.near, "select": select}
+
+    def divider(self, paper: str, dataset: str, protocol: str) -> str:
+        """The id under which the file of that division stands: the paper's, where a switched option leaves it."""
+        cell = (dataset, protocol)
+        same = self.division(self.origin(paper), *cell) == self.division(paper, *cell)
+        return self.origin(paper) if same else paper
+
+    def parents(self, run: Run) -> dict[str, Run]:
+        """The runs that a run begins with: branch of its network → run of the same protocol, seed and fold."""
+        cell = (run.dataset, run.protocol)
+        return {
+            branch: self.run(self.home(run.paper, *cell, method), *cell, method, run.seed, run.fold)
+            for branch, method in run.parents.items()
+        }
 
     def matrix(self) -> list[Run]:
         """The runs of the table of methods and data sets."""
@@ -115,9 +130,9 @@ class Plan:
             own = [dataset for dataset in spec.data if dataset not in self.borrowed.get(name, ())]
             for dataset in own if isinstance(wanted.data, str) else wanted.data:
                 for protocol in wanted.protocols:
-                    for method in _with_parents(_all(wanted.methods, spec.methods), spec.under(protocol)):
+                    for method in with_parents(named(wanted.methods, spec.methods), spec.under(protocol)):
                         for seed in wanted.seeds:
-                            for fold in _folds(wanted.folds, spec.data[dataset]):
+                            for fold in folds_of(spec.data[dataset], wanted.folds):
                                 yield name, dataset, protocol, method, seed, fold
 
     def _matrix(self) -> Iterator[Cell]:
@@ -127,21 +142,21 @@ class Plan:
         methods = {name: self.config.reproduce[name].methods for name in self.config.reproduce}
         for name, chosen in (methods if isinstance(wanted.methods, str) else wanted.methods).items():
             spec = self.papers[name]
-            for dataset in _all(wanted.data, spec.data):
-                for method in _with_parents(_all(chosen, spec.methods), spec.under("audited")):
+            for dataset in named(wanted.data, spec.data):
+                for method in with_parents(named(chosen, spec.methods), spec.under("audited")):
                     for seed in wanted.seeds:
-                        for fold in _folds(wanted.folds, spec.data[dataset]):
+                        for fold in folds_of(spec.data[dataset], wanted.folds):
                             yield name, dataset, "audited", method, seed, fold
 
     def fits(self, paper: str, method: str, dataset: str) -> bool:
         """Whether a data set has what a method needs: images of every camera that it looks through."""
-        spec = self.papers[paper]
+        spec = self.paper(paper)
         inputs = catalog.modalities({**spec.network, **spec.methods[method].network})
         return set(inputs) <= set(DATASETS[dataset].modalities)
 
     def run(self, paper: str, dataset: str, protocol: str, method: str, seed: int, fold: int | None = None) -> Run:
         """The run of one cell."""
-        spec = self.papers[paper].under(protocol)
+        spec = self.paper(paper).under(protocol)
         chosen = spec.methods[method]
         rule = spec.protocol(protocol, dataset)
         network = dict(sorted({**spec.network, **chosen.network}.items()))
@@ -162,12 +177,13 @@ class Plan:
             fold=fold,
             inputs=catalog.modalities(network),
             starts_from=dict(sorted(chosen.starts_from.items())),
+            tests=chosen.tests,
         )
 
     def examples(self) -> list[Run]:
         """One run of each method on each data set of its paper: audited if there is one, the first seed and fold."""
         chosen: dict[tuple[str, str, str], Run] = {}
-        own = (run for run in self.runs() if not self.lent(run))
+        own = (run for run in self.runs() if not self.lent(run) and not self.switched(run))
         for run in sorted(own, key=lambda run: (run.protocol != "audited", run.seed, run.fold or 0)):
             chosen.setdefault((run.paper, run.data, run.method), run)
         order = {run.path: number for number, run in enumerate(self.runs())}
@@ -196,7 +212,7 @@ class Plan:
 
     def splits(self) -> list[tuple[str, str, str]]:
         """Every (data, paper, protocol) that is to be split: for the runs, and by every paper that uses `data`."""
-        needed = [(run.data, run.paper, run.protocol) for run in self.runs()]
+        needed = [(run.data, run.paper, run.protocol) for run in self.runs() if not self.switched(run)]
         audited: list[tuple[str, str, str]] = [
             (self.data(dataset), name, protocol)
             for dataset in self.config.data
@@ -243,7 +259,8 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
             if set(checked.data) & set(paper.data):
                 papers[name] = paper
     everybody = {name: papers.get(name) or load_paper(folder / f"{name}.yaml") for name in known if checked.matrix}
-    plan = Plan(checked, papers, _lend(checked, papers, everybody, where))
+    variants = load_variants(checked, papers, where, folder)
+    plan = Plan(checked, papers, _lend(checked, papers, everybody, where), variants)
     _check_data(plan, where)
     return plan
 
@@ -306,55 +323,3 @@ def _check_data(plan: Plan, where: str) -> None:
                 raise UserError(f"{where}: standin.{name}.images: no split {unknown(split, known.splits)}.")
         if drawn.layout is not None and drawn.layout not in known.layouts:
             raise UserError(f"{where}: standin.{name}.layout: no layout {unknown(drawn.layout, known.layouts)}.")
-
-
-def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]:
-    """Unfold keys that lead through sections: `ambiguity.khalid2025.backbone` or `ambiguity__khalid2025__backbone`.
-
-    Snakemake takes no dots in the keys of `--config`, hence the second form. It also leaves the numbers in a
-    list or section given there as text, so these are read again.
-
-    Raises:
-        UserError: a key leads through something that is no section.
-    """
-    dotted = {key: re.split(r"\.|__", str(key)) for key in config}
-    result = copy.deepcopy({key: config[key] for key, path in dotted.items() if len(path) == 1})
-    for key, (*parents, last) in dotted.items():
-        if not parents:
-            continue
-        section = result
-        for parent in parents:
-            section = section.setdefault(parent, {})
-            if not isinstance(section, dict):
-                raise UserError(f"{where}: {key}: {parent} is a value, not a section.")
-        section[last] = _retyped(config[key])
-    return result
-
-
-def _retyped(value: Any) -> Any:
-    if isinstance(value, list):
-        return [yaml.scalar(item) if isinstance(item, str) else _retyped(item) for item in value]
-    if isinstance(value, dict):
-        return {key: yaml.scalar(item) if isinstance(item, str) else _retyped(item) for key, item in value.items()}
-    return value
-
-
-def _folds(wanted: list[int] | str, use: DataUse) -> list[int | None]:
-    if use.folds is None:
-        return [None]
-    known = range(use.folds.count)
-    return [fold for fold in known if isinstance(wanted, str) or fold in wanted]
-
-
-def _with_parents(methods: list[str], paper: Paper) -> list[str]:
-    """The methods with those whose weights they begin with, these first."""
-    found: dict[str, None] = {}
-    for method in methods:
-        for parent in _with_parents(list(paper.methods[method].starts_from.values()), paper):
-            found.setdefault(parent)
-        found.setdefault(method)
-    return list(found)
-
-
-def _all(wanted: list[str] | str, known: Mapping[str, Any]) -> list[str]:
-    return list(known) if isinstance(wanted, str) else wanted

@@ -10,9 +10,7 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     TypeAdapter,
@@ -23,18 +21,12 @@ from pydantic import (
 
 from refer.datasets.splitting import Scheme
 from refer.errors import unknown
+from refer.printed import PrintedConfusion, PrintedTable
+from refer.strict import Name as Name
+from refer.strict import Strict as Strict
 from refer.training.composition import Composition
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
-"""A word that becomes part of a path: lower-case letters, digits, `-` and `_`."""
-
 Scalar = bool | int | float | str | None
-
-
-class Strict(BaseModel):
-    """A model that refuses keys which it does not know, and numbers given as text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Validation(Strict):
@@ -145,6 +137,9 @@ class Augmentation(Strict):
     )
 
 
+_COMPOSITION = TypeAdapter(Composition)  # made once: making it takes longer than a hundred uses
+
+
 def _composition(value: Any) -> Any:
     """Read a section as a `Composition`: a strict model would want an instance of it."""
     if not isinstance(value, dict):
@@ -154,7 +149,7 @@ def _composition(value: Any) -> Any:
         if key not in known:
             raise ValueError(f"no key {unknown(str(key), known)}")
     try:
-        return TypeAdapter(Composition).validate_python(value)
+        return _COMPOSITION.validate_python(value)
     except ValidationError as error:
         item = error.errors(include_url=False)[0]
         where = ".".join(map(str, item["loc"]))
@@ -199,14 +194,26 @@ class Method(Strict):
     """One row of a paper's tables: what differs from the paper's common network and recipe.
 
     A method may begin with the weights of others of the same paper, trained under the same protocol, with the
-    same seed and on the same fold.
+    same seed and on the same fold; or test the network of another one on other images.
     """
 
     label: str
     note: str = ""
     starts_from: dict[Name, Name] = Field({}, description="branch of the network → method whose weights it begins with")
-    network: dict[str, Scalar] = {}
-    recipe: dict[str, Any] = {}
+    tests: Name | None = Field(None, description="method whose trained network is tested here; nothing is trained")
+    network: dict[str, Scalar] = Field({})
+    recipe: dict[str, Any] = Field({})
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The methods that are trained before: branch of the network, or `network` for all of it → method."""
+        return dict(self.starts_from) if self.tests is None else {"network": self.tests}
+
+    @model_validator(mode="after")
+    def _trained_or_tested(self) -> Method:
+        if self.tests is not None and self.starts_from:
+            raise ValueError("a method that tests another one's network trains nothing: leave out tests or starts_from")
+        return self
 
 
 class Reported(Strict):
@@ -281,7 +288,9 @@ class Paper(Strict):
     methods: dict[Name, Method] = Field(min_length=1)
     metrics: Averages = Averages()
     reported: list[Reported]
-    ambiguities: dict[Name, Ambiguity] = {}
+    ambiguities: dict[Name, Ambiguity] = Field({})
+    layout: list[PrintedTable] = Field([], description="the paper's tables of results as it prints them")
+    confusions: list[PrintedConfusion] = Field([], description="confusion matrices that are known of the paper")
     _departures: dict[str, str] = PrivateAttr(default_factory=dict)
     _overruled: dict[str, str] = PrivateAttr(default_factory=dict)
     _variants: dict[str, Paper] = PrivateAttr(default_factory=dict)
@@ -336,10 +345,30 @@ class Paper(Strict):
             ):
                 if name is not None and name not in known:
                     raise ValueError(f"reported.{number} names the {kind} {unknown(name, known)}")
+        for table in self.layout:
+            for row in table.rows:
+                for name, dataset, _ in table.cells(row):
+                    if name is not None and name not in self.methods:
+                        raise ValueError(f"layout, {table.title}: {row.title}: no method {unknown(name, self.methods)}")
+                    if dataset not in self.data:
+                        raise ValueError(f"layout, {table.title}: no data set {unknown(dataset, self.data)}")
+        for number, matrix in enumerate(self.confusions):
+            for kind, name, known in (
+                ("method", matrix.method, self.methods),
+                ("data set", matrix.dataset, self.data),
+                ("part", matrix.part, self.parts.get(matrix.dataset, {})),
+            ):
+                if name not in known:
+                    raise ValueError(f"confusions.{number} names the {kind} {unknown(name, known)}")
         for name, method in self.methods.items():
-            for parent in method.starts_from.values():
-                if parent not in self.methods or parent == name:
-                    raise ValueError(f"methods.{name} goes on from the method {unknown(parent, self.methods)}")
+            for parent in method.parents.values():
+                if parent not in self.methods:
+                    verb = "goes on from" if method.tests is None else "tests"
+                    raise ValueError(f"methods.{name} {verb} the method {unknown(parent, self.methods)}")
+        for name, method in self.methods.items():
+            self._refuse_circles(name, ())
+            if method.tests is not None:
+                self._refuse_another_network(name, method.tests)
         for key in self.protocols:
             for dataset, use in self.data.items():
                 protocol = self.protocol(key, dataset)
@@ -349,3 +378,18 @@ class Paper(Strict):
                         f"protocols.{key}.select names the part {unknown(protocol.select, selectable)} (of {dataset})"
                     )
         return self
+
+    def _refuse_circles(self, name: str, before: tuple[str, ...]) -> None:
+        if name in before:
+            raise ValueError(f"methods.{name} needs itself: {' needs '.join((*before, name))}")
+        for parent in self.methods[name].parents.values():
+            self._refuse_circles(parent, (*before, name))
+
+    def _refuse_another_network(self, name: str, tested: str) -> None:
+        mine, theirs = ({**self.network, **self.methods[each].network} for each in (name, tested))
+        for key in sorted(mine.keys() | theirs.keys()):
+            if mine.get(key) != theirs.get(key):
+                raise ValueError(
+                    f"methods.{name} tests the network of {tested}, so that it must be the same: "
+                    f"network.{key} is {mine.get(key)} and {theirs.get(key)}"
+                )

@@ -32,9 +32,7 @@ def load_trained(path: Path, where: torch.device) -> Trained:
     """
     groups, metadata = checkpoint.load(path)
     run = Run.from_dict(metadata["run"])
-    # The checkpoint holds all weights: nothing is to be downloaded for a network that is then overwritten.
-    fresh = {"weights": "none"} if "weights" in run.network else {}
-    network = catalog.build({**run.network, **fresh}, len(metadata["classes"]))
+    network = catalog.build(catalog.without_weights(run.network), len(metadata["classes"]))
     network.load_state_dict(groups["network"])
     network = network.to(where).to(memory_format=torch.channels_last).eval()
     reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)

@@ -8,7 +8,7 @@ from torch import nn
 
 from refer.errors import UserError, unknown
 from refer.networks.options import BackboneName
-from refer.networks.preactresnet import preactresnet18
+from refer.networks.preactresnet import PreActivationBlock, preactresnet18
 from refer.networks.weights import IMAGENET, load_weights, torchvision_models
 
 
@@ -30,10 +30,11 @@ def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> 
 
 
 def compact(channels: int, width: int = 32) -> Backbone:
-    """A VGG-like net for CPUs: (B, channels, 48, 48) → (B, 4·width, 6, 6), 0.29 M parameters at width 32.
+    """A VGG-like net for CPUs: (B, channels, 48, 48) → (B, 4·width, 6, 6).
 
-    The stride of the first convolution keeps the costly 3x3 layers at 24 pixels and below: over 50 times the
-    images per second of a ResNet-18 with a 3x3 stem on a CPU core (docs/performance.md).
+    287,456 parameters at width 32 (`compact`), 72,304 at width 16 (`compact-16`), with three channels. The stride of
+    the first convolution keeps the costly 3x3 layers at 24 pixels and below: over 50 times the images per second of a
+    ResNet-18 with a 3x3 stem on a CPU core (docs/performance.md).
     """
     return Backbone(
         convolution(channels, width, stride=2),
@@ -46,6 +47,21 @@ def compact(channels: int, width: int = 32) -> Backbone:
         convolution(4 * width, 4 * width),
         width=4 * width,
     )
+
+
+def compact_resnet(channels: int, blocks: int, width: int = 16) -> Backbone:
+    """A small pre-activation ResNet for CPUs: (B, channels, 48, 48) → (B, 4·width, 6, 6).
+
+    He et al.'s network of 6·blocks + 2 layers for images of 32 pixels, but with a stride of 2 at once, as `compact`
+    has it: 77,200 parameters with one block a stage (`compact-resnet8`), 174,416 with two (`compact-resnet14`).
+    """
+    stages: list[nn.Module] = [nn.Conv2d(channels, width, 3, 2, 1, bias=False)]
+    inputs = width
+    for outputs, stride in ((width, 1), (2 * width, 2), (4 * width, 2)):
+        for number in range(blocks):
+            stages.append(PreActivationBlock(inputs, outputs, stride if number == 0 else 1))
+            inputs = outputs
+    return Backbone(*stages, nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), width=inputs)
 
 
 def resnet(name: str, channels: int, weights: str, stem: int = 7) -> Backbone:
@@ -98,6 +114,10 @@ def build_backbone(name: str, channels: int, weights: str) -> Backbone:
     match name:
         case "compact":
             return compact(channels)
+        case "compact-16":
+            return compact(channels, 16)
+        case "compact-resnet8" | "compact-resnet14":
+            return compact_resnet(channels, 1 if name.endswith("8") else 2)
         case "resnet18" | "resnet34":
             return resnet(name, channels, weights)
         case "resnet18-3x3" | "resnet34-3x3":

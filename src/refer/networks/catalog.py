@@ -92,6 +92,11 @@ def check(options: Mapping[str, Any], where: str) -> None:
         raise UserError(f"{where}.{key}: found {item['input']!r}, expected {expected}.") from None
 
 
+def without_weights(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network section whose weights nothing is read or downloaded for: a checkpoint will replace them."""
+    return {**options, **({"weights": "none"} if "weights" in options else {})}
+
+
 def build(options: Mapping[str, Any], classes: int) -> nn.Module:
     """Build the network that a network section describes, for so many classes."""
     check(options, "network")

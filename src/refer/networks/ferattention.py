@@ -41,10 +41,12 @@ class FERAttention(Network):
 
     pixels = "unit"
 
-    def __init__(self, attention: AttentionMap, maps: int, trunk: Extractor, dim: int, classes: int) -> None:
+    def __init__(
+        self, attention: AttentionMap, maps: int, blocks: int, trunk: Extractor, dim: int, classes: int
+    ) -> None:
         super().__init__()
         self.attention = attention
-        self.face = FaceFeatures(maps)
+        self.face = FaceFeatures(maps, blocks)
         self.correction = Correction(maps)
         self.renormalise = Renormalise()
         self.trunk = trunk
@@ -76,6 +78,7 @@ def ferattention(
     representation: bool = True,
     dim: Annotated[int, Field(ge=2, le=4096)] = 64,
     maps: Annotated[int, Field(ge=0, le=64)] = 0,
+    blocks: Annotated[int, Field(ge=1, le=64)] = 8,
     filters: Annotated[int, Field(ge=1, le=64)] = 32,
     encoder: Literal["resnet34", "resnet18", "compact"] = "resnet34",
     weights: str = "none",
@@ -88,6 +91,7 @@ def ferattention(
         representation: put a linear layer of `dim` units before the classifier, for the Gaussian-structure loss.
         dim: 64 in the paper's text, 32 in the authors' scripts.
         maps: K, the channels of attention map and features; 0 for as many as classes, as in the authors' code.
+        blocks: residual blocks of the features; the paper's are eight.
         filters: the unit of the decoder's widths.
         encoder: of the attention map; the paper's is ResNet-34.
         weights: `none`, `imagenet`, or a .safetensors file, for the encoder.
@@ -96,4 +100,4 @@ def ferattention(
     count = maps or classes
     attention = AttentionMap(Encoder(encoder, weights), filters, count)
     trunk = Extractor(build_backbone(backbone, 3, "none"))
-    return FERAttention(attention, count, trunk, dim if representation else 0, classes)
+    return FERAttention(attention, count, blocks, trunk, dim if representation else 0, classes)

@@ -16,6 +16,9 @@ BackboneName = Literal[
     "preactresnet18",
     "preactresnet18-open",
     "compact",
+    "compact-16",
+    "compact-resnet8",
+    "compact-resnet14",
 ]
 """What `backbones.build_backbone` can build."""
 

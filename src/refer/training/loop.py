@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from refer import BEHAVIOUR, files
 from refer.errors import UserError
+from refer.lock import locked
 from refer.networks.interface import logits_of
 from refer.networks.weights import initial_weights, portable
 from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.data import load_index
 from refer.training.environment import autocast, choose_device, describe_device, git_state, versions
-from refer.training.optimisation import build_optimizer, learning_rate, pack_state, unpack_state
+from refer.training.optimisation import build_optimizer, learning_rate
+from refer.training.state import RESUME, Partial, State, describe, forget, restore, save
+from refer.training.stopping import StoppedError, Stopping
 from refer.training.task import EVALUATION_BATCH, Task, build_task, identity_of, objective
 
 Report = Callable[[int, int, str], None]
 """Called with the images seen so far, those to be seen in all, and a note, at every step."""
-
-
-@dataclass
-class State:
-    """All that changes while training; what a checkpoint must hold."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer | None
-    epoch: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_epoch: int = 0
-    best_score: float = -1.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
-    resumed: int = 0
 
 
 def train(
@@ -58,6 +44,7 @@ def train(
     parents: Mapping[str, Path] | None = None,
     backgrounds: Path | None = None,
     report: Report | None = None,
+    keep_state: bool = False,
 ) -> None:
     """Train a run and write checkpoint.safetensors, training.csv and run.json into `out`.
 
@@ -73,12 +60,16 @@ def train(
         preset: goes into run.json.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: of the CPU. The bits may depend on it, so it is part of what a resume must agree in.
-        parents: branch of the network → checkpoint of the run that it begins with.
+        parents: branch of the network, or `network` for all of it → checkpoint of the run that it needs.
         backgrounds: folder of prepared backgrounds, for a recipe that composes.
         report: told how far the run is.
+        keep_state: leave the last state behind, for `forget` to remove. A run that is trained again although it was
+            complete, as where nobody noticed that it was, is then complete at once.
 
     Raises:
-        UserError: no such device, unfitting data, or a loss that is no longer a number.
+        UserError: no such device, unfitting data, another job that writes this run, or a loss that is no longer
+            a number.
+        StoppedError: the process was told to end; the state is saved, within the epoch if need be.
     """
     started = datetime.now(UTC)
     torch.set_num_threads(threads)
@@ -101,16 +92,42 @@ def train(
     task = build_task(run, prepared, index, len(classes), where, parents or {}, backgrounds)
     network = task.network
     state = State(network, build_optimizer(network.parameters(), run.recipe) if task.learns else None)
-    resume = out / "resume.safetensors"
-    out.mkdir(parents=True, exist_ok=True)
-    _restore(state, resume, identity, where)
+    resume = out / RESUME
+    with locked(out) as lock, Stopping() as stopping:
+        restore(state, resume, identity, where)
+        if not task.learns:
+            _look(run, state, task, where)
+        try:
+            while task.learns and state.epoch < run.recipe.epochs:
+                _epoch(run, state, task, len(classes), where, report, stopping)
+                lock.check()
+                save(state, resume, identity, where)
+        except StoppedError as stopped:
+            lock.check()
+            save(state, resume, identity, where)
+            where_it_is = f"It was at {describe(state)}, which is saved: the same command goes on there."
+            raise StoppedError(f"{run.path}: {stopped} {where_it_is}") from None
+        lock.check()
+        _complete(run, state, task, index, classes, where, out, preset, threads, identity, started)
+        if not keep_state:
+            forget(out)
 
-    if not task.learns:
-        _look(run, state, task, where)
-    while task.learns and state.epoch < run.recipe.epochs:
-        _epoch(run, state, task, len(classes), where, report)
-        _save(state, resume, identity, where)
 
+def _complete(
+    run: Run,
+    state: State,
+    task: Task,
+    index: pd.DataFrame,
+    classes: list[str],
+    where: torch.device,
+    out: Path,
+    preset: str,
+    threads: int,
+    identity: Mapping[str, Any],
+    started: datetime,
+) -> None:
+    """Write what a complete run leaves."""
+    network = task.network
     files.write_text(out / "training.csv", pd.DataFrame(state.history).to_csv(index=False, lineterminator="\n"))
     checkpoint.save(
         out / "checkpoint.safetensors",
@@ -119,10 +136,11 @@ def train(
             "run": run.as_dict(),
             "classes": classes,
             "epoch": state.best_epoch,
-            "data_fingerprint": data_fingerprint,
+            "data_fingerprint": identity["data"],
         },
     )
     parts = index[index["kept"]].groupby("part", sort=False).size()
+    seen = len(task.watched.part) if task.fitted is None else state.epoch * len(task.fitted)
     description = {
         **{key: value for key, value in run.as_dict().items() if key not in ("evaluated", "select")},
         "network": portable(run.network),
@@ -130,7 +148,7 @@ def train(
         "classes": classes,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "initial_weights": initial_weights(run.network),
-        "data_fingerprint": data_fingerprint,
+        "data_fingerprint": identity["data"],
         "parts": {str(name): int(count) for name, count in parts.items()},
         **describe_device(where, threads),
         "versions": versions(),
@@ -139,16 +157,15 @@ def train(
         "selected_epoch": state.best_epoch,
         "selection": _selection(run, task),
         "seconds": round(state.seconds, 1),
-        "images_per_s": round(max(1, state.epoch) * len(task.fitted) / state.seconds, 1),
+        "images_per_s": round(seen / state.seconds, 1),
         "reads_batch": bool(getattr(network, "reads_batch", False)),
         "resumed": state.resumed,
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"parents_sha256": identity["parents"]} if "parents" in identity else {}),
         "checkpoint_sha256": files.sha256(out / "checkpoint.safetensors"),
     }
     files.write_json(out / "run.json", description)
-    for left in (resume, resume.with_suffix(".stale")):
-        left.unlink(missing_ok=True)
 
 
 def _selection(run: Run, task: Task) -> str:
@@ -157,10 +174,23 @@ def _selection(run: Run, task: Task) -> str:
     return "last epoch" if run.select == "last" else f"best accuracy on {run.select}"
 
 
-def _epoch(run: Run, state: State, task: Task, classes: int, where: torch.device, report: Report | None) -> None:
-    """One pass over the training part, then one look at the watched part."""
+def _epoch(
+    run: Run,
+    state: State,
+    task: Task,
+    classes: int,
+    where: torch.device,
+    report: Report | None,
+    stopping: Stopping,
+) -> None:
+    """One pass over the training part, or what is left of it, then one look at the watched part."""
     assert state.optimizer is not None
-    began = time.perf_counter()
+    assert task.fitted is not None
+    if state.partial is None:
+        zero = torch.zeros((), device=where)
+        state.partial = Partial(torch.randperm(len(task.fitted)), zero, zero.clone())
+    partial = state.partial
+    began = time.perf_counter() - partial.seconds
     recipe, feed, watched_name = run.recipe, task.fitted, task.watched_name
     batches = max(1, len(feed) // recipe.batch_size)
     steps = batches * recipe.epochs
@@ -168,11 +198,12 @@ def _epoch(run: Run, state: State, task: Task, classes: int, where: torch.device
     total = per_epoch * recipe.epochs
     best = f" · best {100 * state.best_score:.1f} % on {watched_name}" if state.best else ""
     before = state.history[-1][f"{watched_name}_accuracy"] if state.history else 0.0
-    losses = torch.zeros((), device=where)
-    hits = torch.zeros((), device=where)
-    seen = 0
     state.network.train()
-    for number, items in enumerate(_batches(len(feed), recipe.batch_size)):
+    # Also where no step is left, as in an epoch that was ended while it was looked at.
+    rate = learning_rate(recipe, state.epoch * batches + batches - 1, steps, state.epoch, before)
+    for number, items in enumerate(_batches(partial.order, recipe.batch_size)):
+        if number < partial.steps:
+            continue
         rate = learning_rate(recipe, state.epoch * batches + number, steps, state.epoch, before)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
@@ -181,22 +212,26 @@ def _epoch(run: Run, state: State, task: Task, classes: int, where: torch.device
             output = task.call(*batch.inputs)
         logits = logits_of(output).float()
         loss = objective(output, batch, run, classes)
-        state.optimizer.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad()
         loss.backward()
         state.optimizer.step()
-        losses += loss.detach() * len(items)
-        hits += (logits.detach().argmax(1) == batch.labels).sum()
-        seen += len(items)
+        partial.losses += loss.detach() * len(items)
+        partial.hits += (logits.detach().argmax(1) == batch.labels).sum()
+        partial.steps, partial.seen = number + 1, partial.seen + len(items)
+        partial.seconds = time.perf_counter() - began
         if report is not None:
-            report(state.epoch * per_epoch + seen, total, f"epoch {state.epoch + 1}/{recipe.epochs}{best}")
-    train_loss = losses.item() / seen
+            report(state.epoch * per_epoch + partial.seen, total, f"epoch {state.epoch + 1}/{recipe.epochs}{best}")
+        stopping.check()
+    seen = partial.seen
+    train_loss = partial.losses.item() / seen
     if not math.isfinite(train_loss):
         raise UserError(
             f"{run.path}: the loss became {train_loss} in epoch {state.epoch + 1} at a learning rate of {rate:.2g}; "
             "lower recipe.lr or lengthen recipe.warmup."
         )
     spent = time.perf_counter() - began
-    loss_watched, accuracy_watched = measure(task, where)
+    loss_watched, accuracy_watched = measure(task, where, stopping)
+    state.partial = None
     state.epoch += 1
     state.seconds += time.perf_counter() - began
     state.history.append(
@@ -204,7 +239,7 @@ def _epoch(run: Run, state: State, task: Task, classes: int, where: torch.device
             "epoch": state.epoch,
             "lr": rate,
             "train_loss": train_loss,
-            "train_accuracy": hits.item() / seen,
+            "train_accuracy": partial.hits.item() / seen,
             f"{watched_name}_loss": loss_watched,
             f"{watched_name}_accuracy": accuracy_watched,
             "seconds": round(spent, 2),
@@ -240,19 +275,22 @@ def _keep(state: State, accuracy: float) -> None:
     state.best_epoch, state.best_score = state.epoch, accuracy
 
 
-def _batches(count: int, size: int) -> Iterator[Tensor]:
-    """A random order in batches; the last, smaller one is left out (its batch statistics are noisy)."""
-    order = torch.randperm(count)
-    if count < size:
+def _batches(order: Tensor, size: int) -> Iterator[Tensor]:
+    """The images of an epoch in batches; the last, smaller one is left out (its batch statistics are noisy)."""
+    if len(order) < size:
         yield order
         return
-    for start in range(0, count - size + 1, size):
+    for start in range(0, len(order) - size + 1, size):
         yield order[start : start + size]
 
 
 @torch.no_grad()
-def measure(task: Task, where: torch.device) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0..1) of the watched part."""
+def measure(task: Task, where: torch.device, stopping: Stopping | None = None) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy (0..1) of the watched part.
+
+    Raises:
+        StoppedError: as `stopping` says.
+    """
     task.network.eval()
     count = len(task.watched.part)
     loss = torch.zeros((), device=where)
@@ -263,53 +301,6 @@ def measure(task: Task, where: torch.device) -> tuple[float, float]:
             logits = logits_of(task.call(*batch.inputs)).float()
         loss += functional.cross_entropy(logits, batch.labels, reduction="sum")
         hits += (logits.argmax(1) == batch.labels).sum()
+        if stopping is not None:
+            stopping.check()
     return loss.item() / count, hits.item() / count
-
-
-def _save(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
-    """Write everything that the next epoch depends on."""
-    assert state.optimizer is not None
-    random = {"cpu": torch.get_rng_state()}
-    if where.type != "cpu":
-        random[where.type] = getattr(torch, where.type).get_rng_state()
-    checkpoint.save(
-        path,
-        {
-            "network": state.network.state_dict(),
-            "optimizer": pack_state(state.optimizer),
-            "best": state.best,
-            "random": random,
-        },
-        {
-            "identity": identity,
-            "epoch": state.epoch,
-            "best_epoch": state.best_epoch,
-            "best_score": state.best_score,
-            "history": state.history,
-            "seconds": state.seconds,
-            "resumed": state.resumed,
-        },
-    )
-
-
-def _restore(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
-    """Go on from a saved state, if there is one and it is of this very run."""
-    if not path.exists():
-        return
-    groups, saved = checkpoint.load(path)
-    if saved["identity"] != identity:
-        differing = [key for key, value in identity.items() if saved["identity"].get(key) != value]
-        print(f"{path}: of another {' and '.join(differing)}; starting anew.", flush=True)
-        shutil.move(path, path.with_suffix(".stale"))
-        return
-    state.network.load_state_dict(groups["network"])
-    assert state.optimizer is not None
-    unpack_state(state.optimizer, groups.get("optimizer", {}))
-    state.best = groups["best"]
-    state.epoch, state.best_epoch = saved["epoch"], saved["best_epoch"]
-    state.best_score, state.history = saved["best_score"], saved["history"]
-    state.seconds, state.resumed = saved["seconds"], saved["resumed"] + 1
-    torch.set_rng_state(groups["random"]["cpu"])
-    if where.type != "cpu":
-        getattr(torch, where.type).set_rng_state(groups["random"][where.type])
-    print(f"going on after epoch {state.epoch} of an interrupted run.", flush=True)

@@ -18,6 +18,7 @@ from refer.errors import UserError
 from refer.networks import catalog
 from refer.networks.ferattention import Corrected
 from refer.networks.interface import logits_of
+from refer.networks.weights import load_state
 from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
@@ -34,19 +35,23 @@ COMPOSED_SEED = 2019
 
 @dataclass(frozen=True)
 class Task:
-    """A network in training: `call` is what is given a batch's inputs, the network or the part of it that learns."""
+    """A network in training: `call` is what is given a batch's inputs, the network or the part of it that learns.
+
+    `fitted` is None where there is nothing to train: a rule over trained networks, or a trained network that is
+    tested on other images.
+    """
 
     network: nn.Module
     call: Callable[..., Any]
     reader: Reader
-    fitted: Feed
+    fitted: Feed | None
     watched: Feed
     watched_name: str
 
     @property
     def learns(self) -> bool:
-        """Whether there is anything to train; a rule over trained networks has nothing."""
-        return any(parameter.requires_grad for parameter in self.network.parameters())
+        """Whether there is anything to train."""
+        return self.fitted is not None
 
 
 def build_task(
@@ -66,41 +71,46 @@ def build_task(
         index: as `data.load_index` returns it.
         classes: K.
         where: the device.
-        parents: branch of the network → checkpoint of the run that it begins with.
+        parents: branch of the network, or `network` for all of it → checkpoint of the run that it needs.
         backgrounds: folder of backgrounds.npy, for a run that composes.
 
     Raises:
         UserError: unfitting data, or a parent that is missing or of another shape.
     """
     torch.manual_seed(run.seed)
-    network = catalog.build(run.network, classes)
+    network = catalog.build(run.network if run.tests is None else catalog.without_weights(run.network), classes)
     start_from(network, run, parents)
     network = network.to(where).to(memory_format=torch.channels_last)
     reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size)
     watched_name = run.select if run.select != "last" else run.evaluated[0]
-    composes = run.recipe.compose is not None and run.recipe.compose_train
-    fitted = _part(run, prepared, index, "train", where, whole=composes, kept_only=True)
     watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
+    learns = any(parameter.requires_grad for parameter in network.parameters())
+    fitted = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
     if getattr(network, "frozen", False):
         # Frozen branches see an image as it is, and always make the same of it: once is enough.
-        fitted, watched = (extracted(network, reader, part) for part in (fitted, watched))
-        feeds: tuple[Feed, Feed] = FeatureFeed(fitted, reader, run.recipe), FeatureFeed(watched, reader, run.recipe)
-        return Task(network, network.decide, reader, *feeds, watched_name)  # type: ignore[arg-type]
-    feed = _feed(run, fitted, prepared, index, reader, where, backgrounds)
+        features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted), reader, run.recipe)
+        looked_at = FeatureFeed(extracted(network, reader, watched), reader, run.recipe)
+        decide: Callable[..., Any] = network.decide  # type: ignore[assignment]
+        return Task(network, decide, reader, features, looked_at, watched_name)
+    feed = None if fitted is None else _feed(run, fitted, prepared, index, reader, where, backgrounds)
     return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name)
 
 
 def start_from(network: nn.Module, run: Run, parents: Mapping[str, Path]) -> None:
-    """Give branches the weights of the runs that they begin with.
+    """Give branches the weights of the runs that they begin with, or all of a network those that are tested.
 
     Raises:
         UserError: a checkpoint is missing, or of another shape.
     """
-    missing = [branch for branch in run.starts_from if branch not in parents]
+    missing = [branch for branch in run.parents if branch not in parents]
     if missing:
-        raise UserError(f"{run.path}: no checkpoint of {run.starts_from[missing[0]]} for the branch {missing[0]!r}.")
-    states = {branch: checkpoint.load(parents[branch])[0]["network"] for branch in run.starts_from}
-    if states:
+        what = "the network" if run.tests else f"the branch {missing[0]!r}"
+        raise UserError(f"{run.path}: no checkpoint of {run.parents[missing[0]]} for {what}.")
+    states = {branch: checkpoint.load(parents[branch])[0]["network"] for branch in run.parents}
+    if run.tests is not None:
+        load_state(network, states["network"], f"the trained network of {run.tests}")
+        network.requires_grad_(False)
+    elif states:
         network.load_branches(**states)  # type: ignore[operator]
 
 
@@ -165,7 +175,7 @@ def _feed(
     backgrounds: Path | None,
 ) -> Feed:
     recipe = run.recipe
-    if recipe.compose is not None and recipe.compose_train:
+    if recipe.compose is not None and _composes(run):
         composer = load_composer(prepared, _needed(backgrounds, run), fitted.rows[:, 0], recipe.compose, where)
         return ComposedFeed(fitted, reader, recipe, composer, run.seed)
     if recipe.augmentation.copies != "none":
@@ -176,6 +186,11 @@ def _feed(
         masks = torch.from_numpy(masks_of(outlines, _side(prepared)))[:, None].to(where)
         return CleanFeed(fitted, reader, recipe, masks, run.seed)
     return Feed(fitted, reader, recipe, run.seed)
+
+
+def _composes(run: Run) -> bool:
+    """Whether it learns from composed faces."""
+    return run.recipe.compose is not None and run.recipe.compose_train
 
 
 def _side(prepared: Path) -> int:
@@ -189,5 +204,5 @@ def _needed(backgrounds: Path | None, run: Run) -> Path:
 
 
 def identity_of(parents: Mapping[str, Path]) -> dict[str, str]:
-    """Branch → SHA-256 of the checkpoint that it begins with."""
+    """Branch, or `network` for all of it → SHA-256 of the checkpoint that it begins with."""
     return {branch: files.sha256(path) for branch, path in sorted(parents.items())}

@@ -52,7 +52,8 @@ def test_dotted_keys_reach_their_section(root: Path, config: dict) -> None:
     runs = list(plan.load_plan(config, base=root).runs("khalid2025"))
     assert {run.seed for run in runs} == {5}
     assert {run.network["heads"] for run in runs} == {8}
-    assert {run.network["backbone"] for run in runs} == {"compact"}, "the section's other keys stay"
+    epochs = config["reproduce"]["khalid2025"]["override"]["recipe.epochs"]
+    assert {run.recipe.epochs for run in runs} == {epochs}, "the section's other keys stay"
 
 
 def test_a_run_survives_the_way_through_json(root: Path, config: dict) -> None:
@@ -215,5 +216,6 @@ def test_the_matrix_lends_papers_the_data_sets_that_they_lack(root: Path, config
 
 def test_a_network_that_begins_with_others_brings_them(root: Path, config: dict) -> None:
     config["reproduce"]["naseem2025"]["methods"] = ["fused"]
+    del config["ambiguity"]["naseem2025"]
     methods = {run.method for run in plan.load_plan(config, base=root).runs("naseem2025")}
     assert methods == {"fused", "infrared"}

@@ -34,6 +34,8 @@ from refer.errors import UserError
 
 NAME = ".lock"
 BEAT = 30.0
+TAKING = 30.0
+"""Seconds after which a takeover that left its mark behind counts as killed."""
 LEASE = 180.0
 ENDED = frozenset(
     "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED OUT_OF_MEMORY PREEMPTED REVOKED TIMEOUT".split()  # noqa: SIM905
@@ -219,20 +221,28 @@ def _create_where_nothing_is_linked(path: Path, owner: Owner) -> bool:
 
 
 def _take(path: Path, token: str, owner: Owner) -> bool:
-    """Replace the lock that holds `token` by this owner's; False if it is no longer that lock."""
-    aside = path.with_name(f"{path.name}.{owner['token']}.aside")
+    """Replace the lock that holds `token` by this owner's; False if it is no longer that lock, or another is at it."""
+    guard = path.with_name(f"{path.name}.taking")
     try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return _create(path, owner)
-    found = read(aside)
-    if found is not None and found["token"] != token:
-        with suppress(FileExistsError):
-            os.link(aside, path)  # somebody else was faster: back with it
-        aside.unlink(missing_ok=True)
+        # Without it a new owner's lock could be replaced between a look at it and the replacement.
+        guard.mkdir()
+    except FileExistsError:
+        if (age := _silence(guard)) is not None and age > TAKING:
+            with suppress(OSError):
+                guard.rmdir()
+        time.sleep(0.05)
         return False
-    aside.unlink(missing_ok=True)
-    return _create(path, owner)
+    try:
+        found = read(path)
+        if found is None or found["token"] != token:
+            return False
+        mine = path.with_name(f"{path.name}.{owner['token']}")
+        mine.write_text(json.dumps(owner, indent=2) + "\n", encoding="utf-8")
+        mine.replace(path)
+        return True
+    finally:
+        with suppress(OSError):
+            guard.rmdir()
 
 
 def _touch(lock: Lock, done: threading.Event, beat: float) -> None:

@@ -190,8 +190,16 @@ class Plan:
         return sorted(chosen.values(), key=lambda run: order[run.path])
 
     def explained(self) -> list[Run]:
-        """Of these examples the runs whose networks say where they look."""
-        return [run for run in self.examples() if catalog.explains(run.network)]
+        """Of these examples the runs whose networks say where they look, each network on the images it learnt for."""
+        return [run for run in self.examples() if catalog.explains(run.network) and run.tests is None]
+
+    def timed(self) -> list[Run]:
+        """Of these examples one of each method that trains a network: on other data it takes the same time."""
+        chosen: dict[tuple[str, str], Run] = {}
+        for run in self.examples():
+            if run.tests is None:
+                chosen.setdefault((run.paper, run.method), run)
+        return list(chosen.values())
 
     def source(self, dataset: str) -> str | list[str]:
         """What the configuration says of a data set: `stand-in`, a path, a URL …, or a list of them."""

@@ -65,7 +65,7 @@ DIVIDED = sorted({(paper, data) for data, paper, _ in plan.splits()})
 # What the border has beside the runs: measured times, and what audits and splits say of themselves.
 TIMES = [
     f"{RESULTS}/realtime/{run.paper}.{run.data}.{run.method}.json"
-    for run in plan.examples()
+    for run in plan.timed()
     if plan.config.realtime_seconds > 0
 ]
 AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]

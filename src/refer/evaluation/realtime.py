@@ -29,6 +29,8 @@ BATCH = 32
 """Faces that are judged at once where throughput is measured."""
 LEAST, MOST = 20, 5_000
 """Repetitions: with fewer, the 5th and 95th percentiles are the extremes; more say nothing new."""
+LEAST_OF_BATCHES = 5
+"""Of `BATCH` faces at once, of which only the median is told."""
 WARM_UP = 5
 """Calls, at least, before the first that counts: they allocate memory and choose kernels."""
 
@@ -58,7 +60,7 @@ def measure_latency(
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: of the CPU.
         seconds: for each of the three, to which a quarter comes for the warm-up; a slow network takes longer,
-            for at least `LEAST` repetitions are made.
+            for at least `LEAST` repetitions are made, or `LEAST_OF_BATCHES`.
 
     Raises:
         UserError: no such device, or no checkpoint.
@@ -82,14 +84,14 @@ def measure_latency(
         with autocast(where):
             network(*ready)
 
-    def summary(work: Callable[[], object], images: int = 1) -> dict[str, float]:
-        return summarised(timings(work, _waiting(where), seconds), images)
+    def summary(work: Callable[[], object], images: int = 1, least: int = LEAST) -> dict[str, float]:
+        return summarised(timings(work, _waiting(where), seconds, least), images)
 
     others = Others()
     measured = {
         "one_face": summary(lambda: judge(one)),
         "network_alone": summary(alone),
-        "batch": {"size": BATCH, **summary(lambda: judge(many), BATCH)},
+        "batch": {"size": BATCH, **summary(lambda: judge(many), BATCH, LEAST_OF_BATCHES)},
     }
     files.write_json(
         out,
@@ -139,7 +141,9 @@ def backbones(network: Mapping[str, Any]) -> list[str]:
     return [value for value in chosen.values() if value in get_args(BackboneName)]
 
 
-def timings(work: Callable[[], object], wait: Callable[[], None], seconds: float) -> NDArray[np.float64]:
+def timings(
+    work: Callable[[], object], wait: Callable[[], None], seconds: float, least: int = LEAST
+) -> NDArray[np.float64]:
     """Time `work` again and again for so many seconds, after a warm-up of a quarter of them.
 
     Unlike torch.utils.benchmark it times every call by itself: a mean over blocks of calls has no percentiles.
@@ -147,13 +151,14 @@ def timings(work: Callable[[], object], wait: Callable[[], None], seconds: float
     Args:
         work: what is timed.
         wait: returns when the device has done all that it was given.
-        seconds: the time to spend; `LEAST` and `MOST` bound the repetitions.
+        seconds: the time to spend; `least` and `MOST` bound the repetitions.
+        least: repetitions, however long they take.
 
     Returns:
         Milliseconds of each repetition.
     """
     _repeat(work, wait, seconds / 4, WARM_UP)
-    return _repeat(work, wait, seconds, LEAST)
+    return _repeat(work, wait, seconds, least)
 
 
 def summarised(milliseconds: NDArray[np.float64], images: int = 1) -> dict[str, float]:

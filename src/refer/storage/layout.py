@@ -64,7 +64,7 @@ class Layout:
     def evidence(self) -> list[str]:
         """What all tables and figures are made from, without data, GPU and torch."""
         runs = [f"{self.results}/runs/{run.path}/{name}" for run in self.plan.runs() for name in EVIDENCE]
-        timed = self.plan.config.realtime_seconds > 0 and self.plan.examples()
+        timed = self.plan.config.realtime_seconds > 0 and self.plan.timed()
         return [*(runs if self.released else []), *([f"{self.results}/realtime"] if timed else [])]
 
     def drawn_up(self) -> list[str]:

@@ -12,10 +12,10 @@ PRESET ?= fer2013-cpu
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
-.PHONY: help install demo fer2013 tables verify trust test lint types lock clean
+.PHONY: help install demo fer2013 tables verify trust test lint types audit-packages lock clean
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 install: .venv/installed ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
 
@@ -64,6 +64,11 @@ lint: install ## Style of Python and Snakemake files
 
 types: install ## Types of the library
 	$(BIN)/mypy
+
+audit-packages: ## Ask the Python packaging advisories about every locked package (needs a network)
+	@uv=$$(envs/install.sh uv) && \
+	"$$uv" tool run -q pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r envs/requirements.lock || \
+	{ echo "error: a locked package has an advisory, or could not be asked about (see above; this needs pypi.org)" >&2; exit 1; }
 
 lock: ## Renew envs/requirements.lock and envs/report.lock from pyproject.toml
 	uv=$$(envs/install.sh uv) && \

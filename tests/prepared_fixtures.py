@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 from refer import files
 from refer.datasets import catalog
+from refer.datasets.batches import pixel_hash
+from refer.datasets.model import Row
+from refer.datasets.prepare import fingerprint
 
 
 def picture(seed: int, size: int = 48, channels: int = 1) -> np.ndarray:
@@ -54,7 +56,13 @@ def write_prepared(folder: Path, dataset: str, rows: Sequence[dict[str, Any]], s
     known = catalog.dataset(dataset)
     usual = {"split": known.splits[0], "subject": None, "modality": "visible", "pair": None, "level": None}
     whole = [usual | {"id": f"image{number:04d}"} | row for number, row in enumerate(rows)]
-    hashes = [hashlib.sha256(row["pixels"].tobytes()).hexdigest() for row in whole]
+    hashes = [pixel_hash(row["pixels"]) for row in whole]
+    listed = [
+        Row(
+            *(row[name] for name in ("id", "label", "split", "subject")), "", row["modality"], row["pair"], row["level"]
+        )
+        for row in whole
+    ]
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", np.stack([row["pixels"] for row in whole]))
     columns = {
@@ -69,7 +77,7 @@ def write_prepared(folder: Path, dataset: str, rows: Sequence[dict[str, Any]], s
     about = {
         "dataset": dataset,
         "stand_in": stand_in,
-        "fingerprint": hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        "fingerprint": fingerprint(known, listed, hashes, [None] * len(whole)),
         "classes": list(known.classes),
         "notes": {"files without a face": 2},
     }

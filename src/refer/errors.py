@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import re
 from collections.abc import Iterable
+
+DISK = {
+    errno.ENOSPC: "free some, then start again.",
+    errno.EDQUOT: "free some, then start again.",
+    errno.EROFS: "it must be written here: mount it so, or work in another folder.",
+    errno.EACCES: "let this user write there, or work in another folder.",
+    errno.EPERM: "let this user write there, or work in another folder.",
+    errno.ENOTDIR: "a file stands where a folder must be: move it away.",
+    errno.ENOENT: "it is gone, or cannot be made there: look, then start again.",
+    errno.EIO: "the disk or its connection fails; look after it, then start again.",
+    errno.ESTALE: "the disk's connection was lost; look after it, then start again.",
+    errno.ENOMEM: "the machine has no memory left; have fewer jobs at once.",
+}
+"""What the system says of a disk → what to do."""
 
 
 class UserError(Exception):
@@ -21,3 +37,20 @@ def unknown(name: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"{name!r}.{hint} Known: {', '.join(names) or 'none'}"
+
+
+def of_the_machine(error: BaseException) -> str | None:
+    """Return the line about an error that is the machine's (disk, permissions, memory); None of any other."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK:
+            return f"{cause.filename or 'a file'}: {cause.strerror}; {DISK[cause.errno]}"
+        # PyTorch says so in a RuntimeError, of which no class of its own is known without importing it.
+        if isinstance(cause, MemoryError) or re.search("out of memory|can't allocate memory", str(cause)):
+            said = " ".join(str(cause).split())[:160]
+            return (
+                f"out of memory ({said or 'no more could be had'}); have fewer jobs at once (--cores, --resources "
+                "mem_mb=…), or a smaller recipe.batch_size or recipe.image_size."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None

@@ -6,10 +6,12 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from refer.errors import UserError
 
 
 @contextmanager
@@ -55,12 +57,48 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+class NotJsonError(UserError, ValueError):
+    """A file that should hold JSON and does not."""
+
+
 def read_json(path: str | Path) -> Any:
-    """Read the JSON file `path`."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read the JSON file `path`.
+
+    Raises:
+        NotJsonError: it is damaged, or no JSON.
+        OSError: it cannot be read.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError(f"{path}: not valid JSON ({str(error)[:120]}); restore it, or make it again.") from None
+
+
+def read_section(path: str | Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON file that this project wrote: a section with these keys.
+
+    Raises:
+        NotJsonError: it is damaged, or lacks some.
+        OSError: it cannot be read.
+    """
+    content = read_json(path)
+    missing = [key for key in keys if key not in content] if isinstance(content, dict) else list(keys)
+    if missing or not isinstance(content, dict):
+        found = f"lacks {', '.join(missing)}" if isinstance(content, dict) else f"is a {type(content).__name__}"
+        raise NotJsonError(f"{path}: {found}; expected what this project wrote: restore it, or make it again.")
+    return content
 
 
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def seal(content: Iterable[tuple[str, Any]], about: Any) -> str:
+    """Return the SHA-256 of what is stated, as JSON, and of named buffers in the order of their names."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, buffer in sorted(content, key=lambda item: item[0]):
+        digest.update(name.encode())
+        digest.update(buffer)
+    return digest.hexdigest()

@@ -18,8 +18,9 @@ from refer.datasets.findings import Groups, Index
 from refer.datasets.groups import together
 from refer.datasets.near import VIEWS, Pairs, near_duplicates
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY
+from refer.datasets.prepared import check, open_images
 from refer.errors import UserError
-from refer.files import read_json, whole, write_json
+from refer.files import read_section, whole, write_json
 
 DUPLICATES = "duplicates.parquet"
 NEAR = "near.parquet"
@@ -42,8 +43,9 @@ def audit(dataset: str, prepared: Path, out: Path) -> None:
     """
     known = catalog.dataset(dataset)
     summary = read_summary(prepared, dataset)
+    check(prepared)
     index = read_index(prepared)
-    images = np.load(prepared / IMAGES, mmap_mode="r")
+    images = open_images(prepared / IMAGES)
     blank = _blank(images)
     same = [rows for rows in together(len(blank), [index["sha256"]]) if len(rows) > 1]
     pairs, compared = _near_pairs(images, index, known.modalities, blank)
@@ -82,7 +84,7 @@ def read_summary(prepared: Path, dataset: str | None = None) -> dict[str, Any]:
     """
     if not (prepared / SUMMARY).is_file():
         raise UserError(f"{prepared} holds no {SUMMARY}: prepare the data first.")
-    summary: dict[str, Any] = read_json(prepared / SUMMARY)
+    summary = read_section(prepared / SUMMARY, "dataset", "stand_in", "fingerprint")
     if dataset is not None and summary["dataset"] != dataset:
         raise UserError(f"{prepared} holds {summary['dataset']}, not {dataset}: give each a folder of its own.")
     return summary

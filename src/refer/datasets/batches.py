@@ -98,7 +98,8 @@ def given(rows: Sequence[Row], pixels: np.ndarray, target: Target) -> Iterator[B
         for start in range(0, len(rows), MOST):
             part, images = rows[start : start + MOST], np.ascontiguousarray(pixels[start : start + MOST])
             handle.write(images.data)
-            yield Batch(start, part, [_hash(image) for image in images], [Verdict("", None, True, size)] * len(part))
+            hashes = [pixel_hash(image) for image in images]
+            yield Batch(start, part, hashes, [Verdict("", None, True, size)] * len(part))
 
 
 Done = tuple[list[str], list[Verdict]]
@@ -159,7 +160,7 @@ def _decode(source: Path, jobs: Sequence[_Job], recipe: Recipe, target: Target, 
             if image is None:
                 continue
             chunk[filled] = image
-            hashes.append(_hash(chunk[filled]))
+            hashes.append(pixel_hash(chunk[filled]))
             filled += 1
             if filled == len(chunk):
                 _write(images, chunk)
@@ -207,6 +208,6 @@ def _contents(archive: IO[bytes], jobs: Sequence[_Job]) -> Iterator[bytes]:
             yield archive.read(job.packed)
 
 
-def _hash(pixels: np.ndarray) -> str:
+def pixel_hash(pixels: np.ndarray) -> str:
     """Return the SHA-256 of an image's shape and pixels."""
     return hashlib.sha256("x".join(map(str, pixels.shape)).encode() + b":" + pixels.tobytes()).hexdigest()

@@ -129,7 +129,12 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     )
 
 
+LONGEST = 120
+"""Letters of a name in a message: a stranger's file may have any number."""
+
+
 def some(items: Sequence[object], limit: int = 4) -> str:
     """Return the first few items as text, and how many more there are."""
-    shown = ", ".join(str(item) for item in items[:limit])
+    texts = [str(item) for item in items[:limit]]
+    shown = ", ".join(text if len(text) <= LONGEST else f"{text[:LONGEST]}…" for text in texts)
     return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown

@@ -145,7 +145,7 @@ def _summary(
         "unused_files": len(listing.unused),
         "unused_examples": sorted(listing.unused)[:5],
         "raw_sha256": receipt["members_sha256"],
-        "fingerprint": _fingerprint(known, kept),
+        "fingerprint": fingerprint(known, kept.rows, kept.hashes, kept.outlines),
     }
 
 
@@ -239,10 +239,12 @@ def _write_index(path: Path, known: Dataset, kept: _Kept) -> None:
     parquet.write_table(pa.table(columns), path)
 
 
-def _fingerprint(known: Dataset, kept: _Kept) -> str:
+def fingerprint(
+    known: Dataset, rows: Sequence[Row], hashes: Sequence[str], outlines: Sequence[tuple[float, ...] | None]
+) -> str:
     """Return the SHA-256 of everything in images.npy and index.parquet, whatever wrote the files."""
     digest = hashlib.sha256(json.dumps([known.name, known.classes, known.shape]).encode())
-    for row, pixels, outline in zip(kept.rows, kept.hashes, kept.outlines, strict=True):
+    for row, pixels, outline in zip(rows, hashes, outlines, strict=True):
         more = _more(row, outline)
         digest.update(json.dumps([row.id, row.label, row.split, row.subject, pixels, *more]).encode())
     return digest.hexdigest()

@@ -18,7 +18,7 @@ from refer.datasets.groups import together
 from refer.datasets.splitting import Scheme
 from refer.datasets.tally import tally
 from refer.errors import UserError
-from refer.files import read_json, whole
+from refer.files import read_section, whole
 
 LEAST_LEFT = 0.2  # of a part: with less, what is left is no sample of it any more
 
@@ -143,7 +143,7 @@ def _images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[st
 
     if not all((audit_dir / name).is_file() for name in (AUDIT, DUPLICATES, NEAR)):
         raise UserError(f"{audit_dir} holds no {AUDIT} with its {DUPLICATES} and {NEAR}: audit the data first.")
-    if read_json(audit_dir / AUDIT)["data_fingerprint"] != summary["fingerprint"]:
+    if read_section(audit_dir / AUDIT, "data_fingerprint")["data_fingerprint"] != summary["fingerprint"]:
         raise UserError(f"{audit_dir} is the audit of other data than those prepared now: audit them again.")
     copies = parquet.read_table(audit_dir / DUPLICATES, columns=["id", "group"]).to_pydict()
     pairs = parquet.read_table(audit_dir / NEAR, columns=["id", "other"]).to_pydict()
@@ -203,4 +203,4 @@ def _write(out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], a
     }
     with whole(out) as temporary:
         table = pa.table(columns).replace_schema_metadata({b"refer": json.dumps(about).encode()})
-        parquet.write_table(table, temporary)
+        parquet.write_table(table, temporary, write_page_checksum=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -16,7 +17,10 @@ from refer.errors import UserError
 
 CHUNK = 1 << 20  # bytes read at once
 RATIO_FROM = 4 << 20  # bytes: below, a high compression ratio does no harm and blank images reach one
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
+    ValueError, OverflowError, struct.error,  # of headers that no honest program writes
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

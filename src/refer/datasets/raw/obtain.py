@@ -19,7 +19,7 @@ from refer.datasets.raw.places import Pointer, Remote
 from refer.datasets.raw.repack import Contents, Part, repack
 from refer.datasets.raw.room import room
 from refer.errors import UserError
-from refer.files import read_json, sha256, whole, write_json
+from refer.files import read_section, sha256, whole, write_json
 
 FILES = "files.zip"
 RECEIPT = "receipt.json"
@@ -166,7 +166,7 @@ def read_receipt(raw: Path, dataset: str) -> dict[str, Any]:
     """
     if not (raw / FILES).is_file() or not (raw / RECEIPT).is_file():
         raise UserError(f"{raw} holds no {FILES} with its {RECEIPT}: obtain {dataset} first.")
-    receipt: dict[str, Any] = read_json(raw / RECEIPT)
+    receipt = read_section(raw / RECEIPT, "dataset", "stand_in", "layout", "files_sha256", "members_sha256")
     if receipt["dataset"] != dataset:
         raise UserError(f"{raw} holds {receipt['dataset']}, not {dataset}: obtain each into a folder of its own.")
     if sha256(raw / FILES) != receipt["files_sha256"]:

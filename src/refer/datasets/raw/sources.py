@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from refer.datasets.raw.places import DOWNLOAD, Kaggle, Local, Place, Pointer, Remote, owners, parse
 from refer.errors import UserError
-from refer.files import read_json
+from refer.files import read_section
 
 if TYPE_CHECKING:
     from refer.datasets.model import Progress
@@ -166,7 +166,7 @@ def _obtained(place: Place, source: Source, receipt: Path) -> str:
     """Return the stored fingerprint of a source that has gone since, "" where that does not apply."""
     if isinstance(place, Remote) or (isinstance(place, Local) and place.path.exists()) or not receipt.is_file():
         return ""
-    stored = read_json(receipt)
+    stored = read_section(receipt, "fingerprint")
     # A receipt of another file says nothing about this one: a slip in the path must not go unseen.
     if not several(source):
         return str(stored["fingerprint"]) if stored.get("source") == place.shown else ""

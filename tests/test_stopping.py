@@ -15,10 +15,10 @@ from conftest import Prepared
 from refer import files, yaml
 from refer.errors import UserError
 from refer.plan import Run, load_plan
-from refer.training import loop
+from refer.training import epoch
 from refer.training.loop import train
 from refer.training.state import RESUME
-from refer.training.stopping import StoppedError, Stopping
+from refer.training.stopping import StoppedError, Stopping, requeue_if_preempted
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_told_to_end_while_an_epoch_is_looked_at_no_step_is_made_twice(
     prepared: Prepared, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(run, prepared.path, prepared.split, tmp_path / "whole")
-    measure, looks = loop.measure, []
+    measure, looks = epoch.measure, []
 
     def told_to_end(*given: object) -> tuple[float, float]:
         looks.append(1)
@@ -70,7 +70,7 @@ def test_told_to_end_while_an_epoch_is_looked_at_no_step_is_made_twice(
             os.kill(os.getpid(), signal.SIGTERM)
         return measure(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "measure", told_to_end)
+    monkeypatch.setattr(epoch, "measure", told_to_end)
     with pytest.raises(StoppedError, match="epoch 1 and 7 steps"):
         train(run, prepared.path, prepared.split, tmp_path / "ended")
     train(run, prepared.path, prepared.split, tmp_path / "ended")
@@ -111,3 +111,35 @@ def test_handlers_are_put_back() -> None:
         with pytest.raises(StoppedError, match="SIGTERM"):
             stopping.check()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("shown", "requeued"),
+    [
+        (
+            "StartTime=2026-01-01T10:00:00 PreemptEligibleTime=2026-01-01T10:00:00 PreemptTime=None",
+            False,
+        ),
+        ("StartTime=2026-01-01T10:00:00 PreemptEligibleTime=2026-01-01T10:00:00 PreemptTime=2026-01-01T10:05:00", True),
+        ("StartTime=2026-01-01T10:09:00 PreemptTime=2026-01-01T10:05:00", False),  # in its life before
+        ("slurm_load_jobs error: Unable to contact slurm controller", False),
+    ],
+)
+def test_a_preempted_job_asks_for_its_next_life_and_no_other_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str, requeued: bool
+) -> None:
+    command = tmp_path / "scontrol"
+    command.write_text(f"#!/bin/sh\necho \"$*\" >>{tmp_path}/calls\n[ $1 = show ] && echo '{shown}'; true\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert not requeue_if_preempted()
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert requeue_if_preempted() is requeued
+    assert (tmp_path / "calls").read_text().splitlines() == ["show job 7", *(["requeue 7"] if requeued else [])]
+
+
+def test_where_slurm_cannot_be_asked_nothing_is_requeued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not requeue_if_preempted()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from refer.errors import UserError
-from refer.spec import Recipe
+from refer.recipe import Recipe
 from refer.validation import validated
 
 
@@ -52,7 +52,7 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, in a fixed order; Snakemake compares it to see whether a run is out of date."""
         lists = {name: list(getattr(self, name)) for name in _LISTS}
-        plain = {**self.__dict__, "recipe": self.recipe.model_dump(mode="json"), **lists}
+        plain = {**self.__dict__, "recipe": self.recipe.as_dict(), **lists}
         return {key: value for key, value in plain.items() if key != "tests" or value is not None}
 
     @classmethod

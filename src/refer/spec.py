@@ -6,25 +6,17 @@ ambiguities (`refer.papers` reads it). Nothing here imports torch or pandas.
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from refer.datasets.splitting import Scheme
 from refer.errors import unknown
 from refer.printed import PrintedConfusion, PrintedTable
+from refer.recipe import Augmentation as Augmentation
+from refer.recipe import Recipe as Recipe
 from refer.strict import Name as Name
 from refer.strict import Strict as Strict
-from refer.training.composition import Composition
 
 Scalar = bool | int | float | str | None
 
@@ -121,73 +113,6 @@ class Protocol(Strict):
     select: str = Field(description="the part whose accuracy chooses the epoch, or 'last'")
     near: bool = Field(False, description="whether near duplicates count as the same image, as exact ones do")
     note: str = ""
-
-
-class Augmentation(Strict):
-    """Random changes of a training image, drawn anew each time it is seen."""
-
-    flip: bool = False
-    rotation: float = Field(0.0, ge=0, le=180, description="degrees, uniform in ±rotation")
-    scale: float = Field(0.0, ge=0, lt=1, description="uniform in 1 ± scale")
-    shift: float = Field(0.0, ge=0, lt=1, description="uniform in ± shift of the image's side, per axis")
-    erase: float = Field(0.0, ge=0, le=1, description="probability that a random rectangle is blanked")
-    desaturate: float = Field(0.0, ge=0, le=1, description="probability that the colours are taken away")
-    copies: Literal["none", "sampled", "fixed"] = Field(
-        "none", description="naseem2025's 26 copies of each image instead of all above: drawn anew, or a fixed set"
-    )
-
-
-_COMPOSITION = TypeAdapter(Composition)  # made once: making it takes longer than a hundred uses
-
-
-def _composition(value: Any) -> Any:
-    """Read a section as a `Composition`: a strict model would want an instance of it."""
-    if not isinstance(value, dict):
-        return value
-    known = [field.name for field in fields(Composition)]
-    for key in value:
-        if key not in known:
-            raise ValueError(f"no key {unknown(str(key), known)}")
-    try:
-        return _COMPOSITION.validate_python(value)
-    except ValidationError as error:
-        item = error.errors(include_url=False)[0]
-        where = ".".join(map(str, item["loc"]))
-        raise ValueError(f"{where}: {item['msg']}" if where else item["msg"].removeprefix("Value error, ")) from None
-
-
-class Recipe(Strict):
-    """How a network is trained."""
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    image_size: int = Field(ge=16, le=512, description="side in pixels that the network sees")
-    optimizer: Literal["sgd", "adam", "adamw"]
-    lr: float = Field(gt=0, description="the peak learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "cosine-epochs", "cosine-accuracy"] = Field(
-        "constant",
-        description="of the rate; cosine-epochs swings with a half period of `period` epochs, cosine-accuracy "
-        "takes the accuracy of the epoch before for the epoch",
-    )
-    period: int = Field(3, ge=1, description="epochs, of the schedules that swing")
-    warmup: float = Field(0.0, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    loss: Literal["logits", "softmax"] = Field(
-        "logits", description="what the cross-entropy is given; softmax means that it is applied twice"
-    )
-    structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
-    mixed_labels: Literal["shares", "neighbours", "agreeing"] = Field(
-        "shares", description="how feratt2019's mixed representations are labelled"
-    )
-    compose: Annotated[Composition | None, BeforeValidator(_composition)] = Field(
-        None, description="train and test on faces composed on backgrounds"
-    )
-    compose_train: bool = Field(True, description="learn from composed faces, not from the images as they are")
-    compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
-    draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
-    augmentation: Augmentation = Augmentation()
 
 
 class Method(Strict):

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from refer.errors import UserError
+from refer import yaml
+from refer.errors import UserError, of_the_machine
 from refer.gpus import handed_out, visible
 from refer.plan import Plan, load_plan, unfold
 
@@ -52,6 +53,8 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         sys.executable = os.path.relpath(sys.executable)
     where = " + ".join(os.path.relpath(file) for file in configfiles) or "config.yaml"
     try:
+        for file in configfiles:
+            yaml.read(file)  # Snakemake's own reader knows no bounds, and keeps the last of two equal keys
         plain = unfold(config, where)
         return plain, load_plan(plain, where, base)
     except UserError as error:
@@ -152,9 +155,16 @@ def job(snakemake: Any) -> Iterator[Tracker]:
         except UserError as error:
             failed = True
             print(f"error: {error}")
-        except Exception:
+            from refer.training.stopping import StoppedError, requeue_if_preempted
+
+            if isinstance(error, StoppedError) and requeue_if_preempted():
+                print("preempted: Slurm puts this job back into its queue.")
+        except Exception as error:
             failed = True
-            traceback.print_exc()
+            if line := of_the_machine(error):
+                print(f"error: {line}")
+            else:
+                traceback.print_exc()
         finally:
             tracker.close()
     # Python would look through every object once more before it ends: 0.4 s where PyTorch was imported.

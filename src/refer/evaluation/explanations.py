@@ -22,6 +22,7 @@ from refer.training.composer import load_composer
 from refer.training.data import Part, load_index, standardise
 from refer.training.environment import autocast, choose_device
 from refer.training.task import COMPOSED_SEED, EVALUATION_BATCH, evaluated_part
+from refer.training.transfer import picked
 
 SIGMA = 0.5
 """σ of the Gaussians that feratt2019's structure loss pulls representations to."""
@@ -178,8 +179,9 @@ def _examples(
     """Return what the network can show of a few images, or nothing."""
     chosen = by_turns(part.labels.cpu().numpy(), count)
     few = _subset(part, chosen)
+    images = picked(part.inputs[0], torch.from_numpy(chosen))
     with autocast(where):
-        shown = shown_by(trained.network, trained.reader(few.inputs[0]))
+        shown = shown_by(trained.network, trained.reader(images))
     if not shown:
         return {}
     how, size = trained.run.recipe.compose, trained.run.recipe.image_size
@@ -187,7 +189,7 @@ def _examples(
         composer = load_composer(prepared, backgrounds, part.rows[:, 0], how, where)
         composed = composer(torch.from_numpy(chosen).to(where), COMPOSED_SEED, chosen)
         shown["target"] = _pixels(composed.target, size)
-    return {"input": _pixels(few.inputs[0], size), "labels": few.labels, **shown}
+    return {"input": _pixels(images, size), "labels": few.labels, **shown}
 
 
 def shown_by(network: nn.Module, images: Tensor) -> dict[str, Tensor]:

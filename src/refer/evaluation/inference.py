@@ -15,7 +15,10 @@ from refer.errors import UserError
 from refer.evaluation.trained import load_trained
 from refer.training.data import load_index
 from refer.training.environment import autocast, choose_device
-from refer.training.task import EVALUATION_BATCH, evaluated_part
+from refer.training.feed import Feed
+from refer.training.outcome import FAILED
+from refer.training.task import at_once, evaluated_part
+from refer.training.views import averaged, views_of
 
 
 @torch.inference_mode()
@@ -32,15 +35,18 @@ def infer(
 ) -> None:
     """Write predictions.parquet: every image of the evaluated parts, also those that an audit removed.
 
-    Of several modalities a row is a pair of images. Columns: id, part, kept, label (int8), p_<class> (float32,
+    Of several views of an image (`recipe.views`) the probabilities are averaged. Of several modalities a row is a
+    pair of images. Columns: id, part, kept, label (int8), p_<class> (float32,
     0..1) in the order of the classes. The schema's metadata, key `refer`, says as JSON which run and which
     checkpoint they come from.
 
     Raises:
-        UserError: the checkpoint was trained on other data or other classes.
+        UserError: the checkpoint was trained on other data or other classes, or its training is marked as failed.
     """
     torch.set_num_threads(threads)
     where = choose_device(device)
+    if (checkpoint_path.parent / FAILED).exists():
+        raise UserError(f"{checkpoint_path.parent}: its training failed, as {FAILED} says; train it again.")
     run, network, reader, metadata = load_trained(checkpoint_path, where)
     index, classes = load_index(prepared, split, run.fold or 0)
     fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
@@ -50,12 +56,15 @@ def infer(
     tables = []
     for name in run.evaluated:
         part = evaluated_part(run, prepared, index, name, where, backgrounds, kept_only=False)
-        chunks = []
-        for start in range(0, len(part), EVALUATION_BATCH):
+        feed, chunks, many = Feed(part, reader, run.recipe), [], at_once(reader.size)
+        for start in range(0, len(part), many):
+            batches = [feed.look(start, start + many, view) for view in views_of(run.recipe)]
             with autocast(where):
-                logits = network(*(reader(images[start : start + EVALUATION_BATCH]) for images in part.inputs))
-            chunks.append(logits.float().softmax(dim=1).cpu().numpy())
-        probabilities = np.concatenate(chunks)
+                logits = averaged([network(*batch.inputs) for batch in batches])
+            chunks.append(logits.softmax(dim=1))
+        probabilities = torch.cat(chunks).cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise UserError(f"{checkpoint_path}: its predictions are no numbers; delete it and train it again.")
         columns = {
             "id": pa.array(part.ids),
             "part": pa.array([name] * len(part)),
@@ -76,4 +85,4 @@ def infer(
     }
     table = pa.concat_tables(tables).replace_schema_metadata({"refer": json.dumps(origin, sort_keys=True)})
     with files.whole(out) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)

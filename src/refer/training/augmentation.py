@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from refer.spec import Augmentation
+from refer.recipe import Augmentation
+from refer.training.data import LUMA
+from refer.training.transfer import constant
 
 
 def augment(images: Tensor, how: Augmentation) -> Tensor:
@@ -31,8 +33,7 @@ def augment(images: Tensor, how: Augmentation) -> Tensor:
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
     if how.desaturate and images.shape[1] == 3:
         # Linear in the pixels, so the same before and after they are centred and scaled alike in all channels.
-        luma = images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-        grey = (images * luma).sum(dim=1, keepdim=True)
+        grey = (images * constant(LUMA, images.device)).sum(dim=1, keepdim=True)
         taken = torch.rand(len(images), device=images.device) < how.desaturate
         images = torch.where(taken.view(-1, 1, 1, 1), grey, images)
     if how.erase:

@@ -24,6 +24,7 @@ from refer.datasets.outlines import masks as masks_of
 from refer.errors import UserError
 from refer.training.composition import Composition
 from refer.training.draws import Draws, draw, maps
+from refer.training.transfer import sent
 
 LUMA = (0.299, 0.587, 0.114)
 """Of ITU-R BT.601, as everywhere in this project."""
@@ -102,9 +103,9 @@ class Composer:
             draws.background[:, None],
             np.floor(draws.place * room),
         ]
-        sent = torch.from_numpy(np.concatenate(columns, axis=1).astype(np.float32)).to(self.device)
-        background, top, left = sent[:, 9:].long().unbind(1)
-        return sent, (background, top, left)
+        table = sent(np.concatenate(columns, axis=1).astype(np.float32), self.device)
+        background, top, left = table[:, 9:].long().unbind(1)
+        return table, (background, top, left)
 
     def _grid(self, maps: Tensor, draws: Draws) -> Tensor:
         """Return where each pixel of the output lies in the cut-out: (B, size, size, 2)."""
@@ -112,7 +113,7 @@ class Composer:
         right, down, rest = torch.view_as_complex(maps.mT.contiguous()).view(-1, 3, 1, 1).unbind(1)
         x, y = self._axis.view(1, 1, -1), self._axis.view(1, -1, 1)
         if self.how.warping == "smooth":
-            control = torch.from_numpy(2 * draws.control.astype(np.float32)).to(self.device)
+            control = sent(2 * draws.control.astype(np.float32), self.device)
             moved = functional.interpolate(control, self.how.size, mode="bicubic", align_corners=True)
             x, y = x - moved[:, 0], y - moved[:, 1]
         return torch.view_as_real(right * x + (down * y + rest))
@@ -158,7 +159,7 @@ class Composer:
             image.mul_(brightness * contrast).add_(mean * brightness * (1 - contrast)).clamp_(0, 255)
         if self.how.gamma:
             # Powers are dear, pow itself three times as much as this, and half of the images want none.
-            chosen = torch.from_numpy(np.flatnonzero(draws.light[:, 2] != 1)).to(self.device)
+            chosen = sent(np.flatnonzero(draws.light[:, 2] != 1), self.device)
             gamma = factors[:, 2].index_select(0, chosen).view(-1, 1, 1, 1)
             part = image.index_select(0, chosen).mul_(1 / 255).log2_().mul_(gamma).exp2_().mul_(255)
             image.index_copy_(0, chosen, part)

@@ -17,12 +17,13 @@ with a new one they are a sample of the same distribution.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from refer.training.draws import uniforms
+from refer.training.homographies import grid_of, perspectives
+from refer.training.transfer import sent
 
 COPIES = 26
 """The image itself, and five copies of each of five kinds."""
@@ -44,14 +45,9 @@ def changed(images: Tensor, copies: NDArray[np.int64], seed: int, numbers: NDArr
         (B, C, H, W) float32, 0..255.
     """
     kinds = _KINDS[copies]
-    maps = torch.from_numpy(homographies(kinds, uniforms(seed, numbers, 10)).astype(np.float32)).to(images.device)
-    fill = torch.from_numpy(np.where(kinds == 2, GREY, 0.0).astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
-    size = images.shape[-1]
-    axis = (torch.arange(size, device=images.device, dtype=torch.float32) * 2 + 1) / size - 1
-    x, y = axis.view(1, 1, -1), axis.view(1, -1, 1)
-    row = [maps[:, k].unbind(1) for k in range(3)]
-    across, down, depth = (a[:, None, None] * x + b[:, None, None] * y + c[:, None, None] for a, b, c in row)
-    grid = torch.stack((across / depth, down / depth), dim=-1)
+    maps = sent(homographies(kinds, uniforms(seed, numbers, 10)).astype(np.float32), images.device)
+    fill = sent(np.where(kinds == 2, GREY, 0.0).astype(np.float32), images.device).view(-1, 1, 1, 1)
+    grid = grid_of(maps, images.shape[-1])
     warped = functional.grid_sample(images - fill, grid, padding_mode="zeros", align_corners=False)
     return warped + fill
 
@@ -79,20 +75,5 @@ def homographies(kinds: NDArray[np.int64], u: NDArray[np.float64]) -> NDArray[np
     maps[kinds == 5, 0, 0] = -1
     tilted = kinds == 3
     if tilted.any():
-        maps[tilted] = _perspective(u[tilted, 2:10])
+        maps[tilted] = perspectives(u[tilted, 2:10].reshape(-1, 4, 2), DISTORTION)
     return maps
-
-
-def _perspective(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (B, 3, 3) that map the moved corners of the copy back to the corners of the image."""
-    corners = np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)])
-    # A quarter of a side is half a unit, in coordinates in which a side is 2 long.
-    moved = corners - np.sign(corners) * DISTORTION * u.reshape(-1, 4, 2)
-    rows = np.zeros((len(u), 8, 8))
-    x, y = moved[:, :, 0], moved[:, :, 1]
-    for axis in range(2):
-        part = rows[:, axis::2]
-        part[:, :, 3 * axis], part[:, :, 3 * axis + 1], part[:, :, 3 * axis + 2] = x, y, 1.0
-        part[:, :, 6], part[:, :, 7] = -x * corners[:, axis], -y * corners[:, axis]
-    found = np.linalg.solve(rows, np.tile(corners.reshape(1, 8, 1), (len(u), 1, 1)))[:, :, 0]
-    return np.concatenate((found, np.ones((len(u), 1))), axis=1).reshape(-1, 3, 3)

@@ -1,4 +1,4 @@
-"""Prepared images on the device: uint8, all of them, once."""
+"""Prepared images on the device: uint8, all of them, once; streamed where they are too many."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from refer import files
+from refer.datasets.prepared import check, open_images, read_parquet
 from refer.errors import UserError
+from refer.training.transfer import Images, Streamed, constant, fits, shrunk
 
+LUMA = (0.299, 0.587, 0.114)
+"""Of ITU-R BT.601, as everywhere in this project."""
 MEAN, SPREAD = 127.5, 63.75
 """Pixels 0..255 become -2..2: about zero mean and unit variance, without a look at the data."""
 
@@ -25,13 +29,13 @@ IMAGENET_SPREAD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Part:
-    """The samples of one part on the device: for each input of the network a tensor whose first axis is the sample.
+    """The samples of one part: for each input of the network what gives tensors on the device, by number of sample.
 
     Inputs are images (N, C, H, W) uint8, or features (N, …) float32 that frozen branches made of them. `labels`
     (N,) are int64; `ids`, `kept` and `rows` say what the samples are, `rows` (N, inputs) in the prepared index.
     """
 
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Images, ...]
     labels: Tensor
     ids: list[str]
     kept: np.ndarray
@@ -45,10 +49,12 @@ def load_index(prepared: Path, split: Path, fold: int = 0) -> tuple[pd.DataFrame
     """The prepared index with the columns of one fold of the split beside it, and the classes in code order.
 
     Raises:
-        UserError: the split was made for another index, or has no such fold.
+        UserError: the prepared data are not as they were prepared, or the split is damaged, was made for another
+            index, or has no such fold.
     """
+    check(prepared)
     index = pd.read_parquet(prepared / "index.parquet")
-    parts = pd.read_parquet(split)
+    parts = read_parquet(split)
     if fold not in set(parts["fold"]):
         raise UserError(f"{split}: there is no fold {fold}; it has {parts['fold'].nunique()}, counted from 0.")
     parts = parts[parts["fold"] == fold].reset_index(drop=True)
@@ -91,13 +97,13 @@ def load_part(
     if len(rows) == 0:
         what = f"no pair of {' and '.join(inputs)} images" if len(inputs) > 1 else f"no {inputs[0]} image"
         raise UserError(f"{prepared}: the part {name!r} holds {what}.")
-    images = np.load(prepared / "images.npy", mmap_mode="r")
+    images = open_images(prepared / "images.npy")
     frame = index.iloc[rows[:, 0]]
     ids = frame["id"]
     if "pair" in index and index["modality"].nunique() > 1:
         ids = frame["pair"].where(frame["pair"].notna(), ids)
     return Part(
-        inputs=tuple(_resident(images, column, device, size) for column in rows.T),
+        inputs=_inputs(images, rows, device, size),
         labels=torch.from_numpy(frame["label"].to_numpy(dtype=np.int64)).to(device),
         ids=ids.astype(str).tolist(),
         kept=np.logical_and.reduce([index["kept"].to_numpy(dtype=bool)[column] for column in rows.T]),
@@ -121,16 +127,25 @@ def _samples(index: pd.DataFrame, chosen: np.ndarray, inputs: Sequence[str]) -> 
     return joined.to_numpy(dtype=np.int64).reshape(-1, len(inputs))
 
 
-def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device, size: int | None) -> Tensor:
-    """(N, C, H, W) uint8 on the device; no larger than `size`, if one is given."""
-    if size is None or images.shape[1] <= size:
+def _inputs(images: np.ndarray, rows: np.ndarray, device: torch.device, size: int | None) -> tuple[Images, ...]:
+    """Return the images of each column of rows (N, inputs): on the device, if all of them have room there."""
+    side = images.shape[1] if size is None else min(size, images.shape[1])
+    needed = rows.size * images.shape[3] * side**2
+    if fits(needed, device):
+        return tuple(_resident(images, column, device, side) for column in rows.T)
+    print(f"{rows.size} images, {needed / 2**20:,.0f} MB: too many for the device, so they are streamed.", flush=True)
+    return tuple(Streamed(images, column, device, side) for column in rows.T)
+
+
+def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device, side: int) -> Tensor:
+    """(N, C, H, W) uint8 on the device; no larger than `side`."""
+    if images.shape[1] <= side:
         return torch.from_numpy(images[rows]).permute(0, 3, 1, 2).contiguous().to(device)
-    shrunk = torch.empty((len(rows), images.shape[3], size, size), dtype=torch.uint8, device=device)
+    small = torch.empty((len(rows), images.shape[3], side, side), dtype=torch.uint8, device=device)
     for start in range(0, len(rows), 256):
-        part = torch.from_numpy(images[rows[start : start + 256]]).to(device).permute(0, 3, 1, 2).float()
-        part = functional.interpolate(part, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        shrunk[start : start + 256] = part.round_().clamp_(0, 255).to(torch.uint8)
-    return shrunk
+        part = torch.from_numpy(images[rows[start : start + 256]]).to(device).permute(0, 3, 1, 2)
+        small[start : start + 256] = shrunk(part, side)
+    return small
 
 
 def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False, unit: bool = False) -> Tensor:
@@ -141,15 +156,13 @@ def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False
     """
     result = images.float()
     if result.shape[1] == 3 and channels == 1:
-        luma = result.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-        result = (result * luma).sum(dim=1, keepdim=True)
+        result = (result * constant(LUMA, result.device)).sum(dim=1, keepdim=True)
     if result.shape[-1] != size or result.shape[-2] != size:
         result = functional.interpolate(result, (size, size), mode="bilinear", antialias=True, align_corners=False)
     if unit:
         return (result / 255).expand(-1, channels, -1, -1)
     if imagenet:
-        mean = result.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-        spread = result.new_tensor(IMAGENET_SPREAD).view(1, 3, 1, 1)
+        mean, spread = (constant(each, result.device) for each in (IMAGENET_MEAN, IMAGENET_SPREAD))
         return (result.expand(-1, 3, -1, -1) - mean) / spread
     return ((result - MEAN) / SPREAD).expand(-1, channels, -1, -1)
 

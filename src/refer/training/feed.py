@@ -6,13 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from refer.spec import Recipe
+from refer.recipe import Recipe
 from refer.training.augmentation import augment
+from refer.training.changes import Changes, shares
 from refer.training.composer import Composer
 from refer.training.copies import COPIES, changed
 from refer.training.data import Part, Reader
+from refer.training.transfer import picked, sent, shrunk
+from refer.training.views import View, plain_view
 
 ITSELF = 1 << 20
 """Added to a seed, so that what is drawn for a fixed set is drawn for nothing else."""
@@ -21,40 +25,72 @@ ITSELF = 1 << 20
 class Batch(NamedTuple):
     """One tensor (B, …) per input of the network, ready for it; labels (B,).
 
-    `clean` (B, 3, H, W), 0..1, is the face on black that feratt2019's attention loss wants, where it is known.
+    `clean` (B, 3, H, W), 0..1, is the face on black that feratt2019's attention loss wants, where it is known. Of
+    mixed images `others` (B,) are the labels of the second ones, and `share` (B,), 0..1, what is left of the first.
     """
 
     inputs: tuple[Tensor, ...]
     labels: Tensor
     clean: Tensor | None = None
+    others: Tensor | None = None
+    share: Tensor | None = None
+
+    @property
+    def foremost(self) -> Tensor:
+        """The label (B,) of what an image shows most of."""
+        if self.others is None or self.share is None:
+            return self.labels
+        return torch.where(self.share < 0.5, self.others, self.labels)
 
 
 class Feed:
-    """Resident images with the recipe's augmentation; each input of a pair is changed by itself."""
+    """Images with the recipe's augmentation; each input of a pair is changed by itself."""
 
     def __init__(self, part: Part, reader: Reader, recipe: Recipe, seed: int = 0) -> None:
         self.part = part
         self.reader = reader
         self.recipe = recipe
         self.seed = seed
+        self.changes = Changes(recipe.augmentation, reader)
 
     def __len__(self) -> int:
         """Items of an epoch."""
         return len(self.part)
 
-    def draw(self, items: Tensor, epoch: int) -> Batch:
-        """Return the training batch of `items` (B,), numbers below the feed's length, in the epoch so numbered."""
-        rows = items.to(self.part.labels.device)
-        how = self.recipe.augmentation
-        inputs = tuple(
-            augment(self.reader(images[rows]), how).contiguous(memory_format=self.reader.format)
-            for images in self.part.inputs
-        )
-        return Batch(inputs, self.part.labels[rows])
+    def labels(self, items: Tensor) -> Tensor:
+        """The labels of `items` (B,), on the device."""
+        return self.part.labels[sent(items, self.part.labels.device)]
 
-    def look(self, start: int, stop: int) -> Batch:
-        """Return samples `start` to `stop` of the part as they are."""
-        inputs = tuple(self.reader(images[start:stop]) for images in self.part.inputs)
+    def draw(self, items: Tensor, epoch: int) -> Batch:
+        """Return the training batch of `items` (B,), numbers on the host, in the epoch so numbered."""
+        how = self.recipe.augmentation
+        images = [picked(each, items) for each in self.part.inputs]
+        if how.extended:
+            numbers = items.numpy() + epoch * len(self)
+            inputs = tuple(self.changes(each, self._stream(place), numbers) for place, each in enumerate(images))
+            return self._mixed(Batch(inputs, self.labels(items)), numbers)
+        inputs = tuple(augment(self.reader(each), how).contiguous(memory_format=self.reader.format) for each in images)
+        return Batch(inputs, self.labels(items))
+
+    def _stream(self, place: int) -> int:
+        """The seed of what is drawn for one of the network's inputs."""
+        return self.seed + ITSELF * (1 + place)
+
+    def _mixed(self, batch: Batch, numbers: NDArray[np.int64]) -> Batch:
+        """Mix each image with the one before it in the batch, which is in random order, if the recipe says so."""
+        how = self.recipe.augmentation
+        if not how.mixup:
+            return batch
+        drawn = shares(how, self._stream(0), numbers).astype(np.float32)
+        share = sent(drawn, batch.labels.device)
+        mixed = (each.roll(1, 0).lerp_(each, share.view(-1, 1, 1, 1)) for each in batch.inputs)
+        inputs = tuple(each.contiguous(memory_format=self.reader.format) for each in mixed)
+        return batch._replace(inputs=inputs, others=batch.labels.roll(1), share=share)
+
+    def look(self, start: int, stop: int, view: View | None = None) -> Batch:
+        """Return samples `start` to `stop` of the part as they are, through the recipe's plain view or another."""
+        seen = view or plain_view(self.recipe)
+        inputs = tuple(self.reader(seen(images[start:stop])) for images in self.part.inputs)
         return Batch(inputs, self.part.labels[start:stop])
 
 
@@ -69,14 +105,14 @@ class CopiesFeed(Feed):
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """See `Feed.draw`: item n is copy n % 26 of sample n // 26."""
-        numbers = items.cpu().numpy().astype(np.int64)
-        rows = torch.from_numpy(numbers // COPIES).to(self.part.labels.device)
+        numbers = items.numpy()
+        rows = torch.from_numpy(numbers // COPIES)
         stream = numbers if self.recipe.augmentation.copies == "fixed" else numbers + epoch * len(self)
         inputs = tuple(
-            self.reader(changed(images[rows].float(), numbers % COPIES, self.seed + ITSELF * (1 + place), stream))
+            self.reader(changed(picked(images, rows).float(), numbers % COPIES, self._stream(place), stream))
             for place, images in enumerate(self.part.inputs)
         )
-        return Batch(inputs, self.part.labels[rows])
+        return Batch(inputs, self.labels(rows))
 
 
 class FeatureFeed(Feed):
@@ -84,10 +120,9 @@ class FeatureFeed(Feed):
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """See `Feed.draw`."""
-        rows = items.to(self.part.labels.device)
-        return Batch(tuple(features[rows] for features in self.part.inputs), self.part.labels[rows])
+        return Batch(tuple(picked(features, items) for features in self.part.inputs), self.labels(items))
 
-    def look(self, start: int, stop: int) -> Batch:
+    def look(self, start: int, stop: int, view: View | None = None) -> Batch:
         """See `Feed.look`."""
         inputs = tuple(features[start:stop] for features in self.part.inputs)
         return Batch(inputs, self.part.labels[start:stop])
@@ -102,12 +137,22 @@ class CleanFeed(Feed):
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """See `Feed.draw`; image and mask are changed together."""
-        rows = items.to(self.part.labels.device)
-        images = self.reader(self.part.inputs[0][rows])
-        masks = self.reader(self.masks[rows])[:, :1]
-        both = augment(torch.cat((images, masks), dim=1), self.recipe.augmentation)
+        images, masks = picked(self.part.inputs[0], items), picked(self.masks, items)
+        if self.recipe.augmentation.extended:
+            return self._changed(images, masks, items, epoch)
+        both = augment(torch.cat((self.reader(images), self.reader(masks)[:, :1]), dim=1), self.recipe.augmentation)
         images, masks = both[:, :-1], both[:, -1:]
-        return Batch((images.contiguous(memory_format=self.reader.format),), self.part.labels[rows], images * masks)
+        return Batch((images.contiguous(memory_format=self.reader.format),), self.labels(items), images * masks)
+
+    def _changed(self, images: Tensor, masks: Tensor, items: Tensor, epoch: int) -> Batch:
+        changes = self.changes
+        if masks.shape[-1] > images.shape[-1]:
+            masks = shrunk(masks, images.shape[-1])
+        drawn = changes.draw(images, self._stream(0), items.numpy() + epoch * len(self))
+        both = changes.warped(torch.cat((images, masks), dim=1).float(), drawn)
+        images = changes.erased(self.reader(changes.lit(both[:, :-1], drawn)), drawn)
+        masks = changes.erased(self.reader(both[:, -1:])[:, :1], drawn)
+        return Batch((images,), self.labels(items), images * masks)
 
 
 class ComposedFeed(Feed):
@@ -122,8 +167,8 @@ class ComposedFeed(Feed):
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """See `Feed.draw`: item n shows face n modulo their number."""
-        numbers = items.cpu().numpy().astype(np.int64)
-        rows = torch.from_numpy(numbers % len(self.part)).to(self.part.labels.device)
+        numbers = items.numpy()
+        rows = sent(numbers % len(self.part), self.part.labels.device)
         composed = self.composer(rows, self.seed, numbers + epoch * len(self))
         images = self.reader(composed.image).contiguous(memory_format=self.reader.format)
         return Batch((images,), self.part.labels[rows], self.reader(composed.target))

@@ -15,8 +15,10 @@ On = Literal["logits", "softmax"]
 MixedLabels = Literal["shares", "neighbours", "agreeing"]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, on: On = "logits", label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy, of the logits or, as naseem2025 published it, of their softmax.
+def cross_entropy(
+    logits: Tensor, labels: Tensor, on: On = "logits", label_smoothing: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """Cross-entropy of the logits or, as naseem2025 published it, of their softmax.
 
     Given `softmax`, probabilities are taken for logits and go through a second softmax. As they lie in 0..1,
     the loss cannot fall below ln(e + K - 1) - 1, which is 0.905 for 5 classes and no label smoothing, and its
@@ -27,14 +29,15 @@ def cross_entropy(logits: Tensor, labels: Tensor, on: On = "logits", label_smoot
         labels: (B,) int64.
         on: `logits` or `softmax`.
         label_smoothing: in 0..1.
+        reduction: `mean`, or `none` for that of each image.
 
     Returns:
-        A scalar in nats, computed in float32.
+        A scalar in nats, or (B,), computed in float32.
     """
     scores = logits.float()
     if on == "softmax":
         scores = scores.softmax(dim=1)
-    return functional.cross_entropy(scores, labels, label_smoothing=label_smoothing)
+    return functional.cross_entropy(scores, labels, label_smoothing=label_smoothing, reduction=reduction)
 
 
 def attention_loss(corrected: Tensor, clean: Tensor) -> Tensor:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from refer.datasets.raw.room import FULL
+from refer.errors import UserError
 from refer.training import checkpoint
+from refer.training.averaging import Average
 from refer.training.optimisation import Optimizer, pack_state, unpack_state
 
 RESUME = "resume.safetensors"
 """In a run's folder: the state after the last epoch, or where the run was told to end."""
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @dataclass
@@ -27,6 +34,7 @@ class Partial:
     steps: int = 0
     seen: int = 0
     seconds: float = 0.0
+    began: float = 0.0
 
 
 @dataclass
@@ -35,6 +43,7 @@ class State:
 
     network: nn.Module
     optimizer: Optimizer | None
+    average: Average | None = None
     epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
@@ -59,6 +68,7 @@ def save(state: State, path: Path, identity: dict[str, Any], where: torch.device
             "optimizer": pack_state(state.optimizer),
             "best": state.best,
             "random": random,
+            **({"average": state.average.values} if state.average else {}),
             **({"partial": {"order": half.order, "losses": half.losses, "hits": half.hits}} if half else {}),
         },
         {
@@ -88,6 +98,8 @@ def restore(state: State, path: Path, identity: dict[str, Any], where: torch.dev
     state.network.load_state_dict(groups["network"])
     assert state.optimizer is not None
     unpack_state(state.optimizer, groups.get("optimizer", {}))
+    if state.average is not None:
+        state.average.load(groups["average"])
     state.best = groups["best"]
     state.epoch, state.best_epoch = saved["epoch"], saved["best_epoch"]
     state.best_score, state.history = saved["best_score"], [dict(row) for row in saved["history"]]
@@ -101,6 +113,34 @@ def restore(state: State, path: Path, identity: dict[str, Any], where: torch.dev
     if where.type != "cpu":
         getattr(torch, where.type).set_rng_state(groups["random"][where.type])
     print(f"going on after {describe(state)} of an interrupted run.", flush=True)
+
+
+@contextmanager
+def written(out: Path) -> Iterator[None]:
+    """Say in a sentence why a run's folder cannot be written, and what is saved in it.
+
+    Raises:
+        UserError: no room is left, or writing is not allowed.
+    """
+    try:
+        yield
+    except OSError as error:
+        kept = ""
+        if (out / RESUME).is_file():
+            kept = f" The epochs before are saved in {RESUME}: the same command goes on there."
+        if error.errno in FULL:
+            raise UserError(
+                f"There is no room left on the disk for {out}. Free some, then start again.{kept}"
+            ) from error
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UserError(f"{out}: nothing can be written there ({error.strerror}); expected a folder that is the "
+                        f"user's own.{kept}") from error  # fmt: skip
+
+
+def watched_weights(state: State) -> AbstractContextManager[None]:
+    """Within it the network has the weights that are looked at and kept: its own, or their moving average."""
+    return state.average.in_place() if state.average else nullcontext()
 
 
 def describe(state: State) -> str:

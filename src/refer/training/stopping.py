@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import subprocess
 import threading
 from types import FrameType, TracebackType
 from typing import Any
@@ -47,3 +50,27 @@ class Stopping:
         """
         if self.signal is not None:
             raise StoppedError(f"told to end by {self.signal}.")
+
+
+def requeue_if_preempted() -> bool:
+    """Have Slurm put this job back into its queue, if it is why the job was told to end; True if it does.
+
+    Slurm does so by itself with a preempted job that runs until its time of grace is over, and calls one failed that
+    ends before by itself. To be called when nothing is left to be written, for Slurm ends the job.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        return False
+    try:
+        shown = _scontrol("show", "job", job).stdout
+        started, preempted = (re.search(rf"\b{name}=(\d\S*)", shown) for name in ("StartTime", "PreemptTime"))
+        # In its second life a job still shows when it was preempted in its first.
+        if not started or not preempted or preempted[1] < started[1]:
+            return False
+        return _scontrol("requeue", job).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["scontrol", *words], capture_output=True, text=True, check=False, timeout=30)

@@ -25,8 +25,11 @@ from refer.training.composer import composed_set, load_composer
 from refer.training.data import Part, Reader, load_part
 from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
 from refer.training.losses import cross_entropy, feratt_terms
+from refer.training.views import View, plain_view
 
 EVALUATION_BATCH = 512
+SMALL = 64
+"""Side in pixels of the images of which so many are looked at together; of larger ones as many pixels."""
 EXTRACTED = 256
 """Images whose features are computed at once."""
 COMPOSED_SEED = 2019
@@ -86,10 +89,11 @@ def build_task(
     watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
     learns = any(parameter.requires_grad for parameter in network.parameters())
     fitted = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
-    if getattr(network, "frozen", False):
+    if getattr(network, "frozen", False) and (learns or run.recipe.views == "none"):
+        view = plain_view(run.recipe)
         # Frozen branches see an image as it is, and always make the same of it: once is enough.
-        features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted), reader, run.recipe)
-        looked_at = FeatureFeed(extracted(network, reader, watched), reader, run.recipe)
+        features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted, view), reader, run.recipe)
+        looked_at = FeatureFeed(extracted(network, reader, watched, view), reader, run.recipe)
         decide: Callable[..., Any] = network.decide  # type: ignore[assignment]
         return Task(network, decide, reader, features, looked_at, watched_name)
     feed = None if fitted is None else _feed(run, fitted, prepared, index, reader, where, backgrounds)
@@ -135,33 +139,45 @@ def evaluated_part(
     return replace(part, inputs=(composed.image,))
 
 
-def extracted(network: nn.Module, reader: Reader, part: Part) -> Part:
-    """Return a part with what the network's frozen branches make of its images, one feature per branch."""
+def extracted(network: nn.Module, reader: Reader, part: Part, view: View) -> Part:
+    """Return a part with what the network's frozen branches make of its images in a view, one feature per branch."""
     network.eval()
     made: list[tuple[Tensor, ...]] = []
     with torch.no_grad():
-        for start in range(0, len(part), EXTRACTED):
-            images = (reader(each[start : start + EXTRACTED]) for each in part.inputs)
+        many = min(EXTRACTED, at_once(reader.size))
+        for start in range(0, len(part), many):
+            images = (reader(view(each[start : start + many])) for each in part.inputs)
             made.append(network.extract(*images))  # type: ignore[operator]
     return replace(part, inputs=tuple(torch.cat(pieces) for pieces in zip(*made, strict=True)))
 
 
+def at_once(size: int) -> int:
+    """How many images of so many pixels a side are looked at together, so that their maps do not fill the memory."""
+    return EVALUATION_BATCH if size <= SMALL else max(16, EVALUATION_BATCH * SMALL**2 // size**2)
+
+
 def objective(output: Any, batch: Batch, run: Run, classes: int) -> Tensor:
-    """Return the loss of a training batch: cross-entropy, or the sum of feratt2019's terms."""
+    """Return the loss of a training batch: cross-entropy, of mixed images with both labels, or feratt2019's terms."""
     recipe = run.recipe
     if isinstance(output, Corrected):
         terms = feratt_terms(
             output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels
         )
         return torch.stack(list(terms.values())).sum()
-    return cross_entropy(logits_of(output), batch.labels, recipe.loss, recipe.label_smoothing)
+    logits, how = logits_of(output), (recipe.loss, recipe.label_smoothing)
+    if batch.share is None or batch.others is None:
+        return cross_entropy(logits, batch.labels, *how)
+    own, other = (cross_entropy(logits, labels, *how, "none") for labels in (batch.labels, batch.others))
+    return torch.lerp(other, own, batch.share).mean()
 
 
 def _part(
     run: Run, prepared: Path, index: pd.DataFrame, name: str, where: torch.device, *, whole: bool, kept_only: bool
 ) -> Part:
-    """Load a part, at the size that the network sees unless it is wanted `whole`, as the composer does."""
-    size = None if whole else run.recipe.image_size
+    """Load a part, no larger than the network needs it unless it is wanted `whole`, as the composer does."""
+    # Of larger images a window that is cut out has the network's size, so that it is seen as sharp as it can be.
+    share = run.recipe.augmentation.crop if name == "train" else run.recipe.cut
+    size = None if whole else round(run.recipe.image_size / share)
     return load_part(prepared, index, name, where, kept_only=kept_only, inputs=run.inputs, size=size)
 
 
@@ -181,6 +197,8 @@ def _feed(
     if recipe.augmentation.copies != "none":
         return CopiesFeed(fitted, reader, recipe, run.seed)
     if run.network["name"] == "ferattention":
+        if recipe.augmentation.mixup:
+            raise UserError(f"{run.path}: ferattention's losses know no mixed images: set augmentation.mixup to 0.")
         rows = fitted.rows[:, 0]
         outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
         masks = torch.from_numpy(masks_of(outlines, _side(prepared)))[:, None].to(where)

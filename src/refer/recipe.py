@@ -1,0 +1,149 @@
+"""How a network is trained and looked at, as typed objects: the section `recipe` of a paper and of its methods."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+
+from refer.errors import unknown
+from refer.strict import Strict
+from refer.training.composition import Composition
+
+WINDOW = 11 / 12
+"""Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
+LATER = ("ema", "views", "window")
+LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
+"""Keys that the first released results did not know: a recipe that does not use them is what it was before."""
+
+
+class Augmentation(Strict):
+    """Random changes of a training image, drawn anew each time it is seen.
+
+    Without the keys from `shear` on, all is done as in the first released results, from the same random numbers.
+    With any of them, all is done in one pass (`refer.training.changes`), in the order and within the ranges of
+    torchvision's transforms, and what is drawn for an image depends on its number and the epoch alone.
+    """
+
+    flip: bool = False
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees, uniform in ±rotation")
+    scale: float = Field(0.0, ge=0, lt=1, description="uniform in 1 ± scale")
+    shift: float = Field(0.0, ge=0, lt=1, description="uniform in ± shift of the image's side, per axis")
+    erase: float = Field(0.0, ge=0, le=1, description="probability that a random rectangle is blanked")
+    desaturate: float = Field(0.0, ge=0, le=1, description="probability that the colours are taken away")
+    copies: Literal["none", "sampled", "fixed"] = Field(
+        "none", description="naseem2025's 26 copies of each image instead of all others: drawn anew, or a fixed set"
+    )
+    shear: float = Field(0.0, ge=0, lt=90, description="degrees along the rows, uniform in ± shear")
+    perspective: float = Field(
+        0.0, ge=0, le=1, description="corners of half of the images move inwards by up to half this share of a side"
+    )
+    zoom_out: float = Field(1.0, ge=1, le=4, description="half of the images lie on a canvas of up to so many sides")
+    pad: float = Field(0.0, ge=0, le=0.5, description="share of the side that is added on all sides before `crop`")
+    crop: float = Field(
+        1.0, ge=0.5, le=1, description="share of the side that is seen, at a random place; of test images the middle"
+    )
+    border: Literal["reflection", "edge", "black"] = Field("reflection", description="what lies outside the image")
+    brightness: float = Field(0.0, ge=0, le=1, description="factor, uniform in 1 ± brightness")
+    contrast: float = Field(0.0, ge=0, le=1, description="factor of the distance to the mean grey, in 1 ± contrast")
+    mixup: float = Field(
+        0.0, ge=0, description="alpha of the Beta distribution of the share in which an image is mixed with another"
+    )
+
+    @property
+    def extended(self) -> bool:
+        """Whether it takes the one pass, as any key from `shear` on does."""
+        return any(getattr(self, key) != Augmentation.model_fields[key].default for key in LATER_CHANGES)
+
+    @model_validator(mode="after")
+    def _copies_alone(self) -> Augmentation:
+        if self.copies != "none" and self.extended:
+            raise ValueError("copies are instead of all other changes: leave out shear and what follows it")
+        return self
+
+
+_COMPOSITION = TypeAdapter(Composition)  # made once: making it takes longer than a hundred uses
+
+
+def _composition(value: Any) -> Any:
+    """Read a section as a `Composition`: a strict model would want an instance of it."""
+    if not isinstance(value, dict):
+        return value
+    known = [field.name for field in fields(Composition)]
+    for key in value:
+        if key not in known:
+            raise ValueError(f"no key {unknown(str(key), known)}")
+    try:
+        return _COMPOSITION.validate_python(value)
+    except ValidationError as error:
+        item = error.errors(include_url=False)[0]
+        where = ".".join(map(str, item["loc"]))
+        raise ValueError(f"{where}: {item['msg']}" if where else item["msg"].removeprefix("Value error, ")) from None
+
+
+class Recipe(Strict):
+    """How a network is trained."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    image_size: int = Field(ge=16, le=512, description="side in pixels that the network sees")
+    optimizer: Literal["sgd", "adam", "adamw"]
+    lr: float = Field(gt=0, description="the peak learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine", "cosine-epochs", "cosine-accuracy"] = Field(
+        "constant",
+        description="of the rate; cosine-epochs swings with a half period of `period` epochs, cosine-accuracy "
+        "takes the accuracy of the epoch before for the epoch",
+    )
+    period: int = Field(3, ge=1, description="epochs, of the schedules that swing")
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    loss: Literal["logits", "softmax"] = Field(
+        "logits", description="what the cross-entropy is given; softmax means that it is applied twice"
+    )
+    structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
+    mixed_labels: Literal["shares", "neighbours", "agreeing"] = Field(
+        "shares", description="how feratt2019's mixed representations are labelled"
+    )
+    compose: Annotated[Composition | None, BeforeValidator(_composition)] = Field(
+        None, description="train and test on faces composed on backgrounds"
+    )
+    compose_train: bool = Field(True, description="learn from composed faces, not from the images as they are")
+    compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
+    draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
+    augmentation: Augmentation = Augmentation()
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay a step of the moving average of the weights, which is what is kept; 0: none"
+    )
+    views: Literal["none", "flip", "ten-crop"] = Field(
+        "none",
+        description="predicted is the mean of an image and its mirror image, or of five windows and theirs",
+    )
+    window: float | None = Field(
+        None, ge=0.5, lt=1, description="share of the side of ten-crop's windows; none: augmentation.crop, or 11/12"
+    )
+
+    @model_validator(mode="after")
+    def _composed_alone(self) -> Recipe:
+        if self.compose is not None and self.compose_train and self.augmentation.extended:
+            raise ValueError("composed faces take no augmentation: leave out shear and what follows it")
+        if self.structure and self.augmentation.mixup:
+            raise ValueError("the structure loss mixes representations itself: leave out augmentation.mixup")
+        return self
+
+    @property
+    def cut(self) -> float:
+        """Share of the side that a window of a test image has."""
+        whole = self.augmentation.crop
+        return self.window or (whole if whole < 1 else WINDOW) if self.views == "ten-crop" else whole
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types; keys that came later are left out where they ask for nothing."""
+        plain: dict[str, Any] = self.model_dump(mode="json")
+        for section, model, later in ((plain, Recipe, LATER), (plain["augmentation"], Augmentation, LATER_CHANGES)):
+            for key in later:
+                if section[key] == model.model_fields[key].default:
+                    del section[key]
+        return plain

@@ -111,6 +111,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="networks whose name holds this")
     parser.add_argument("--out", type=Path, default=FILE)
     given = parser.parse_args()
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error(
+            "PyTorch sees no CUDA GPU here; on a cluster run it in a job: srun --gpus 1 python benchmarks/rates.py …"
+        )
     torch.set_num_threads(1)
     runs: dict[tuple[str, int], Run] = {}
     for run in load_plan(yaml.read(given.configfile), str(given.configfile)).runs():

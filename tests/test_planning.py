@@ -15,6 +15,8 @@ from refer.planning.estimate import STARTUP, estimate, schedule
 from refer.planning.rates import Rate, cost_of, read_rates, speed
 from refer.training.copies import COPIES
 
+PRESETS = Path(__file__).resolve().parents[1] / "presets"
+
 
 @pytest.fixture(scope="module")
 def full(root: Path) -> Plan:
@@ -99,6 +101,12 @@ def test_runs_wait_for_their_parents_and_devices_are_kept_busy() -> None:
 def test_every_network_of_the_full_preset_was_measured(full: Plan) -> None:
     known = {(row.network, row.size) for row in read_rates()}
     assert {cost_of(run) for run in full.runs()} <= known
+
+
+@pytest.mark.parametrize("name", ["config.yaml", *(f"presets/{path.name}" for path in sorted(PRESETS.glob("*.yaml")))])
+def test_every_configuration_can_be_planned(root: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--configfile", str(root / name)]) == 0
+    assert "| all " in capsys.readouterr().out
 
 
 def test_the_plan_in_the_docs_is_what_is_printed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

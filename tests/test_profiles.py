@@ -20,16 +20,35 @@ from snakemake.cli import main
 from snakemake.scheduling.job_scheduler import JobScheduler
 begin = JobScheduler.__init__
 def telling(self, workflow, *rest, **others):
+    dag = workflow.dag
+    jobs = [job for job in dag.needrun_jobs() if job.rule.name != "all"]
+    sent = [job for job in jobs if job.rule.name not in workflow._localrules]
+    together = {id(dag.get_job_group(job) or job) for job in sent}
     print("gpu limit", workflow.global_resources["gpu"].value, file=sys.stderr)
+    print(len(jobs), "jobs, sent", len(sent), "as", len(together), file=sys.stderr)
     begin(self, workflow, *rest, **others)
 JobScheduler.__init__ = telling
 sys.exit(main(sys.argv[1:]))
 """
-"""Snakemake that says how many GPUs it goes by."""
+"""Snakemake that says how many GPUs it goes by, and how many jobs a scheduler would see."""
 
 
 def profile(root: Path, name: str) -> dict[str, Any]:
     return dict(yaml.safe_load((root / f"profiles/{name}/config.yaml").read_text(encoding="utf-8")))
+
+
+def telling(root: Path, *arguments: str, **environment: str) -> str:
+    """Plan, and return what Snakemake says of itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELLING, "-n", "--nolock", "--forceall", *arguments],
+        cwd=root,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +85,18 @@ def test_a_group_of_predictions_is_as_large_as_the_plan_says(root: Path) -> None
     ("given", "expected"), [([], 3), (["--profile", "profiles/gpus"], 4), (["--resources", "gpu=2"], 2)]
 )
 def test_as_many_trainings_run_at_once_as_there_are_gpus(root: Path, given: list[str], expected: int) -> None:
-    arguments = ["-n", "--nolock", "--forceall", "--cores", "2", *given, "--", "data/standin/fer2013.tar.gz"]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1,2"}
-    done = subprocess.run(
-        [sys.executable, "-c", TELLING, *arguments],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert f"gpu limit {expected}\n" in done.stderr, done.stderr
+    arguments = ["--cores", "2", *given, "--", "data/standin/fer2013.tar.gz"]
+    said = telling(root, *arguments, CUDA_VISIBLE_DEVICES="0,1,2")
+    assert f"gpu limit {expected}\n" in said, said
 
 
 @pytest.mark.workflow
-def test_the_slurm_profile_is_taken_by_its_plugin(root: Path) -> None:
+def test_a_site_sees_as_few_jobs_of_the_demo_as_the_docs_say(root: Path) -> None:
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         pytest.skip("snakemake-executor-plugin-slurm is not installed (the extra `cluster`)")
-    arguments = ["-n", "--nolock", "--forceall", "--profile", "profiles/slurm", "--", "data/standin/fer2013.tar.gz"]
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    said = telling(root, "--profile", "profiles/slurm")
+    found = re.search(r"^(\d+) jobs, sent (\d+) as (\d+)$", said, re.MULTILINE)
+    assert found, said
+    everything, sent, seen = found.groups()
+    text = " ".join((root / "docs/cluster.md").read_text(encoding="utf-8").split())
+    assert f"Of the demo's {everything} jobs {sent} are sent, as {seen} Slurm jobs" in text, found[0]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -377,3 +378,12 @@ def rewrite(path: Path, change) -> None:
     fields = [pa.field(name, table.schema.field(name).type) for name in columns]
     changed = pa.table(columns, schema=pa.schema(fields, metadata={b"refer": json.dumps(meta).encode()}))
     pq.write_table(changed, path)
+
+
+def written_on(figure: Any) -> str:
+    """Return what is written on a figure: as texts, and as shapes, whose label says what they spell."""
+    import matplotlib
+
+    words = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+    words += [shape.get_label() for shape in figure.findobj(matplotlib.patches.PathPatch)]
+    return " ".join(words).replace("\n", " ")

@@ -37,7 +37,7 @@ from refer.training.composer import composed_set, load_composer
 from refer.training.composition import Composition
 from refer.training.losses import feratt_terms
 from refer.training.task import COMPOSED_SEED
-from report_fixtures import StubMethod
+from report_fixtures import StubMethod, written_on
 from test_realtime import NAMES, REGIONS, a_run, untrained
 
 FERATT = {
@@ -292,7 +292,7 @@ def words(draw: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     save = matplotlib.figure.Figure.savefig
 
     def catch(figure: matplotlib.figure.Figure, path: Path, **options: object) -> None:
-        found.append(" ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text)).replace("\n", " "))
+        found.append(written_on(figure))
         save(figure, path, **options)
 
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", catch)

@@ -28,6 +28,7 @@ from report_fixtures import (
     make_preset,
     predictions_of,
     runs_of,
+    written_on,
 )
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -70,13 +71,13 @@ def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]
 
 @contextmanager
 def caught() -> Iterator[list[str]]:
-    """Collect what is written in each figure that is saved (text is stored as paths, so it is caught on its way)."""
+    """Collect what is written in each figure that is saved (text is stored as paths, which carry it as their label)."""
     found: list[str] = []
     save = matplotlib.figure.Figure.savefig
 
     def catch(figure: matplotlib.figure.Figure, path: Path, **options: object) -> None:
         if path.suffix == ".svg":
-            found.append(" ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text)).replace("\n", " "))
+            found.append(written_on(figure))
         save(figure, path, **options)
 
     with pytest.MonkeyPatch.context() as patch:

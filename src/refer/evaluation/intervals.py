@@ -1,10 +1,10 @@
-"""How far an accuracy can be trusted: intervals over test images and over seeds."""
+"""How far an accuracy, or another metric, can be trusted: intervals over test images and over seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from refer.evaluation.crossed import LEVEL, joined, quantile, shares
 
 
 class Interval(NamedTuple):
-    """A 95 % interval of an accuracy (fractions in 0..1) and how it was made: "wilson" or "crossed"."""
+    """A 95 % interval (fractions in 0..1) and how it was made: "wilson", "jackknife" or "crossed"."""
 
     low: float
     high: float
@@ -39,14 +39,38 @@ def accuracy_interval(hits: NDArray[np.bool_], folds: NDArray[np.int64] | None =
     differ). tests/test_statistics.py simulates what it covers: 95 ± 1 % with 5 seeds, 95 to 96.5 % with 3, 95 to 98 %
     with 2, which is wide.
     """
-    folds = None if folds is None or len(np.unique(folds)) < 2 else folds
-    images = hits.shape[1]
+    folds = divided(folds)
     if len(hits) == 1 and folds is None:
-        return wilson(int(hits[0].sum()), images)
-    found = shares(hits, folds)
-    mean = found.mean
-    size = float(images)
-    if found.images > 0:
+        return wilson(int(hits[0].sum()), hits.shape[1])
+    return _crossed(hits, folds)
+
+
+def metric_interval(values: NDArray[np.float64], folds: NDArray[np.int64] | None = None) -> Interval:
+    """Return the 95 % interval of a metric that is no mean over images, from its pseudo-values (seeds, images).
+
+    As `accuracy_interval`, with `averages.pseudo_values` for right and wrong: Wilson's for as many images as would give
+    an accuracy of this size the metric's variance. For one seed it is called "jackknife". What it covers
+    tests/test_statistics_metrics.py simulates.
+    """
+    folds = divided(folds)
+    found = _crossed(values, folds)
+    return found._replace(method="jackknife") if len(values) == 1 and folds is None else found
+
+
+def interval_of(values: NDArray[Any], folds: NDArray[np.int64] | None = None) -> Interval:
+    """Return the interval of `values` (seeds, images): an accuracy's if they are booleans, right or wrong."""
+    return accuracy_interval(values, folds) if values.dtype == np.bool_ else metric_interval(values, folds)
+
+
+def divided(folds: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """Return the folds, or None where there are fewer than two, which tell nothing of how folds differ."""
+    return None if folds is None or len(np.unique(folds)) < 2 else folds
+
+
+def _crossed(values: NDArray[Any], folds: NDArray[np.int64] | None) -> Interval:
+    found = shares(values, folds)
+    mean, size = found.mean, float(values.shape[1])
+    if found.images > 0 and 0 < mean < 1:
         size = mean * (1 - mean) / found.images * (quantile(LEVEL) / quantile(LEVEL, found.images_df)) ** 2
     low, high, _ = wilson(mean * size, size)
     return Interval(max(mean - joined(mean - low, found), 0.0), min(mean + joined(high - mean, found), 1.0), "crossed")

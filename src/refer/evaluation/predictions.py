@@ -5,9 +5,10 @@ Nothing is counted before both: no table can rest on seeds that were asked about
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,14 @@ from numpy.typing import NDArray
 from refer.errors import UserError
 
 SUM_TOLERANCE = 1e-3  # probabilities are stored as float32, and a half-precision softmax is off by a few 1e-4
+
+
+COLUMN_TYPES: Sequence[tuple[Sequence[str], str, Callable[[pa.DataType], bool]]] = (
+    (("id", "part"), "text", lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind)),
+    (("kept",), "true or false", pa.types.is_boolean),
+    (("label",), "whole numbers", pa.types.is_integer),
+)
+"""Columns, what they hold, and how that is told; all others hold probabilities."""
 
 
 class RunKey(NamedTuple):
@@ -119,7 +128,10 @@ def read_predictions(path: str | Path) -> Predictions:
     _check_columns(path, table, ["id", "part", "kept", "label", *columns])
     probabilities = np.column_stack([table[name].to_numpy().astype(np.float64) for name in columns])
     label = table["label"].to_numpy().astype(np.int64)
-    ids, part = _strings(table["id"]), _strings(table["part"])
+    try:
+        ids, part = _strings(table["id"]), _strings(table["part"])
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: a text is damaged ({error}); predict this run again.") from None
     _check_rows(path, ids, part, label, probabilities)
     order = np.lexsort((ids, part))
     return Predictions(
@@ -146,7 +158,8 @@ def read_all(paths: Iterable[str | Path]) -> list[Predictions]:
     their data or classes, give an image two labels, or come in different folds; and where two seeds of a method
     differ in their images. Methods may be asked about different images: not every image has its infrared pair.
     """
-    runs = sorted((read_predictions(path) for path in paths), key=lambda run: run.key.rank)
+    once: dict[bytes, NDArray[Any]] = {}
+    runs = sorted((_sharing(read_predictions(path), once) for path in paths), key=lambda run: run.key.rank)
     if not runs:
         raise UserError("No prediction files were given; expected at least one predictions.parquet.")
     tables: dict[tuple[str, ...], list[Predictions]] = {}
@@ -164,12 +177,24 @@ def read_all(paths: Iterable[str | Path]) -> list[Predictions]:
     return runs
 
 
+def _sharing(run: Predictions, once: dict[bytes, NDArray[Any]]) -> Predictions:
+    """Return a run that has equal columns in common with those read before it: ids take most of the memory."""
+    shared = {}
+    for name in ("ids", "part", "kept", "label"):
+        column = getattr(run, name)
+        digest = hashlib.sha256(f"{column.dtype}".encode())
+        digest.update(column.view(np.uint8))
+        shared[name] = once.setdefault(digest.digest(), column)
+    return replace(run, **shared)
+
+
 def _read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected predictions. Run the workflow, or pull them.")
     try:
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        with pq.ParquetFile(path, page_checksum_verification=True) as handle:
+            return handle.read(use_threads=False)  # for so small a file threads take longer than they save
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable Parquet file ({error}); predict this run again.") from error
 
 
@@ -178,11 +203,26 @@ def _metadata(path: Path, table: pa.Table) -> dict[str, Any]:
     raw = (table.schema.metadata or {}).get(b"refer")
     if raw is None:
         raise UserError(f"{path}: the schema has no 'refer' metadata, so no run is named; predict it again.")
-    meta: dict[str, Any] = json.loads(raw)
+    try:
+        meta = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: the 'refer' metadata is no JSON ({str(error)[:80]}); predict this run again."
+        ) from None
+    if not isinstance(meta, dict):
+        raise UserError(f"{path}: the 'refer' metadata is a {type(meta).__name__}; predict this run again.")
     needed = {"paper", "dataset", "data", "protocol", "method", "seed", "stand_in", "classes"}
     missing = sorted((needed | {"checkpoint_sha256", "data_fingerprint", "preset"}) - meta.keys())
     if missing:
         raise UserError(f"{path}: the 'refer' metadata lacks {', '.join(missing)}; predict this run again.")
+    texts = ("paper", "dataset", "data", "protocol", "method", "preset", "data_fingerprint")
+    classes = meta["classes"]
+    wrong = [name for name in texts if not isinstance(meta[name], str)]
+    wrong += [name for name in ("seed", "fold") if not isinstance(meta.get(name, 0) or 0, int)]
+    wrong += [] if isinstance(classes, list) and classes and {type(name) for name in classes} == {str} else ["classes"]
+    if wrong or meta["seed"] is None:
+        found = wrong[0] if wrong else "seed"
+        raise UserError(f"{path}: the 'refer' metadata has {found} {str(meta[found])[:60]!r}; predict this run again.")
     return meta
 
 
@@ -200,6 +240,12 @@ def _check_columns(path: Path, table: pa.Table, needed: Sequence[str]) -> None:
     if missing:
         raise UserError(f"{path}: column {', '.join(missing)} is missing; found {table.column_names}.")
     for name in needed:
+        kind = table.schema.field(name).type
+        what, fits = next(
+            ((what, fits) for names, what, fits in COLUMN_TYPES if name in names), ("numbers", pa.types.is_floating)
+        )
+        if not fits(kind):
+            raise UserError(f"{path}: column {name!r} holds {kind}, expected {what}; predict this run again.")
         if table[name].null_count:
             row = pc.index(pc.is_null(table[name]), True).as_py()
             raise UserError(f"{path}: row {row}: column {name!r} is empty; predict this run again.")
@@ -213,6 +259,8 @@ def _check_rows(
     probabilities: NDArray[np.float64],
 ) -> None:
     """Raise UserError at the first row that cannot be a prediction."""
+    if not len(ids):
+        raise UserError(f"{path}: holds no row; predict this run again.")
     classes = probabilities.shape[1]
     total = probabilities.sum(axis=1)
     with np.errstate(invalid="ignore"):

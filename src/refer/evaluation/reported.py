@@ -1,17 +1,17 @@
-"""A reproduced accuracy against a reported one: interval of the difference, test and verdict (docs/verdicts.md)."""
+"""A reproduced number against a reported one: interval of the difference, test and verdict (docs/verdicts.md)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refer.evaluation.crossed import LEVEL, joined, p_value, quantile, shares
-from refer.evaluation.intervals import accuracy_interval, wilson
+from refer.evaluation.intervals import divided, interval_of, wilson
 
 MARGIN = 2.0
 """Points within which two accuracies pass for the same; docs/verdicts.md says why."""
@@ -20,10 +20,11 @@ POWER = 0.8
 
 
 class Claim(NamedTuple):
-    """A reported accuracy as the sample that it is (fractions in 0..1).
+    """A reported number as the sample that it is (fractions in 0..1).
 
     `counts` are the numbers of right answers out of `n` that are printed so: none where no number is, as for 90.95 %
-    of 3,068. `assumed`: the paper does not say n, and that of the part tested here is taken.
+    of 3,068, and none of a metric that is no share of images. `assumed`: the paper does not say n, and that of the
+    part tested here is taken.
     """
 
     value: float
@@ -63,49 +64,72 @@ def counts(value: float, n: int) -> tuple[int, ...]:
     return tuple(range(max(first, 0), min(last, n) + 1))
 
 
-def claim(value: float, n: int, *, assumed: bool = False, sd: float | None = None, folds: int | None = None) -> Claim:
+def claim(
+    value: float,
+    n: int,
+    *,
+    assumed: bool = False,
+    sd: float | None = None,
+    folds: int | None = None,
+    weight: float | None = None,
+) -> Claim:
     """Return a reported accuracy (percent) of `n` images with its own 95 % interval.
 
     Wilson's from the counts that would be printed so; where a standard deviation `sd` over `folds` is stated, Student's
-    from that, which also counts people and networks.
+    from that, which also counts people and networks. For a metric that is no share of images, `weight` is of how many
+    images of such a share one of its images counts (see `weight_of`), and the interval Wilson's of so many.
     """
-    found = counts(value, n)
     share = value / 100
     if sd is not None and folds is not None and folds > 1:
         half = quantile(LEVEL, folds - 1) * sd / 100 / math.sqrt(folds)
         return Claim(share, max(share - half, 0.0), min(share + half, 1.0), n, (), assumed)
-    ends = (found[0], found[-1]) if found else (share * n, share * n)
-    return Claim(share, wilson(ends[0], n).low, wilson(ends[1], n).high, n, found, assumed)
+    found = counts(value, n) if weight is None else ()
+    size = n if weight is None else n * weight
+    ends = (found[0], found[-1]) if found else (share * size, share * size)
+    return Claim(share, wilson(ends[0], size).low, wilson(ends[1], size).high, n, found, assumed)
 
 
-def against(
-    hits: NDArray[np.bool_], folds: NDArray[np.int64] | None, stated: Claim, *, margin: float = MARGIN
-) -> Against:
-    """Compare the accuracy of `hits` (seeds, images) with a reported one.
+def against(values: NDArray[Any], folds: NDArray[np.int64] | None, stated: Claim, *, margin: float = MARGIN) -> Against:
+    """Compare what was reproduced with a reported number.
+
+    `values` (seeds, images) are right and wrong answers, as booleans, for an accuracy; for another metric the
+    pseudo-values of `refer.evaluation.averages`.
 
     Both are taken for samples of their own, though they may be of the same images: which of these the paper's network
     got right, nobody knows. So the interval (of both, joined: Zou and Donner 2008, Statistics in Medicine 27) is
     rather too wide, and a verdict rather too careful.
     """
-    mean, images = float(hits.mean()), hits.shape[1]
-    low, high, _ = accuracy_interval(hits, folds)
+    mean, images = float(values.mean()), values.shape[1]
+    low, high, _ = interval_of(values, folds)
     difference = mean - stated.value
     ends = (
         100 * (difference - math.hypot(mean - low, stated.high - stated.value)),
         100 * (difference + math.hypot(high - mean, stated.value - stated.low)),
     )
     verdict = judge(*ends, margin)
-    counted = len(hits) == 1 and folds is None and bool(stated.counts)
-    if counted:
-        p, test = fisher(int(hits.sum()), images, stated.counts, stated.n), "fisher"
+    share = values.dtype == np.bool_
+    if share and len(values) == 1 and folds is None and stated.counts:
+        p, test = fisher(int(values.sum()), images, stated.counts, stated.n), "fisher"
     else:
-        found = shares(hits, folds if folds is not None and len(np.unique(folds)) > 1 else None)
+        found = shares(values, divided(folds))
         theirs = ((stated.high - stated.low) / 2 / quantile(LEVEL)) ** 2
         found = found._replace(mean=difference, images=found.images + theirs)
         p, test = p_value(found), "crossed"
     undecided = verdict == CANNOT_TELL
-    needed = images_to_tell(mean, stated.value, margin) if undecided else None
-    return Against(100 * difference, *ends, p, test, verdict, needed, undecided and _seeds_weigh(hits, folds))
+    weight = 1.0 if share else weight_of(values, folds)
+    needed = images_to_tell(mean, stated.value, margin, weight) if undecided else None
+    return Against(100 * difference, *ends, p, test, verdict, needed, undecided and _seeds_weigh(values, folds))
+
+
+def weight_of(values: NDArray[np.float64], folds: NDArray[np.int64] | None) -> float:
+    """Return how many images of an accuracy tell as much as one image of a metric, given its pseudo-values.
+
+    That is the variance of an accuracy of the metric's size over the metric's own, in a single run; folds count as in
+    `crossed.shares`. A macro average rests on its rarest class, so that an image of it counts for less than one.
+    """
+    mean, images = float(values.mean()), values.shape[1]
+    single = float(np.mean([shares(row[None], divided(folds)).images for row in values]))
+    return mean * (1 - mean) / (images * single) if single > 0 and 0 < mean < 1 else 1.0
 
 
 def judge(low: float, high: float, margin: float = MARGIN) -> str:
@@ -129,11 +153,11 @@ def fisher(right: int, n: int, other: Sequence[int], other_n: int) -> float:
     return float(fisher_exact([[right, n - right], [nearest, other_n - nearest]]).pvalue)
 
 
-def images_to_tell(one: float, other: float, margin: float = MARGIN) -> int:
+def images_to_tell(one: float, other: float, margin: float = MARGIN, weight: float = 1.0) -> int:
     """Return how many test images each of two accuracies needs (fractions) for a verdict in four of five cases.
 
     The smaller of what finds the difference that was seen (two-sided 5 %, power 80 %) and, where it is less than
-    `margin` points, what shows it to be within them.
+    `margin` points, what shows it to be within them. `weight` is that of another metric's image, see `weight_of`.
     """
     from scipy.special import ndtri
 
@@ -146,13 +170,13 @@ def images_to_tell(one: float, other: float, margin: float = MARGIN) -> int:
         sizes.append((under_no_difference + ndtri(POWER) * math.sqrt(spread)) ** 2 / gap**2)
     if (room := margin / 100 - gap) > 0:
         sizes.append((ndtri(1 - alpha / 2) + ndtri(1 - (1 - POWER) / 2)) ** 2 * spread / room**2)
-    return math.ceil(min(sizes))
+    return math.ceil(min(sizes) / weight)
 
 
-def _seeds_weigh(hits: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> bool:
+def _seeds_weigh(values: NDArray[Any], folds: NDArray[np.int64] | None) -> bool:
     """Whether the seeds widen the interval by more than the images would have made it alone."""
-    if len(hits) == 1:
+    if len(values) == 1:
         return False
-    found = shares(hits, folds if folds is not None and len(np.unique(folds)) > 1 else None)
+    found = shares(values, divided(folds))
     images = quantile(LEVEL, found.images_df) * math.sqrt(found.images)
     return joined(images, found) > 2 * images

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from refer.errors import UserError
+from refer.evaluation.averages import averages, of_classes
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, read_all
 from refer.files import whole
@@ -70,8 +71,8 @@ def metrics(label: NDArray[np.int64], probabilities: NDArray[np.float64], classe
     `label` (N) indexes `classes`; `probabilities` is (N, classes). Averages run over the classes that have
     images in the part. A class that is never predicted has precision 0, as is customary, over n = 0 images;
     a class without images has no recall (NaN). Two numbers go by the name of F1: `macro_f1` is the mean of the
-    classes' F1, `macro_f1_of_means` the harmonic mean of mean precision and mean recall (Opitz and Burst 2019,
-    arXiv 1911.03347); likewise weighted by support. Calibration error: Guo et al. 2017 (arXiv 1706.04599).
+    classes' F1, `macro_f1_of_means` the harmonic mean of mean precision and mean recall (see `averages`); likewise
+    weighted by support. Calibration error: Guo et al. 2017 (arXiv 1706.04599).
     """
     n = len(label)
     predicted = probabilities.argmax(axis=1)
@@ -79,20 +80,11 @@ def metrics(label: NDArray[np.int64], probabilities: NDArray[np.float64], classe
     claimed = np.bincount(predicted, minlength=len(classes))
     support = np.bincount(label, minlength=len(classes))
     # Counted here, as scikit-learn would (a test compares): a reviewer's environment is to be small and to start fast.
-    precision, recall, f1 = (
-        below / np.maximum(of, 1) for below, of in ((hits, claimed), (hits, support), (2 * hits, claimed + support))
-    )
-    right, present = int(hits.sum()), support > 0
+    precision, recall, _ = of_classes(hits, claimed, support)
+    right = int(hits.sum())
+    result = [Metric("accuracy", right / n, n, right)]
     # Balanced accuracy is macro recall by definition.
-    result = [
-        Metric("accuracy", right / n, n, right),
-        Metric("balanced_accuracy", float(np.mean(recall[present])), n),
-    ]
-    for average, weights in (("macro", None), ("weighted", support[present])):
-        means = [float(np.average(values[present], weights=weights)) for values in (precision, recall, f1)]
-        of_means = 2 * means[0] * means[1] / max(means[0] + means[1], 1e-300)
-        names = ("precision", "recall", "f1", "f1_of_means")
-        result += [Metric(f"{average}_{name}", value, n) for name, value in zip(names, [*means, of_means], strict=True)]
+    result += [Metric(name, float(value), n) for name, value in averages(hits, claimed, support).items()]
     for k, name in enumerate(classes):
         value = float(recall[k]) if support[k] else float("nan")
         result.append(Metric(f"recall:{name}", value, int(support[k]), int(hits[k])))

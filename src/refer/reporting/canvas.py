@@ -1,7 +1,6 @@
 """What all figures are drawn on: 183 mm wide (two columns of a paper), text from 6.5 points.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart, and never the only sign. Equal input
-gives the same bytes in .svg (text as paths, so that it looks the same everywhere) and .png (200 dpi).
+Equal input gives the same bytes in .svg (text as paths, so that it looks the same everywhere) and .png (200 dpi).
 """
 
 from __future__ import annotations
@@ -17,12 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from refer.files import whole
+from refer.reporting.lettering import Word, write
+from refer.reporting.palette import COLOURS, INK, LINE, MARKERS, SOFT, WARN
 from refer.reporting.tables import dataset_name
 
+__all__ = ["COLOURS", "INK", "LINE", "MARKERS", "SOFT", "WARN", "WIDTH", "canvas", "described"]
+
 WIDTH = 7.2  # inches: 183 mm
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-INK, SOFT, LINE, WARN = "#1b1f24", "#5b6570", "#d5dae0", "#8a5a00"
+DPI = 200
+PACKED = 3
+"""How hard a PNG is compressed: the usual 6 takes twice as long and saves a tenth."""
 STYLE: Any = {
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
@@ -37,7 +40,7 @@ STYLE: Any = {
     "font.size": 7.5,
     "legend.fontsize": 7,
     "legend.frameon": False,
-    "savefig.dpi": 200,
+    "savefig.dpi": DPI,
     "svg.fonttype": "path",
     "svg.hashsalt": "refer",
     "text.color": INK,
@@ -55,24 +58,33 @@ STYLE: Any = {
 
 @contextmanager
 def canvas(
-    height: float, title: str, subtitle: str, notice: str, outputs: Sequence[Path], legend: float = 0
+    height: float,
+    title: str,
+    subtitle: str,
+    notice: str,
+    outputs: Sequence[Path],
+    legend: float = 0,
+    *,
+    by_hand: bool = False,
 ) -> Iterator[tuple[Figure, float]]:
     """Yield (figure, inches that its heading takes) and save the figure to `outputs` in the end.
 
     `height`, in inches, is that of the drawing; the heading, the `legend` below the drawing, and the notice on
-    drawn data, if any, add to it.
+    drawn data, if any, add to it. Matplotlib's layout takes as long as all drawing: a figure that places its axes
+    `by_hand` goes without.
     """
     lines = textwrap.wrap(subtitle, 122)
     head, foot = 0.3 + 0.14 * len(lines), legend + (0.26 if notice else 0.04)
     total = height + head + foot
     with matplotlib.rc_context(STYLE):
         rect = (0.005, foot / total, 0.99, height / total)
-        figure = Figure(figsize=(WIDTH, total), layout=ConstrainedLayoutEngine(rect=rect), facecolor="white")
-        left = 0.08 / WIDTH
-        figure.text(left, 1 - 0.06 / total, title, fontsize=9, fontweight="bold", va="top")
-        figure.text(left, 1 - 0.24 / total, "\n".join(lines), fontsize=7.5, color=SOFT, va="top")
+        engine = None if by_hand else ConstrainedLayoutEngine(rect=rect)
+        figure = Figure(figsize=(WIDTH, total), layout=engine, facecolor="white")
+        told = [Word(0.08, total - 0.12, title, 9.0, bold=True)]
+        told += [Word(0.08, total - 0.3 - 0.14 * number, line, 7.5, SOFT) for number, line in enumerate(lines)]
         if notice:
-            _stamp(figure, notice, total)
+            told.append(_stamp(figure, notice, total))
+        write(figure, told)
         yield figure, head
         if figure.get_layout_engine() is not None:
             figure.draw_without_rendering()  # places everything once, not once a format
@@ -82,18 +94,20 @@ def canvas(
                 left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
                 axes.set_position((left, bottom, width, height))
         for path in outputs:
-            metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+            options: dict[str, Any] = {"metadata": {"Date": None, "Title": title}}
+            if path.suffix == ".png":
+                options = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": PACKED}}
             with whole(path) as temporary:
-                figure.savefig(temporary, metadata=metadata)
+                figure.savefig(temporary, **options)
 
 
-def _stamp(figure: Figure, notice: str, height: float) -> None:
-    """Write the stand-in notice along the foot of the figure."""
+def _stamp(figure: Figure, notice: str, height: float) -> Word:
+    """Draw the band along the foot of the figure that says that data is drawn; return what is to be written on it."""
     band = matplotlib.patches.Rectangle(
         (0, 0), 1, 0.2 / height, transform=figure.transFigure, facecolor="#fff4d6", edgecolor="none"
     )
     figure.add_artist(band)
-    figure.text(0.5, 0.1 / height, notice, color=WARN, fontsize=7, fontweight="bold", ha="center", va="center")
+    return Word(WIDTH / 2, 0.1, notice, 7.0, WARN, "middle", bold=True)
 
 
 def described(dataset: str, stand_in: bool) -> str:

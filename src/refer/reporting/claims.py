@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from refer.evaluation.paired import holm
 from refer.evaluation.reported import Claim, claim, fisher, images_to_tell
 from refer.reporting.evidence import Paper, Reported
+from refer.reporting.names import measure
 from refer.reporting.tables import (
     DASH,
     Cell,
@@ -30,7 +31,7 @@ from refer.reporting.tables import (
 
 @dataclass(frozen=True)
 class Beside:
-    """A reported accuracy, as a sample where its n or its spread is known, and beside the best one of its data set.
+    """A reported number, as a sample where its n or its spread is known, and beside the best one of its data set.
 
     `low` and `high`: the 95 % interval of the best less this one, in points.
     """
@@ -46,29 +47,32 @@ class Beside:
 
 
 def beside_best(paper: Paper) -> list[Beside]:
-    """Return every accuracy that the paper reports, in its order, beside the best of the same data set.
+    """Return every number that the paper reports, in its order, beside the best of the same data set and measure.
 
     Both are taken for samples of their own: two counts of n by Fisher's exact test, two means over folds, of which a
-    standard deviation is stated, by Welch's.
+    standard deviation is stated, by Welch's. Precision, recall and F1 are no counts.
     """
     found: list[Beside] = []
-    for dataset in paper.parts:
-        claims = [each for each in paper.reported if each.dataset == dataset and each.metric == "accuracy"]
-        if claims:
-            best = max(claims, key=lambda each: each.value)
-            mine = [_compare(paper, each, best) for each in claims]
-            tested = [k for k, each in enumerate(mine) if each.p is not None]
-            adjusted = dict(zip(tested, holm([mine[k].p or 0.0 for k in tested]), strict=True))
-            found += [
-                Beside(e.stated, e.sample, e.best, e.low, e.high, e.p, adjusted.get(k), e.images)
-                for k, e in enumerate(mine)
-            ]
+    for dataset, metric in sorted({(c.dataset, c.metric) for c in paper.reported}, key=_order(paper)):
+        claims = [each for each in paper.reported if (each.dataset, each.metric) == (dataset, metric)]
+        best = max(claims, key=lambda each: each.value)
+        mine = [_compare(paper, each, best) for each in claims]
+        tested = [k for k, each in enumerate(mine) if each.p is not None]
+        adjusted = dict(zip(tested, holm([mine[k].p or 0.0 for k in tested]), strict=True))
+        found += [replace(each, holm=adjusted.get(k)) for k, each in enumerate(mine)]
     return found
+
+
+def _order(paper: Paper) -> Callable[[tuple[str, str]], tuple[int, int]]:
+    """Return by what data sets and measures are sorted: as the paper's file names them, accuracy first."""
+    metrics = ["accuracy", *dict.fromkeys(claim.metric for claim in paper.reported)]
+    return lambda each: (list(paper.parts).index(each[0]), metrics.index(each[1]))
 
 
 def _sample(paper: Paper, stated_: Reported) -> Claim | None:
     folds = paper.folds.get(stated_.dataset)
-    if stated_.n is None and (stated_.sd is None or folds is None):
+    counted = stated_.n is not None and stated_.metric == "accuracy"
+    if not counted and (stated_.sd is None or folds is None):
         return None
     return claim(stated_.value, stated_.n or 1, sd=stated_.sd, folds=folds)
 
@@ -96,29 +100,32 @@ def _compare(paper: Paper, one: Reported, best: Reported) -> Beside:
 def claims_table(paper: Paper) -> Table:
     """Return the table of what the paper's own numbers can tell."""
     heads = ("n", "Right")
-    columns = [Column("Data"), Column("Method"), Column("Reported", right=True)]
+    measured = any(claim.metric != "accuracy" for claim in paper.reported)
+    columns = [Column("Data"), *([Column("Measure")] if measured else []), Column("Method")]
+    columns += [Column("Reported", right=True)]
     columns += [Column(head, right=True) for head in (*heads, "95 % interval")]
     columns += [Column(head, "The best less this", right=True)
                 for head in ("Points", "95 % interval", "p", "p (Holm)", "Images to tell")]  # fmt: skip
     found = beside_best(paper)
     blocks = [
-        [_row(paper, each) for each in found if each.stated.dataset == dataset]
-        for dataset in dict.fromkeys(each.stated.dataset for each in found)
+        [_row(paper, each, measured) for each in found if (each.stated.dataset, each.stated.metric) == block]
+        for block in dict.fromkeys((each.stated.dataset, each.stated.metric) for each in found)
     ]
     return Table(
         name=f"claims.{paper.id}",
-        title=f"{paper.id}: what its own accuracies (%) can tell",
+        title=f"{paper.id}: what its own numbers (%) can tell",
         columns=columns,
         blocks=blocks,
         notes=[Note(text) for text in _notes(paper, found)],
     )
 
 
-def _row(paper: Paper, each: Beside) -> list[Cell]:
+def _row(paper: Paper, each: Beside, measured: bool) -> list[Cell]:
     one, sample = each.stated, each.sample
     best = one is each.best
     cells = [
         Cell(dataset_name(one.dataset)),
+        *([Cell(measure(paper.metrics.scored(one.metric)))] if measured else []),
         Cell(paper.methods[one.method].label),
         Cell(stated(one.value) if one.sd is None else f"{stated(one.value)} ± {stated(one.sd)}", bold=best),
         Cell(thousands(one.n) if one.n else DASH),
@@ -145,13 +152,13 @@ def _counts(sample: Claim) -> str:
 
 
 def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
-    notes = ["Bold: the best of its data set."]
+    notes = ["Bold: the best of its data set and measure."]
     if any(each.stated.n for each in found):
         notes.append(
             "Right: how many right answers of n are printed so, rounded or cut off. Interval: Wilson's. p: Fisher's "
             "exact test that both methods are right equally often, as if on test images of their own: which of them "
-            "each got right is not published; Holm: for all comparisons of a data set. Images to tell: the test set "
-            "that finds such a difference in four of five cases (two-sided 5 %, power 80 %)."
+            "each got right is not published; Holm: for all comparisons of a data set and measure. Images to tell: the "
+            "test set that finds such a difference in four of five cases (two-sided 5 %, power 80 %)."
         )
     if any(each.sample is not None and not each.sample.counts and each.stated.n for each in found):
         notes.append(
@@ -162,7 +169,12 @@ def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
             "±: standard deviation over folds; there the interval is Student's, and p Welch's test of two means."
         )
     if any(each.sample is None for each in found):
-        notes.append(f"{DASH}: the paper gives neither how many images were tested nor a spread.")
+        what = (
+            " (precision, recall and F1 are no counts of images)"
+            if any(each.stated.metric != "accuracy" for each in found)
+            else ""
+        )
+        notes.append(f"{DASH}: the paper gives neither how many images were tested nor a spread{what}.")
     return [*notes, *untold(paper, found)]
 
 
@@ -203,6 +215,7 @@ def _records(paper: Paper) -> list[dict[str, Any]]:
             "paper": paper.id,
             "dataset": each.stated.dataset,
             "method": each.stated.method,
+            "metric": each.stated.metric,
             "reported": each.stated.value,
             "sd": each.stated.sd,
             "n": each.stated.n,

@@ -7,23 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from refer.evaluation.reported import MARGIN
-from refer.reporting.evidence import Paper, Reported, gather
+from refer.reporting.evidence import Paper, gather
+from refer.reporting.further import claimed, reported_table, spread, stated_spread
 from refer.reporting.methods import metric_records, metrics_table, recall_table
-from refer.reporting.notes import claim_notes, duration, fold_note, footnotes, metrics_note, unique
+from refer.reporting.notes import duration, footnotes, unique
 from refer.reporting.pairs import pair_records, pair_table, pairs
 from refer.reporting.protocols import by_run, effects, leaks, protocol_records, protocol_tables
-from refer.reporting.results import Comparison, Result, Value, build, records
+from refer.reporting.results import Comparison, Result, build, records
 from refer.reporting.tables import (
     DASH,
     Cell,
     Column,
-    Note,
     Table,
     dataset_name,
-    number,
     signed,
     stand_in_notice,
-    stated,
     thousands,
     write_csv,
     write_tables,
@@ -114,40 +112,6 @@ def table(comparison: Comparison) -> Table:
     )
 
 
-def reported_table(comparison: Comparison) -> Table:
-    """Return every precision, recall and F1 that the paper reports, beside ours by the paper's own definition."""
-    evidence = comparison.evidence
-    metrics = dict.fromkeys(value.metric for value in comparison.further)
-    splits = dict.fromkeys(value.split for value in comparison.further)
-    columns = [Column("Method"), Column("Protocol"), *([Column("Part")] if len(splits) > 1 else [])]
-    heads = ("Reported", "Ours", *(["Over folds"] if comparison.folds else []), "Diff.")
-    for metric in metrics:
-        columns += [Column(head, _title(metric), right=True) for head in heads]
-    cells: dict[str, dict[tuple[str, str, str], dict[str, Value]]] = {name: {} for name in evidence.protocols}
-    for value in comparison.further:
-        place = (value.label, value.protocol, value.split)
-        cells[value.protocol].setdefault(place, {})[value.metric] = value
-    blocks = []
-    for rows in cells.values():
-        block = []
-        for (label, protocol, split), values in rows.items():
-            row = [Cell(label), Cell(protocol), *([Cell(split)] if len(splits) > 1 else [])]
-            for metric in metrics:
-                row += _value_cells(values.get(metric), len(heads))
-            block.append(row)
-        blocks.append(block)
-    notes = [metrics_note(comparison), *([fold_note(comparison)] if comparison.folds else [])]
-    return Table(
-        name=f"{evidence.paper.id}.{evidence.data}.reported",
-        title=f"{evidence.paper.id}: precision, recall and F1 (%) on {dataset_name(evidence.dataset)}"
-        f"{f', {next(iter(splits))}' if len(splits) == 1 else ''}, reported and reproduced",
-        columns=columns,
-        blocks=[block for block in blocks if block],
-        notes=[*map(Note, notes), *claim_notes(unique(c for value in comparison.further for c in value.reported))],
-        banner=stand_in_notice(evidence.dataset) if evidence.stand_in else "",
-    )
-
-
 def _row(comparison: Comparison, row: tuple[str, str], columns: Sequence[Column], mark: str) -> list[Cell]:
     """Return the cells of one method under one protocol."""
     results = {r.split: r for r in comparison.results if r.row == row}
@@ -173,22 +137,14 @@ def _row(comparison: Comparison, row: tuple[str, str], columns: Sequence[Column]
 
 def _result_cell(comparison: Comparison, r: Result, title: str) -> Cell:
     if title == "Accuracy":
-        return Cell(_spread(r.mean, r.sd), bold=(r.protocol, r.method, r.part) in comparison.best)
+        return Cell(spread(r.mean, r.sd), bold=(r.protocol, r.method, r.part) in comparison.best)
     if title == "95 % interval":
         return Cell(f"{100 * r.interval.low:.1f}{DASH}{100 * r.interval.high:.1f}")
     if title == "n":
         return Cell(thousands(r.n))
     if title == "Verdict":
         return Cell(r.verdict or DASH)
-    return Cell({"Over folds": _spread(r.fold_mean, r.fold_sd), "Diff.": signed(r.difference)}.get(title, _claimed(r)))
-
-
-def _value_cells(value: Value | None, width: int) -> list[Cell]:
-    if value is None:
-        return [Cell(DASH)] * width
-    over_folds = [_spread(value.fold_mean, value.fold_sd)] if value.folds else []
-    texts = [_claimed(value), _spread(value.mean, value.sd), *over_folds, signed(value.difference)]
-    return [Cell(text) for text in texts]
+    return Cell({"Over folds": spread(r.fold_mean, r.fold_sd), "Diff.": signed(r.difference)}.get(title, claimed(r)))
 
 
 def _reported_cell(results: Sequence[Result]) -> Cell:
@@ -196,23 +152,5 @@ def _reported_cell(results: Sequence[Result]) -> Cell:
     if not claims:
         return Cell(DASH)
     splits = {r.part: r.split for r in results}
-    texts = [f"{_stated(claim)}{f' ({splits[claim.part]})' if claim.part else ''}" for claim in claims]
+    texts = [f"{stated_spread(claim)}{f' ({splits[claim.part]})' if claim.part else ''}" for claim in claims]
     return Cell("; ".join(texts), mark="a" if any(claim.part is None for claim in claims) else "")
-
-
-def _claimed(value: Value) -> str:
-    return "; ".join(map(_stated, value.reported)) or DASH
-
-
-def _stated(claim: Reported) -> str:
-    return stated(claim.value) if claim.sd is None else f"{stated(claim.value)} ± {stated(claim.sd)}"
-
-
-def _spread(mean: float | None, sd: float | None) -> str:
-    return number(mean) if sd is None else f"{number(mean)} ± {sd:.1f}"
-
-
-def _title(metric: str) -> str:
-    """Return e.g. `Macro F1 of means` for macro_f1_of_means."""
-    words = metric.replace("_", " ").replace("f1", "F1")
-    return words[0].upper() + words[1:]

@@ -7,22 +7,25 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from refer.errors import UserError
 from refer.evaluation.predictions import RunKey
-from refer.reporting.canvas import COLOURS, LINE, canvas, described
+from refer.reporting.canvas import COLOURS, WIDTH, canvas, described
 from refer.reporting.evidence import Paper, Record, read_records
+from refer.reporting.lettering import Word, width, write
 from refer.reporting.names import by_stem, span
+from refer.reporting.panel import Limits, Panel
 from refer.reporting.tables import several, stand_in_notice
 
 FEW = 4
 """Up to so many runs of a method are drawn one by one; more, as of folds, as a band."""
+METRICS = {"loss": "Loss (log scale)", "accuracy": "Accuracy (%)"}
+Scales = Mapping[str, Limits]
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class End:
-    """Where a method's line ends, and in which colour."""
+    """Where a method's line ends, and in which colour; `value` as it is drawn."""
 
     label: str
     colour: str
-    epoch: float
     value: float
 
 
@@ -74,26 +76,40 @@ def _curves(paper: Paper, record: Record, curves: Sequence[Curve], outputs: Sequ
     title = f"{paper.id}: training under the {record['protocol']} protocol"
     subtitle = f"{described(dataset, stand_in)} · {_told(curves)}"
     notice = stand_in_notice(dataset) if stand_in else ""
-    with canvas((4.0 if groups == 1 else 3.2 * groups) if curves else 0.3, title, subtitle, notice, outputs) as (
-        figure,
-        _,
-    ):
+    high = 1.55 if groups == 1 else 1.25  # inches, of a panel
+    block = 2 * high + 1.1
+    with canvas(block * groups if curves else 0.3, title, subtitle, notice, outputs, by_hand=True) as (figure, head):
         if not curves:
             return
-        grid = figure.subplots(2 * groups, 2, sharex=True, squeeze=False)
-        for axes in [*grid[0::2].ravel()[1:], *grid[1::2].ravel()[1:]]:
-            axes.sharey(grid[0, 0] if axes in grid[0::2] else grid[1, 0])
-        ends: dict[Axes, list[End]] = {}
+        room = max(width(paper.methods[method].label) for method in methods) + 0.1
+        scales = _scales(paper, curves)
+        words: list[Word] = []
         for number in range(groups):
             chosen = methods[number * size : (number + 1) * size]
             mine = [curve for curve in curves if curve.record["method"] in chosen]
-            ends |= _group(grid[2 * number : 2 * number + 2], paper, mine)
-        for axes, those in ends.items():  # at last, when the axes have their limits
-            _label_ends(axes, those)
-        last = max(curve.columns["epoch"][-1] for curve in curves)
-        for axes in grid[-1]:
-            axes.set_xlabel("epoch")
-            axes.set_xlim(1 - 0.04 * max(last, 10), last + 0.04 * max(last, 10))
+            top = figure.get_figheight() - head - number * block
+            words += _group(figure, paper, mine, (top - 0.25, high, room), scales)
+        write(figure, words)
+
+
+def _scales(paper: Paper, curves: Sequence[Curve]) -> Scales:
+    """Return the limits that all panels share: of epochs, of loss (natural logarithms), and of accuracy in percent."""
+    found: dict[str, Limits] = {}
+    last = max(float(curve.columns["epoch"][-1]) for curve in curves)
+    found["epoch"] = (1 - 0.04 * max(last, 10), last + 0.04 * max(last, 10))
+    for metric in METRICS:
+        parts = ("train", _validation_part(paper, curves[0]))
+        values = np.concatenate([curve.columns[f"{part}_{metric}"] for curve in curves for part in parts])
+        values = _shown(metric, values[np.isfinite(values)])
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+        margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+        found[metric] = (low - margin, high + margin)
+    return found
+
+
+def _shown(metric: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values as they are drawn: a loss by its logarithm, for one bad early epoch would flatten all others."""
+    return np.log(np.maximum(values, 1e-12)) if metric == "loss" else 100 * values
 
 
 def _told(curves: Sequence[Curve]) -> str:
@@ -113,86 +129,89 @@ def _told(curves: Sequence[Curve]) -> str:
     return " · ".join([f"n = {images} training images", *told, f"ring: the epoch that is tested ({rules})"])
 
 
-def _group(grid: NDArray[Any], paper: Paper, curves: Sequence[Curve]) -> dict[Axes, list[End]]:
-    """Draw some methods: loss above accuracy, training beside the part that is watched; return their ends there."""
+def _group(
+    figure: Figure, paper: Paper, curves: Sequence[Curve], place: tuple[float, float, float], scales: Scales
+) -> list[Word]:
+    """Draw some methods, loss above accuracy, training beside the part that is watched; return what is to be written.
+
+    `place`: the upper edge, the height of a panel, and the room for the lines' names right of them, in inches.
+    """
+    top, high, room = place
+    left, between = 0.6, 0.2
+    wide = (WIDTH - left - between - room - 0.1) / 2
     watched = _validation_part(paper, curves[0])
     columns = {"train": "training", watched: paper.parts[curves[0].record["dataset"]][watched]}
-    ends = {}
-    for row, (metric, scale, name) in enumerate([("loss", 1, "Loss (log scale)"), ("accuracy", 100, "Accuracy (%)")]):
+    words: list[Word] = []
+    for row, (metric, name) in enumerate(METRICS.items()):
+        ticks, names = _ticks(metric, scales[metric])
         for column, (part, heading) in enumerate(columns.items()):
-            axes = grid[row][column]
-            found = _lines(axes, paper, curves, f"{part}_{metric}", scale, ring=column == 1)
-            axes.grid(axis="y", color=LINE, linewidth=0.5)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-            axes.set_title(f"{name.split(' (')[0]}, {heading}")
-            if metric == "loss":
-                _log_scale(axes)
-            if column == 1:
-                axes.tick_params(axis="y", labelleft=False)
-                ends[axes] = found
-        grid[row][0].set_ylabel(name)
-    return ends
+            box = (left + column * (wide + between), top - (row + 1) * high - row * 0.35, wide, high)
+            panel = Panel(figure, box, scales["epoch"], scales[metric])
+            panel.axis_x(_epochs(scales["epoch"]), "epoch", labels=row == 1)
+            panel.axis_y(ticks, names, name, labels=column == 0)
+            panel.heading(f"{name.split(' (')[0]}, {heading}")
+            ends = _lines(panel, paper, curves, part, metric, ring=column == 1)
+            words += [*panel.words, *(_names(panel, ends) if column == 1 else [])]
+    return words
 
 
-def _lines(axes: Axes, paper: Paper, curves: Sequence[Curve], column: str, scale: float, *, ring: bool) -> list[End]:
-    """Draw one column of every run; return where each method's line ends."""
+def _epochs(limits: Limits) -> list[float]:
+    ticks = MaxNLocator(integer=True, nbins=8, min_n_ticks=1).tick_values(*limits)
+    return [float(tick) for tick in ticks if max(limits[0], 1) <= tick <= limits[1]]
+
+
+def _ticks(metric: str, limits: Limits) -> tuple[list[float], list[str]]:
+    """Return the places of round values within limits, and the values as they are written."""
+    if metric == "loss":
+        low, high = math.exp(limits[0]), math.exp(limits[1])
+        steps = (1, 1.2, 1.5, 2, 3, 5, 8) if high < 10 * low else (1, 2, 5) if high < 100 * low else (1,)
+        round_ = np.asarray(LogLocator(subs=steps).tick_values(low, high))
+        round_ = round_[(low <= round_) & (round_ <= high)]
+        return list(map(math.log, round_)), [f"{value:g}" for value in round_]
+    values = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(*limits))
+    values = values[(limits[0] <= values) & (values <= limits[1])]
+    return list(map(float, values)), [f"{value:g}" for value in values]
+
+
+def _lines(panel: Panel, paper: Paper, curves: Sequence[Curve], part: str, metric: str, *, ring: bool) -> list[End]:
+    """Draw one column of every run, all lines of a method as one shape; return where each method's mean ends."""
     ends = []
+    column = f"{part}_{metric}"
     for place, method in enumerate(dict.fromkeys(curve.record["method"] for curve in curves)):
         colour = COLOURS[place % len(COLOURS)]
         mine = [curve for curve in curves if curve.record["method"] == method]
         length = min(len(curve.columns["epoch"]) for curve in mine)
         epoch = mine[0].columns["epoch"][:length]
-        values = scale * np.stack([curve.columns[column][:length] for curve in mine])
+        values = np.stack([curve.columns[column][:length] for curve in mine])
+        mean = values.mean(axis=0)
         if len(mine) > FEW:
-            mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
-            axes.fill_between(epoch, mean - sd, mean + sd, color=colour, alpha=0.13, linewidth=0)
-        for curve in mine:
-            whole = scale * curve.columns[column]
-            if 1 < len(mine) <= FEW:
-                axes.plot(curve.columns["epoch"], whole, color=colour, linewidth=0.6, alpha=0.45)
-            if ring:
-                at = curve.columns["epoch"] == curve.record["selected_epoch"]
-                size = 4.5 if len(mine) <= FEW else 2.5
-                axes.plot(
-                    curve.columns["epoch"][at],
-                    whole[at],
-                    "o",
-                    markersize=size,
-                    color=colour,
-                    fillstyle="none",
-                    zorder=3,
-                )
-        axes.plot(epoch, values.mean(axis=0), color=colour, linewidth=1.5, marker="." if length < 3 else None)
-        ends.append(End(paper.methods[method].label, colour, float(epoch[-1]), float(values[:, -1].mean())))
+            sd = values.std(axis=0, ddof=1)
+            edges = np.clip([mean - sd, mean + sd], values.min(axis=0), values.max(axis=0))
+            panel.band(epoch, _shown(metric, edges[0]), _shown(metric, edges[1]), colour)
+        elif len(mine) > 1:
+            single = [(curve.columns["epoch"], _shown(metric, curve.columns[column])) for curve in mine]
+            panel.lines(single, colour, 0.6, alpha=0.45)
+        panel.lines([(epoch, _shown(metric, mean))], colour, 1.5)
+        if length < 3:
+            panel.points(zip(epoch, _shown(metric, mean), strict=True), "o", colour, 2.5, open_=False)
+        if ring:
+            at = [(curve, curve.columns["epoch"] == curve.record["selected_epoch"]) for curve in mine]
+            rings = [(float(curve.columns["epoch"][which][0]), float(_shown(metric, curve.columns[column][which])[0]))
+                     for curve, which in at if which.any()]  # fmt: skip
+            panel.points(rings, "o", colour, 4.5 if len(mine) <= FEW else 2.5, open_=True)
+        ends.append(End(paper.methods[method].label, colour, float(_shown(metric, mean[-1:])[0])))
     return ends
 
 
-def _log_scale(axes: Axes) -> None:
-    """Give a loss a logarithmic axis: one bad early epoch would flatten all others on a linear one."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    steps = (1, 1.2, 1.5, 2, 3, 5, 8) if high < 10 * low else (1, 2, 5) if high < 100 * low else (1,)
-    axes.yaxis.set_major_locator(LogLocator(subs=steps))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _label_ends(axes: Axes, ends: Sequence[End]) -> None:
-    """Write each line's label right of its end, moved apart where lines end close to each other."""
-    scale = np.log if axes.get_yscale() == "log" else np.asarray
-    low, high = scale(np.array(axes.get_ylim()))
-    places = apart([float((scale(end.value) - low) / (high - low)) for end in ends], 0.085)
-    for end, place in zip(ends, places, strict=True):
-        axes.annotate(
-            end.label,
-            (end.epoch, end.value),
-            xytext=(1.03, place),
-            textcoords="axes fraction",
-            color=end.colour,
-            fontsize=7,
-            va="center",
-            annotation_clip=False,
-        )
+def _names(panel: Panel, ends: Sequence[End]) -> list[Word]:
+    """Write each line's name right of its end, moved apart where lines end close to each other."""
+    left, bottom, wide, high = panel.box
+    wanted = [(float(panel.up(end.value)) - bottom) / high for end in ends]
+    places = apart(wanted, 0.12 / high)
+    return [
+        Word(left + wide + 0.06, bottom + high * place, end.label, colour=end.colour)
+        for end, place in zip(ends, places, strict=True)
+    ]
 
 
 def apart(wanted: Sequence[float], gap: float) -> list[float]:

@@ -19,6 +19,10 @@ from refer.printed import PrintedTable
 Record = Mapping[str, Any]
 """The content of one run.json."""
 
+RECORDED = ("preset", "dataset", "stand_in", "checkpoint_sha256", "data_fingerprint", "versions", "epochs", "seconds",
+            "images_per_s", "device")  # fmt: skip
+"""What is asked of every one, beside what names the run."""
+
 
 class Method(Protocol):
     """What a report needs to know of a method."""
@@ -228,7 +232,9 @@ def read_records(paths: Iterable[str | Path]) -> dict[RunKey, dict[str, Any]]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             key = RunKey(**{name: record[name] for name in RunKey._fields[:-1]}, fold=record.get("fold"))
-        except (ValueError, KeyError) as error:
+            if missing := [name for name in RECORDED if name not in record]:
+                raise KeyError(*missing[:3])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path}: not the record of a run ({error!r}); train this run again.") from error
         records[key] = record
     return dict(sorted(records.items(), key=lambda item: item[0].rank))

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from sklearn.decomposition import PCA
 
 from refer.errors import UserError
+from refer.files import seal
 from refer.reporting.canvas import COLOURS, INK, MARKERS, SOFT, WIDTH, canvas, described
 from refer.reporting.evidence import Paper
 from refer.reporting.tables import stand_in_notice
@@ -115,6 +116,10 @@ def read_explained(path: str | Path) -> Explained:
         with safe_open(path, framework="numpy") as handle:
             about = json.loads(handle.metadata()["refer"])
             tensors = {key: handle.get_tensor(key) for key in sorted(handle.keys())}
+        content = ((name, np.ascontiguousarray(value).reshape(-1).view(np.uint8)) for name, value in tensors.items())
+        stated, shapes = about.pop("seal", None), {name: list(value.shape) for name, value in tensors.items()}
+        if stated is not None and stated != seal(content, {**about, "shapes": shapes}):
+            raise ValueError("its content is not what its seal states")
         known = about["classes"], about["part"], tensors["test/features"], tensors["classes/means"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not whole explanations of this project ({error}); explain the run again.") from None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.font_manager import FontProperties
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Outline
-from matplotlib.textpath import TextPath
+from matplotlib import colormaps
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from refer.errors import UserError
@@ -21,8 +19,14 @@ from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, read_all
 from refer.reporting.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
 from refer.reporting.evidence import Paper
+from refer.reporting.lettering import Word, width, write
 from refer.reporting.names import by_stem, short, span
+from refer.reporting.panel import Panel, Side, Tag, limits, percents
 from refer.reporting.tables import several, stand_in_notice, stated
+
+FIRST, LAST = slice(None, -1), slice(1, None)
+CORNERS = ((FIRST, FIRST), (LAST, FIRST), (LAST, LAST), (FIRST, LAST))
+"""Which edges of columns and of rows the corners of a cell lie on, one after another."""
 
 
 def draw_confusions(paper: Paper, predictions: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
@@ -77,18 +81,16 @@ def _confusion(paper: Paper, runs: Sequence[Predictions], part: str, outputs: Se
         rows = [("Reproduced: ", counts), ("Reported: ", known)]
         subtitle += f" · reported: {known.trace()} of {known.sum()}, {source}"
     notice = stand_in_notice(first.dataset) if first.stand_in else ""
-    # Placed by hand: Matplotlib's layout takes as long as the drawing, and there are many of these figures.
-    longest = max(len(name) for name in short(first.classes))
-    names, side = 0.1 + 0.055 * longest, min(max(0.36 * len(first.classes), 1.4), 3.6)  # inches
-    below = 0.5 + 0.05 * longest
-    with canvas((side + below) * len(rows), title, subtitle, notice, outputs) as (figure, head):
-        figure.set_layout_engine(None)
-        width, total = (WIDTH - 2 * names - 0.5) / 2, figure.get_figheight()
+    labels = short(first.classes)
+    beside = 0.42 + max(width(label) for label in labels)  # inches: the classes' names and what they are
+    side = min(max(0.36 * len(labels), 1.4), 3.6, (WIDTH - 0.5) / 2 - beside)
+    below = 0.42 + 0.6 * max(width(label) for label in labels)
+    block = 0.3 + side + below
+    with canvas(block * len(rows), title, subtitle, notice, outputs, by_hand=True) as (figure, head):
+        total = figure.get_figheight()
         for number, (what, matrix) in enumerate(rows):
-            bottom = 1 - (head + 0.25 + side + number * (side + below)) / total
-            places = ((start / WIDTH, bottom, width / WIDTH, side / total)
-                      for start in (names + 0.2, WIDTH - 0.1 - width))  # fmt: skip
-            _counts_and_rates([figure.add_axes(place) for place in places], matrix, first.classes, what)
+            top = total - head - number * block - 0.3
+            _counts_and_rates(figure, matrix, labels, what, beside, top, side)
 
 
 def reported_confusion(paper: Paper, run: Predictions, part: str) -> tuple[NDArray[np.int64], str] | None:
@@ -108,59 +110,55 @@ def reported_confusion(paper: Paper, run: Predictions, part: str) -> tuple[NDArr
     return None
 
 
-def _counts_and_rates(pair: Sequence[Axes], counts: NDArray[np.int64], classes: Sequence[str], what: str) -> None:
+def _counts_and_rates(
+    figure: Figure, counts: NDArray[np.int64], labels: Sequence[str], what: str, beside: float, top: float, side: float
+) -> None:
+    """Draw counts and rates, each `side` high with its upper edge at `top` and `beside` left of it (inches)."""
     support = counts.sum(axis=1, keepdims=True)
     rates = np.divide(100 * counts, support, out=np.zeros(counts.shape), where=support > 0)
-    left, right = pair
-    _matrix(left, counts, counts / max(counts.max(), 1), classes, lambda n: f"{n:,.0f}")
-    _matrix(right, rates, rates / 100, classes, lambda n: f"{n:.0f}")
-    left.set_title(f"{what}counts" if what else "Counts")
-    right.set_title(f"{what}rates (% of the true class)" if what else "Rates (% of the true class)")
-    left.set_ylabel("true class")
+    wide = WIDTH / 2 - beside - 0.15
+    for number, (heading, values, shade) in enumerate(
+        (
+            (f"{what}counts", counts, counts / max(counts.max(), 1)),
+            (f"{what}rates (% of the true class)", rates, rates / 100),
+        )
+    ):
+        left = beside + number * WIDTH / 2
+        write(figure, [Word(left, top + 0.12, heading[0].upper() + heading[1:], 8.0)])
+        _matrix(figure, values, shade, labels, (left, top - side, wide, side))
 
 
 def _matrix(
-    axes: Axes,
+    figure: Figure,
     values: NDArray[Any],
     shade: NDArray[np.float64],
-    names: Sequence[str],
-    text: Callable[[float], str],
+    labels: Sequence[str],
+    box: tuple[float, float, float, float],
 ) -> None:
-    """Draw one matrix with a number in each cell; `shade` (0..1) colours it."""
-    edges = np.arange(len(names) + 1) - 0.5
-    axes.pcolormesh(edges, edges, shade, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
-    axes.invert_yaxis()
-    labels = short(names)
-    axes.set_xticks(range(len(names)), labels, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), labels)
-    axes.set_xlabel("predicted class")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    box, whole = axes.get_position(), axes.get_figure(root=True)
-    inches = np.array([WIDTH, whole.get_figheight() if whole else WIDTH])
-    cell = np.array([box.width, box.height]) * inches / len(names) * 72  # points
-    shapes: dict[str, list[Outline]] = {}
-    for (row, column), value in np.ndenumerate(values):
-        colour = "white" if shade[row, column] > 0.55 else INK
-        letters = _letters(text(value), "bold" if row == column else "normal")
-        shapes.setdefault(colour, []).append(_placed(letters, (column, row), cell))
-    for colour, those in shapes.items():
-        # One shape for all numbers of a colour: a hundred texts take longer to draw than all else in the figure.
-        axes.add_artist(PathPatch(Outline.make_compound_path(*those), facecolor=colour, linewidth=0))
-
-
-@cache
-def _letters(text: str, weight: str) -> Outline:
-    """Return the outline of a number, in points, its middle at 0."""
-    path = TextPath((0, 0), text, size=6.5, prop=FontProperties(family="DejaVu Sans", weight=weight))
-    size = path.get_extents()
-    middle = (size.x0 + size.width / 2, 0.36 * 6.5)  # half the height of a digit
-    return Outline(np.asarray(path.vertices, dtype=np.float64) - middle, path.codes)
-
-
-def _placed(letters: Outline, at: tuple[int, int], cell: NDArray[np.float64]) -> Outline:
-    """Return an outline in the matrix's coordinates, in which rows count downwards."""
-    return Outline(np.asarray(letters.vertices, dtype=np.float64) / (cell * (1, -1)) + at, letters.codes)
+    """Draw one matrix into `box` (left, bottom, width, height in inches); `shade` (0..1) colours its cells."""
+    left, bottom, wide, high = box
+    size = len(labels)
+    x, y = left + wide * np.arange(size + 1) / size, bottom + high * (1 - np.arange(size + 1) / size)
+    corners = np.stack([np.stack(np.meshgrid(x[at], y[to]), axis=-1) for at, to in CORNERS], axis=2)
+    colours = colormaps["Blues"](shade.ravel())
+    cells = PolyCollection(list(corners.reshape(-1, 4, 2)), facecolors=colours, edgecolors="white", linewidths=1)
+    cells.set_transform(figure.dpi_scale_trans)
+    figure.add_artist(cells, clip=False)
+    middle = [(edges[1:] + edges[:-1]) / 2 for edges in (x, y)]
+    words = [
+        Word(float(middle[0][c]), float(middle[1][r]), f"{value:,.0f}", 6.5, "white" if shade[r, c] > 0.55 else INK,
+             "middle", bold=r == c)
+        for (r, c), value in np.ndenumerate(values)
+    ]  # fmt: skip
+    words += [Word(left - 0.06, float(at), label, anchor="right") for at, label in zip(middle[1], labels, strict=True)]
+    words += [Word(float(at), bottom - 0.1, label, anchor="right", turned=35)
+              for at, label in zip(middle[0], labels, strict=True)]  # fmt: skip
+    longest = max(width(label) for label in labels)
+    words += [
+        Word(left + wide / 2, bottom - 0.24 - 0.6 * longest, "predicted class", 7.5, anchor="middle"),
+        Word(left - 0.2 - longest, bottom + high / 2, "true class", 7.5, anchor="middle", turned=90),
+    ]
+    write(figure, words)
 
 
 def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Sequence[Path]) -> None:
@@ -180,81 +178,93 @@ def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Se
         ["line through a reported number: its standard deviation"] if any(row["reported_sd"] for row in rows) else []
     )
     notice = stand_in_notice(first["dataset"]) if stand_in else ""
-    height = (0.2 if len(methods) <= 8 else 0.15) * len(methods) * (len(protocols) + 0.8) + 0.65
-    with canvas(height, title, " · ".join(told), notice, outputs, legend=0.22) as (figure, _):
-        grid = figure.subplots(1, len(parts), sharey=True, sharex=True, squeeze=False)[0]
-        for axes, part in zip(grid, parts, strict=True):
-            _forest_panel(axes, [row for row in rows if row["part"] == part], methods, protocols)
-        labels = [next(row["label"] for row in rows if row["method"] == method) for method in methods]
-        grid[0].set_yticks(range(len(methods)), labels)
-        grid[0].set_ylim(len(methods) - 0.5, -0.5)
-        low, high = grid[0].get_xlim()
-        room = 0.14 * (high - low)  # for the numbers beside the outermost bars
-        grid[0].set_xlim(low - room * any(map(_above, rows)), high + room)
-        middle = (0.5, (0.26 if notice else 0.04) / figure.get_figheight())
-        handles = {name: each for axes in grid for each, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="lower center", bbox_to_anchor=middle, ncols=4)
+    line = (0.2 if len(methods) <= 8 else 0.15) * (len(protocols) + 0.8)
+    high = line * len(methods)
+    labels = [next(row["label"] for row in rows if row["method"] == method) for method in methods]
+    beside = 0.15 + max(width(label) for label in labels)
+    wide = (WIDTH - beside - 0.1 - 0.15 * (len(parts) - 1)) / len(parts)
+    tags = {part: _tags([row for row in rows if row["part"] == part], methods, protocols) for part in parts}
+    values = [float(row[name]) for row in rows for name in ("low", "high", "reported") if row[name]]
+    x = limits(values, [tag for each in tags.values() for tag in each], wide)
+    with canvas(high + 0.7, title, " · ".join(told), notice, outputs, legend=0.22, by_hand=True) as (figure, head):
+        bottom = figure.get_figheight() - head - 0.25 - high
+        words = []
+        for number, part in enumerate(parts):
+            box = (beside + number * (wide + 0.15), bottom, wide, high)
+            panel = Panel(figure, box, x, (len(methods) - 0.5, -0.5))
+            mine = [row for row in rows if row["part"] == part]
+            _forest_panel(panel, mine, methods, protocols)
+            panel.tags(tags[part])
+            panel.heading(_heading(mine, protocols))
+            if number == 0:
+                words += [Word(beside - 0.08, float(panel.up(place)), label, anchor="right")
+                          for place, label in enumerate(labels)]  # fmt: skip
+            words += panel.words
+        write(figure, words)
+        _key(figure, protocols, rows, (0.26 if notice else 0.04) / figure.get_figheight())
 
 
 def _forest_panel(
-    axes: Axes, rows: Sequence[Mapping[str, str]], methods: Sequence[str], protocols: Sequence[str]
+    panel: Panel, rows: Sequence[Mapping[str, str]], methods: Sequence[str], protocols: Sequence[str]
 ) -> None:
     """Draw one part: a line per method, an interval per protocol, a diamond where the paper reports."""
-    step = 0.62 / max(len(protocols), 1)
-    claims = {row["method"]: row for row in rows if row["reported"]}
-    for row in rows:
-        place, kind = methods.index(row["method"]), protocols.index(row["protocol"])
-        y = place + step * (kind - (len(protocols) - 1) / 2)
-        mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
-        colour = COLOURS[kind % len(COLOURS)]
-        axes.plot([low, high], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
-        axes.plot(mean, y, MARKERS[kind % len(MARKERS)], color=colour, markersize=4)
-        _number(axes, f"{mean:.1f}", low if _above(row) else high, y, colour, 4, left=_above(row))
-    for method, row in claims.items():
-        _forest_claim(axes, row, methods.index(method))
+    panel.axis_x(percents(panel.x, panel.box[2]), "accuracy (%)", grid=True)
+    panel.lines(((panel.x, (place - 0.5,) * 2) for place in range(1, len(methods))), LINE, 0.5, order=1)
     for kind, protocol in enumerate(protocols):
-        axes.plot([], [], f"{MARKERS[kind]}-", color=COLOURS[kind], markersize=4, label=protocol)
-    if any(row["reported"] for row in rows):
-        unknown = any(row["reported_part"] == "not stated" for row in rows)
-        name = "reported (* the paper does not say on which part)" if unknown else "reported"
-        axes.plot([], [], "D", color=INK, fillstyle="none", markersize=5, linestyle="none", label=name)
-    for place in range(1, len(methods)):
-        axes.axhline(place - 0.5, color=LINE, linewidth=0.5)
+        mine = [(row, _line_of(row, methods, protocols)) for row in rows if row["protocol"] == protocol]
+        colour, marker = COLOURS[kind % len(COLOURS)], MARKERS[kind % len(MARKERS)]
+        panel.bars(((float(row["low"]), float(row["high"]), y) for row, y in mine), colour, 1.4)
+        panel.points(((float(row["mean"]), y) for row, y in mine), marker, colour, 4, open_=False)
+    claims = {row["method"]: row for row in rows if row["reported"]}.values()
+    spreads = [(float(row["reported"]), float(row["reported_sd"] or 0), methods.index(row["method"])) for row in claims]
+    panel.bars(((value - sd, value + sd, y) for value, sd, y in spreads), INK, 0.6)
+    panel.points(((value, y) for value, _, y in spreads), "D", INK, 5, open_=True)
+
+
+def _tags(rows: Sequence[Mapping[str, str]], methods: Sequence[str], protocols: Sequence[str]) -> list[Tag]:
+    """Return the numbers that stand beside bars and diamonds, outside of what lies between them."""
+    tags = []
+    for row in rows:
+        colour = COLOURS[protocols.index(row["protocol"]) % len(COLOURS)]
+        side: Side = "left" if _above(row) else "right"
+        at = float(row["low" if _above(row) else "high"])
+        tags.append(Tag(at, _line_of(row, methods, protocols), f"{float(row['mean']):.1f}", side, colour))
+    for row in {row["method"]: row for row in rows if row["reported"]}.values():
+        sd, mark = float(row["reported_sd"] or 0), "*" if row["reported_part"] == "not stated" else ""
+        side = "right" if _above(row) else "left"
+        at = float(row["reported"]) + (sd if side == "right" else -sd)
+        tags.append(Tag(at, methods.index(row["method"]), stated(float(row["reported"])) + mark, side, gap=0.08))
+    return tags
+
+
+def _line_of(row: Mapping[str, str], methods: Sequence[str], protocols: Sequence[str]) -> float:
+    step = 0.62 / max(len(protocols), 1)
+    return methods.index(row["method"]) + step * (protocols.index(row["protocol"]) - (len(protocols) - 1) / 2)
+
+
+def _heading(rows: Sequence[Mapping[str, str]], protocols: Sequence[str]) -> str:
     sizes = {each: span(int(row["n"]) for row in rows if row["protocol"] == each) for each in protocols}
     sizes = {protocol: size for protocol, size in sizes.items() if size}
     n = set(sizes.values())
     each = ", ".join(f"{size} {protocol}" for protocol, size in sizes.items())
-    axes.set_title(f"{rows[0]['split']}, n = {n.pop() if len(n) == 1 else each}")
-    axes.set_xlabel("accuracy (%)")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    return f"{rows[0]['split']}, n = {n.pop() if len(n) == 1 else each}"
 
 
-def _forest_claim(axes: Axes, row: Mapping[str, str], place: int) -> None:
-    """Draw what the paper reports, with its spread where it states one."""
-    value, mark = float(row["reported"]), "*" if row["reported_part"] == "not stated" else ""
-    sd, left = float(row["reported_sd"] or 0), not _above(row)
-    axes.plot([value - sd, value + sd], [place, place], color=INK, linewidth=0.6)
-    axes.plot(value, place, "D", color=INK, fillstyle="none", markersize=5)
-    _number(axes, stated(value) + mark, value + (-sd if left else sd), place, INK, 6, left=left)
+def _key(figure: Figure, protocols: Sequence[str], rows: Sequence[Mapping[str, str]], foot: float) -> None:
+    """Draw what the markers mean, along the foot of the figure."""
+    handles = [Line2D([], [], marker=MARKERS[kind], color=COLOURS[kind], markersize=4, label=protocol)
+               for kind, protocol in enumerate(protocols)]  # fmt: skip
+    if any(row["reported"] for row in rows):
+        unknown = any(row["reported_part"] == "not stated" for row in rows)
+        name = "reported (* the paper does not say on which part)" if unknown else "reported"
+        handles.append(Line2D([], [], marker="D", color=INK, fillstyle="none", markersize=5, linestyle="none",
+                              label=name))  # fmt: skip
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot), ncols=4)
 
 
 def _above(row: Mapping[str, str]) -> bool:
     """Whether the paper reports more than what was reproduced: then numbers stand left of the bars, out of its way."""
     return bool(row["reported"]) and float(row["difference"]) < 0
-
-
-def _number(axes: Axes, text: str, x: float, y: float, colour: str, gap: float, *, left: bool) -> None:
-    axes.annotate(
-        text,
-        (x, y),
-        xytext=(-gap if left else gap, 0),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        va="center",
-        color=colour,
-        fontsize=7,
-    )
 
 
 def _split(paper: Paper, dataset: str, part: str) -> str:

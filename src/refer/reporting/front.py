@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, STAND_IN
 from refer.reporting.claims import beside_best, untold
 from refer.reporting.evidence import Paper
+from refer.reporting.names import measure
 from refer.reporting.notes import listing
 from refer.reporting.overview import NOT_RUN, Found, chosen, tally
 from refer.reporting.tables import dataset_name, rounded, several, signed, stated, thousands
@@ -25,7 +26,7 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Kind:
-    """The reported accuracies of one verdict; `sentences` tell of some of them, `more` are left out."""
+    """The reported numbers of one verdict; `sentences` tell of some of them, `more` are left out."""
 
     key: str
     heading: str
@@ -48,6 +49,7 @@ def front(papers: Sequence[Paper], found: Sequence[Found]) -> Front:
     kinds = []
     for verdict, heading in HEADINGS.items():
         rows = [row for row in chosen(found) if row["verdict"] == verdict]
+        rows.sort(key=lambda row: row["metric"] != "accuracy")
         if verdict in (STAND_IN, NOT_RUN):
             sentences = [_together(verdict, rows)] if rows else []
         else:
@@ -62,8 +64,11 @@ def front(papers: Sequence[Paper], found: Sequence[Found]) -> Front:
 
 def _sentence(row: Found) -> str:
     where = f"{row['split']}, {row['protocol']} protocol, n = {thousands(row['n'])}, {several(row['seeds'], 'seed')}"
+    name = measure(row["metric"])
+    what = "" if row["metric"] == "accuracy" else f"{name[0].lower()}{name[1:]} "
     text = (
-        f"{row['paper']}, {row['label']} on {dataset_name(row['dataset'])}: reported {stated(row['reported'])} %, here "
+        f"{row['paper']}, {row['label']} on {dataset_name(row['dataset'])}: {what}reported "
+        f"{stated(row['reported'])} %, here "
         f"{row['mean']:.1f} % ({row['low']:.1f} to {row['high']:.1f}; {where}): {signed(row['difference'])} points "
         f"({signed(row['difference_low'])} to {signed(row['difference_high'])})"
     )

@@ -63,8 +63,8 @@ def _table(
     ]
     if {cell.mark for row in cells for cell in row} - {""}:
         notes.append(
-            "r: reproduced, n: not reproduced, by the rule below the table of accuracies (docs/verdicts.md); of other "
-            "accuracies nobody can tell, and of precision, recall and F1 no verdict is given."
+            "r: reproduced, n: not reproduced, by the rule below the table of accuracies (docs/verdicts.md); of the "
+            "others nobody can tell."
         )
     if rows:
         seeds = sorted({int(row["seeds"]) for row in rows})

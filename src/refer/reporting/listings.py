@@ -217,6 +217,8 @@ def run_record(record: Record) -> dict[str, Any]:
              "threads", "epochs", "selected_epoch", "selection", "seconds", "images_per_s", "resumed", "started",
              "finished")  # fmt: skip
     row = {name: record.get(name) if name == "fold" else record[name] for name in names}
+    energy = record.get("energy") or {}
+    row |= {"energy_joules": energy.get("joules"), "energy_meter": energy.get("meter")}
     row |= {"git_commit": git.get("commit"), "git_dirty": git.get("dirty")}
     return row | {f"{name}_version": version for name, version in record["versions"].items()}
 

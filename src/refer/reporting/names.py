@@ -32,3 +32,9 @@ def span(counts: Iterable[int]) -> str:
 def short(names: Sequence[str]) -> list[str]:
     """Return class names cut to what has room beside a matrix."""
     return [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
+
+
+def measure(metric: str) -> str:
+    """Return what a metric is called, e.g. `Macro F1 of means` for macro_f1_of_means."""
+    words = metric.replace("_", " ").replace("f1", "F1")
+    return words[0].upper() + words[1:]

@@ -10,7 +10,7 @@ from refer.evaluation.predictions import Predictions
 from refer.evaluation.reported import counts
 from refer.reporting.evidence import Evidence, Record, Reported
 from refer.reporting.names import span
-from refer.reporting.results import Comparison, Result
+from refer.reporting.results import Comparison, Result, Value
 from refer.reporting.tables import Note, several, stand_in_notice
 
 UNKNOWN_PART = "The paper does not say on which part of the data this was measured, so the difference is given to each."
@@ -74,7 +74,7 @@ def verdict_notes(comparison: Comparison) -> list[Note]:
 def rule(margin: float) -> str:
     """Return the rule of verdicts in a paragraph."""
     return (
-        f"Verdict on a reported accuracy: reproduced, if the 95 % interval of the difference lies within ± {margin:g} "
+        f"Verdict on a reported number: reproduced, if the 95 % interval of the difference lies within ± {margin:g} "
         "points; not reproduced, if it does not and excludes 0; otherwise nobody can tell. The interval counts the "
         "sampling of both numbers (the reported one's from its n; where none is said, from that of the part tested "
         "here) and the seeds of ours (docs/verdicts.md)."
@@ -124,6 +124,17 @@ def speed(runs: Sequence[Record]) -> str:
     return f"{median(trained):,.0f} images/s" if trained else "nothing was trained"
 
 
+def energy(runs: Sequence[Record]) -> str:
+    """Return what energy training took, as far as the machine counted it."""
+    counted = [run["energy"] for run in runs if run.get("energy")]
+    if not counted:
+        return "not measurable on this machine" if any("energy" in run for run in runs) else "not recorded"
+    spent, meters = sum(each["joules"] for each in counted) / 3.6e6, dict.fromkeys(each["meter"] for each in counted)
+    text = f"{spent:.2g} kWh by {' and '.join(meters)}"
+    part, whole = (duration(sum(each["seconds"] for each in those)) for those in (counted, runs))
+    return text if len(counted) == len(runs) else f"{text}, of {part} in {whole}"
+
+
 def duration(seconds: float) -> str:
     """Return a span of time as people say it, e.g. 1 h 48 min."""
     if seconds < 90:
@@ -167,6 +178,8 @@ def fold_note(comparison: Comparison) -> str:
 
 INTERVALS = {
     "wilson": "for a single run, Wilson's, which counts the sampling of test images only",
+    "jackknife": "for a single run, Wilson's for as many images as would give an accuracy of this size the measure's "
+    "variance (jackknife), which counts the sampling of test images only",
     "crossed": "for several seeds, the crossed interval, of which test images and seeds are both samples (Wilson's for "
     "the images, widened by Student's for the seeds; with two seeds it is wide, for two tell little of how seeds "
     "differ)",
@@ -175,7 +188,7 @@ INTERVALS = {
 }
 
 
-def interval_note(results: Iterable[Result], name: str = "95 % interval") -> str:
+def interval_note(results: Iterable[Value], name: str = "95 % interval") -> str:
     """Return how the intervals of `results` were made."""
     used = {"folds" if len(r.folds) > 1 and r.interval.method == "crossed" else r.interval.method for r in results}
     return f"{name}: {'; '.join(text for kind, text in INTERVALS.items() if kind in used)} (docs/verdicts.md)."
@@ -304,4 +317,12 @@ def metrics_note(comparison: Comparison) -> str:
         if averages.f1 == "of-means"
         else "F1 the mean of the classes' F1 (not the harmonic mean of the two)"
     )
-    return f"Precision and recall are means {over}, {f1}: as the paper defines them. Seeds and n as for accuracy."
+    return f"Precision and recall are means {over}, {f1}: as the paper defines them."
+
+
+def weight_note() -> str:
+    """Return how a reported number is taken that is neither a share of images nor has a spread."""
+    return (
+        "Precision, recall and F1: where the paper states no spread, its number is taken to be as uncertain as that of "
+        "one of our runs on as many images."
+    )

@@ -1,4 +1,4 @@
-"""Every reported accuracy of every paper with its verdict: what was reproduced, what was not, what cannot be told."""
+"""Every reported number of every paper with its verdict: what was reproduced, what was not, what cannot be told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, REPRODUCED, STAND_IN
 from refer.reporting.evidence import Paper
-from refer.reporting.notes import listing, rule
+from refer.reporting.names import measure
+from refer.reporting.notes import listing, rule, weight_note
 from refer.reporting.tables import (
     DASH,
     Cell,
@@ -38,11 +39,11 @@ Row = Mapping[str, str]
 
 
 def read_rows(tables: Iterable[str | Path]) -> list[Row]:
-    """Return the rows of accuracies of many comparison tables, in the order of the files."""
+    """Return the rows of many comparison tables, in the order of the files."""
     rows: list[Row] = []
     for path in tables:
         with Path(path).open(encoding="utf-8", newline="") as handle:
-            rows += [row for row in csv.DictReader(handle) if row["metric"] == "accuracy"]
+            rows += csv.DictReader(handle)
     return rows
 
 
@@ -64,25 +65,26 @@ def write_verdicts(
 
 
 def verdicts(papers: Sequence[Paper], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return a row for every reported accuracy and every way in which it was run, `not run` for one that was not.
+    """Return a row for every reported number and every way in which it was run, `not run` for one that was not.
 
     Numbers are percentages and points.
     """
     result = []
     for paper in papers:
         for claim in paper.reported:
-            if claim.metric != "accuracy":
-                continue
+            metric = paper.metrics.scored(claim.metric)
             mine = [
                 row
                 for row in rows
-                if (row["paper"], row["method"], row["dataset"]) == (paper.id, claim.method, claim.dataset)
+                if (row["paper"], row["method"], row["dataset"], row["metric"])
+                == (paper.id, claim.method, claim.dataset, metric)
                 and row["reported"]
                 and float(row["reported"]) == claim.value
             ]
             common = {"paper": paper.id, "dataset": claim.dataset, "method": claim.method,
-                      "label": paper.methods[claim.method].label, "reported": claim.value, "reported_sd": claim.sd,
-                      "reported_n": claim.n, "source": claim.source}  # fmt: skip
+                      "label": paper.methods[claim.method].label, "metric": metric,
+                      "reported": claim.value, "reported_sd": claim.sd, "reported_n": claim.n,
+                      "source": claim.source}  # fmt: skip
             for row in mine or [{}]:
                 result.append({**common, **_found(row)})
     return result
@@ -101,35 +103,34 @@ def _found(row: Row) -> dict[str, Any]:
 
 
 def chosen(found: Sequence[Found]) -> list[Found]:
-    """Return one row for each reported accuracy that was run in several ways.
+    """Return one row for each reported number that was run in several ways.
 
     As published rather than audited, for that is what the number is of; on the last part, the test set proper.
     """
-    result: dict[tuple[str, str, str, float], Found] = {}
+    result: dict[tuple[str, str, str, str, float], Found] = {}
     for row in found:
-        key = (row["paper"], row["dataset"], row["method"], row["reported"])
+        key = (row["paper"], row["dataset"], row["method"], row["metric"], row["reported"])
         if key not in result or row["protocol"] in ("published", result[key]["protocol"]):
             result[key] = row
     return list(result.values())
 
 
 def tally(found: Sequence[Found]) -> dict[str, int]:
-    """Return how many reported accuracies have which verdict, in order; see `chosen`."""
+    """Return how many reported numbers have which verdict, in order; see `chosen`."""
     verdict = [row["verdict"] for row in chosen(found)]
     return {name: verdict.count(name) for name in ORDER if name in verdict}
 
 
 def verdict_table(papers: Sequence[Paper], found: Sequence[Found], margin: float = MARGIN) -> Table:
-    """Return the table of verdicts: a block a paper, a row a reported accuracy and way of running it."""
-    columns = [Column("Paper"), Column("Data"), Column("Method")]
+    """Return the table of verdicts: a block a paper, a row a reported number and way of running it."""
+    run = [row for row in found if row["verdict"] != NOT_RUN]
+    measured = any(row["metric"] != "accuracy" for row in run)
+    columns = [Column("Paper"), Column("Data"), Column("Method"), *([Column("Measure")] if measured else [])]
     columns += [Column(head, right=True) for head in ("Reported", "Reproduced", "95 % interval", "Diff.", "95 % of it")]
     columns += [Column("Verdict"), Column("Protocol"), Column("Part")]
     columns += [Column(head, right=True) for head in ("n", "Seeds", "p", "Images to tell")]
-    blocks = [
-        [_row(row) for row in found if row["paper"] == paper.id and row["verdict"] != NOT_RUN] for paper in papers
-    ]
+    blocks = [[_row(row, measured) for row in run if row["paper"] == paper.id] for paper in papers]
     drawn = list(dict.fromkeys(row["dataset"] for row in found if row["stand_in"] == "true"))
-    run = [row for row in found if row["verdict"] != NOT_RUN]
     notes = [rule(margin)]
     if any(row["images_to_tell"] for row in found):
         notes.append(
@@ -144,10 +145,12 @@ def verdict_table(papers: Sequence[Paper], found: Sequence[Found], margin: float
         notes.append(f"Not run by this preset, and not in the table: {each}.")
     if any(row["reported_n"] is None and row["verdict"] not in (NOT_RUN, STAND_IN) for row in found):
         notes.append("Where a paper does not say n, that of the whole part tested here is taken for it.")
+    if any(row["metric"] != "accuracy" and row["verdict"] != STAND_IN for row in run):
+        notes.append(weight_note())
     everything = bool(run) and len(drawn) == len({row["dataset"] for row in run})
     return Table(
         name="verdicts",
-        title="Reported accuracies (%), reproduced or not",
+        title="Reported numbers (%), reproduced or not",
         columns=columns,
         blocks=[block for block in blocks if block],
         notes=list(map(Note, notes)),
@@ -155,13 +158,15 @@ def verdict_table(papers: Sequence[Paper], found: Sequence[Found], margin: float
     )
 
 
-def _row(row: Found) -> list[Cell]:
+def _row(row: Found, measured: bool) -> list[Cell]:
     reported = stated(row["reported"]) + (f" ± {stated(row['reported_sd'])}" if row["reported_sd"] is not None else "")
-    cells = [Cell(row["paper"]), Cell(dataset_name(row["dataset"])), Cell(row["label"]), Cell(reported)]
+    cells = [Cell(row["paper"]), Cell(dataset_name(row["dataset"])), Cell(row["label"])]
+    cells += [Cell(measure(row["metric"]))] if measured else []
     drawn = row["verdict"] == STAND_IN
     ends = "" if drawn else f"{signed(row['difference_low'])} to {signed(row['difference_high'])}"
     return [
         *cells,
+        Cell(reported),
         Cell(number(row["mean"]) + (f" ± {row['sd']:.1f}" if row["sd"] is not None else "")),
         Cell(f"{row['low']:.1f}{DASH}{row['high']:.1f}"),
         Cell(DASH if drawn else signed(row["difference"])),

@@ -23,7 +23,7 @@ from refer.reporting.front import front
 from refer.reporting.layouts import printed_tables
 from refer.reporting.listings import ambiguity_table, audit_table, runs_table
 from refer.reporting.methods import metrics_table, recall_table
-from refer.reporting.notes import speed
+from refer.reporting.notes import energy, speed
 from refer.reporting.overview import as_rows, verdict_table, verdicts
 from refer.reporting.pairs import pair_table, pairs
 from refer.reporting.protocols import by_run, effects, leaks, protocol_tables
@@ -187,7 +187,7 @@ def write_page(
         for data in dict.fromkeys(key.data for key in mine):
             comparison = build(gather(paper, data, scores, predictions, runs), margin)
             chapters.append(_chapter(comparison, figures, curves))
-    rows = as_rows(row for chapter in chapters for row in records(chapter.comparison) if row["metric"] == "accuracy")
+    rows = as_rows(row for chapter in chapters for row in records(chapter.comparison))
     judged = verdicts(papers, rows)
     found = [read_audit(path) for path in audits]
     timed = list(timings)
@@ -322,5 +322,6 @@ def _facts(records: Sequence[Record]) -> dict[str, str]:
         "Initial weights": ", ".join(dict.fromkeys(r["initial_weights"] for r in records)),
         "Training time": f"{duration(sum(r['seconds'] for r in records))} in all",
         "Speed": f"{speed(records)} (median)",
+        "Energy": energy(records),
         "Device": ", ".join(devices),
     }

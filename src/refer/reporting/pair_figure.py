@@ -6,19 +6,20 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patches import Patch
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
 from refer.errors import UserError
-from refer.reporting.canvas import INK, LINE, SOFT, WIDTH, canvas, described
+from refer.reporting.canvas import INK, SOFT, WIDTH, canvas, described
 from refer.reporting.evidence import Paper
+from refer.reporting.lettering import Word, width, write
 from refer.reporting.names import by_stem, span
 from refer.reporting.tables import probability, several, signed, stand_in_notice
 
 LEVELS = ((0.001, "#08519c", "white"), (0.01, "#6baed6", INK), (0.05, "#c6dbef", INK))
 """p below this → colour of the cell and of its text; anything else is white."""
 Row = Mapping[str, str]
+Corners = list[tuple[float, float]]
 
 
 def draw_pairs(paper: Paper, table: str | Path, outputs: Iterable[str | Path]) -> None:
@@ -55,23 +56,16 @@ def _draw(paper: Paper, data: str, protocol: str, rows: Sequence[Row], outputs: 
         told = f"{described(dataset, stand_in)} · fewer than two methods with a seed in common"
     notice = stand_in_notice(dataset) if stand_in else ""
     labels = [paper.methods[method].label for method in methods]
-    names = 0.25 + 0.052 * max(map(len, labels), default=0)  # inches beside the map
-    side = min(WIDTH - names - 0.35, 0.52 * len(methods))
-    below = 0.32  # the columns' numbers
-    with canvas(side + below if rows else 0.3, title, told, notice, outputs, legend=0.25 if rows else 0) as (
-        figure,
-        head,
-    ):
-        if not rows:
-            return
-        figure.set_layout_engine(None)
-        total = figure.get_figheight()
-        axes = figure.add_axes((names / WIDTH, 1 - (head + 0.1 + side) / total, side / WIDTH, side / total))
-        _map(axes, methods, labels, rows, side)
-        handles = [Patch(facecolor=colour, edgecolor=LINE, label=f"p < {level:g}") for level, colour, _ in LEVELS]
-        handles.append(Patch(facecolor="white", edgecolor=LINE, label="p ≥ 0.05"))
-        foot = (0.26 if notice else 0.04) / total
-        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot), ncols=4)
+    names = 0.45 + max(map(width, labels), default=0)  # inches beside the map
+    side = min(WIDTH - names - 0.2, 0.52 * len(methods))
+    below = 0.3  # the columns' numbers
+    with canvas(
+        side + below if rows else 0.3, title, told, notice, outputs, legend=0.25 if rows else 0, by_hand=True
+    ) as (figure, head):
+        if rows:
+            _map(figure, (names, figure.get_figheight() - head - 0.1 - side), methods, labels, rows, side)
+            keys = [(colour, f"p < {level:g}") for level, colour, _ in LEVELS] + [("white", "p ≥ 0.05")]
+            _legend(figure, keys, 0.14 + (0.22 if notice else 0))
 
 
 def _tests(rows: Sequence[Row]) -> str:
@@ -79,9 +73,26 @@ def _tests(rows: Sequence[Row]) -> str:
     return ", ".join(names[test] for test in dict.fromkeys(row["test"] for row in rows))
 
 
-def _map(axes: Axes, methods: Sequence[str], labels: Sequence[str], rows: Sequence[Row], side: float) -> None:
+def _map(
+    figure: Figure,
+    corner: tuple[float, float],
+    methods: Sequence[str],
+    labels: Sequence[str],
+    rows: Sequence[Row],
+    side: float,
+) -> None:
+    """Draw the map, its lower left corner and its side in inches."""
     size = len(methods)
-    points = min(7.0, 72 * side / size / 3.4)  # what fits into a cell
+    cell = side / size
+    points = min(7.0, 72 * cell / 3.4)  # what fits into a cell
+    words, squares, colours = [], [], []
+
+    def put(y: int, x: int, colour: str, ink: str, text: str) -> None:
+        at = corner[0] + cell * x, corner[1] + cell * (size - 1 - y)
+        squares.append(_square(at, cell))
+        colours.append(colour)
+        words.append(Word(at[0] + cell / 2, at[1] + cell / 2, text, points, ink, "middle"))
+
     for row in rows:
         one, other = methods.index(row["less"]), methods.index(row["method"])
         difference = float(row["difference"])
@@ -90,20 +101,37 @@ def _map(axes: Axes, methods: Sequence[str], labels: Sequence[str], rows: Sequen
         p = float(row["p_holm"])
         colour, ink = next(((c, i) for level, c, i in LEVELS if p < level), ("white", INK))
         shown = probability(p) if size <= 12 else probability(p).replace("0.", ".")  # no room for the 0
-        for y, x, text in ((high, low, signed(gain)), (low, high, shown)):
-            axes.add_patch(_square(x, y, colour))
-            axes.text(x, y, text, ha="center", va="center", fontsize=points, color=ink)
+        put(high, low, colour, ink, signed(gain))
+        put(low, high, colour, ink, shown)
     for place in range(size):
-        axes.add_patch(_square(place, place, "#efefef"))
-    axes.set_xlim(-0.5, size - 0.5)
-    axes.set_ylim(size - 0.5, -0.5)
-    axes.set_yticks(range(size), [f"{label}  {place}" for place, label in enumerate(labels, 1)])
-    axes.set_xticks(range(size), [str(place) for place in np.arange(size) + 1])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+        put(place, place, "#efefef", INK, "")
+    _fill(figure, squares, colours)
+    for place, label in enumerate(labels):
+        x, y = corner[0] + cell * (place + 0.5), corner[1] + cell * (size - 0.5 - place)
+        words += [Word(corner[0] - 0.06, y, str(place + 1), anchor="right"),
+                  Word(corner[0] - 0.3, y, label, anchor="right"),
+                  Word(x, corner[1] - 0.12, str(place + 1), anchor="middle")]  # fmt: skip
+    write(figure, words)
 
 
-def _square(x: int, y: int, colour: str) -> Patch:
-    from matplotlib.patches import Rectangle
+def _legend(figure: Figure, keys: Sequence[tuple[str, str]], y: float) -> None:
+    """Write what the colours mean, along the foot of the figure."""
+    wide = [0.36 + width(text) for _, text in keys]
+    at, words, squares = (WIDTH - sum(wide)) / 2, [], []
+    for each, (_, text) in zip(wide, keys, strict=True):
+        squares.append(_square((at, y - 0.05), 0.1))
+        words.append(Word(at + 0.15, y, text))
+        at += each
+    _fill(figure, squares, [colour for colour, _ in keys])
+    write(figure, words)
 
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=SOFT, linewidth=0.3, clip_on=False)
+
+def _fill(figure: Figure, squares: Sequence[Corners], colours: Sequence[str]) -> None:
+    filled = PolyCollection(squares, facecolors=colours, edgecolors=SOFT, linewidths=0.3)
+    filled.set_transform(figure.dpi_scale_trans)
+    figure.add_artist(filled, clip=False)
+
+
+def _square(at: tuple[float, float], side: float) -> Corners:
+    (x, y), far = at, (at[0] + side, at[1] + side)
+    return [(x, y), (far[0], y), far, (x, far[1])]

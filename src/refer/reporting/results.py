@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refer.evaluation.intervals import Interval, accuracy_interval, mean_sd
+from refer.evaluation.averages import pseudo_values
+from refer.evaluation.intervals import Interval, interval_of, mean_sd
 from refer.evaluation.predictions import Predictions
-from refer.evaluation.reported import MARGIN, STAND_IN, Against, Claim, against, claim
+from refer.evaluation.reported import MARGIN, STAND_IN, Against, Claim, against, claim, weight_of
 from refer.reporting.evidence import Evidence, Reported
 
 OTHER_METRICS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_precision",
@@ -24,7 +25,8 @@ class Value:
     """One metric of one method under one protocol on one part, in percent, beside what the paper reports.
 
     `mean` and `sd` are over seeds, the folds of a seed pooled; `fold_mean` and `fold_sd` over folds, each fold
-    averaged over seeds.
+    averaged over seeds; `interval` is that of the mean (fractions). `against` compares it with what the paper reports;
+    drawn data are compared with nothing.
     """
 
     method: str
@@ -42,6 +44,8 @@ class Value:
     fold_mean: float | None
     fold_sd: float | None
     reported: list[Reported]
+    interval: Interval
+    against: Against | None
 
     @property
     def row(self) -> tuple[str, str]:
@@ -53,25 +57,19 @@ class Value:
         """Reproduced minus reported, in points; None where the paper reports nothing."""
         return self.mean - self.reported[0].value if self.reported else None
 
-
-@dataclass(frozen=True)
-class Result(Value):
-    """An accuracy with its interval (fractions); `others` are the other metrics, as scored.
-
-    `against` compares it with what the paper reports; drawn data are compared with nothing.
-    """
-
-    interval: Interval
-    others: dict[str, float]
-    against: Against | None
-    stand_in: bool
-
     @property
     def verdict(self) -> str | None:
         """Whether the reported number is reproduced; None where there is none."""
         if not self.reported:
             return None
         return STAND_IN if self.against is None else self.against.verdict
+
+
+@dataclass(frozen=True)
+class Result(Value):
+    """An accuracy; `others` are the other metrics, as scored."""
+
+    others: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def build(evidence: Evidence, margin: float = MARGIN) -> Comparison:
             for part in evidence.parts:
                 if runs and part in runs[0].parts:
                     results.append(_result(evidence, runs, part, margin))
-                    further += _further(evidence, runs, part)
+                    further += _further(evidence, runs, part, margin)
     return Comparison(evidence, results, further, margin)
 
 
@@ -134,7 +132,7 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
 def _record(comparison: Comparison, result: Result, value: Value) -> dict[str, Any]:
     evidence = comparison.evidence
     claim = value.reported[0] if value.reported else None
-    interval = result.interval if value is result else None
+    found = value.against
     return {
         "preset": evidence.preset,
         "paper": evidence.paper.id,
@@ -149,9 +147,9 @@ def _record(comparison: Comparison, result: Result, value: Value) -> dict[str, A
         "metric": value.metric,
         "mean": value.mean,
         "sd": value.sd,
-        "low": 100 * interval.low if interval else None,
-        "high": 100 * interval.high if interval else None,
-        "interval_method": interval.method if interval else None,
+        "low": 100 * value.interval.low,
+        "high": 100 * value.interval.high,
+        "interval_method": value.interval.method,
         "n": value.n,
         "removed": value.removed,
         "seeds": len(value.seeds),
@@ -166,7 +164,12 @@ def _record(comparison: Comparison, result: Result, value: Value) -> dict[str, A
         "reported_n": claim.n if claim else None,
         "reported_source": claim.source if claim else None,
         "difference": value.difference,
-        **_verdict(value),
+        "difference_low": found.low if found else None,
+        "difference_high": found.high if found else None,
+        "p": found.p if found else None,
+        "test": found.test if found else None,
+        "verdict": value.verdict,
+        "images_to_tell": found.images if found else None,
         "best": value is result and (value.protocol, value.method, value.part) in comparison.best,
         **{name: number if value is result else None for name, number in result.others.items()},
     }
@@ -179,52 +182,41 @@ def hits_of(runs: Sequence[Predictions], part: str) -> tuple[NDArray[np.bool_], 
     return hits, None if runs[0].fold is None else runs[0].fold[counted]
 
 
-def _verdict(value: Value) -> dict[str, Any]:
-    """Return the columns on what a reported accuracy comes to."""
-    found = value.against if isinstance(value, Result) else None
-    return {
-        "difference_low": found.low if found else None,
-        "difference_high": found.high if found else None,
-        "p": found.p if found else None,
-        "test": found.test if found else None,
-        "verdict": value.verdict if isinstance(value, Result) else None,
-        "images_to_tell": found.images if found else None,
-    }
+def _values_of(runs: Sequence[Predictions], part: str, metric: str) -> NDArray[Any]:
+    """Return what each answer contributes to a metric (seeds, images): right or wrong, or pseudo-values."""
+    if metric == "accuracy":
+        return hits_of(runs, part)[0]
+    counted = [(run, run.of(part)) for run in runs]
+    classes = len(runs[0].classes)
+    return np.stack([pseudo_values(metric, run.label[of], run.predicted[of], classes) for run, of in counted])
 
 
 def _result(evidence: Evidence, runs: Sequence[Predictions], part: str, margin: float) -> Result:
-    hits, folds = hits_of(runs, part)
-    value = _value(evidence, runs, part, "accuracy")
-    compared = None
-    if value.reported and not evidence.stand_in:
-        compared = against(hits, folds, _stated(evidence, value), margin=margin)
-    return Result(
-        **value.__dict__,
-        interval=accuracy_interval(hits, folds),
-        others={name: float(np.mean(evidence.values(runs, part, name))) for name in OTHER_METRICS},
-        against=compared,
-        stand_in=evidence.stand_in,
-    )
+    value = _value(evidence, runs, part, "accuracy", _claims(evidence, runs[0].key.method, part, "accuracy"), margin)
+    others = {name: float(np.mean(evidence.values(runs, part, name))) for name in OTHER_METRICS}
+    return Result(**value.__dict__, others=others)
 
 
-def _stated(evidence: Evidence, value: Value) -> Claim:
-    """Return the reported number as a sample; where the paper says no n, that of the whole part."""
-    first = value.reported[0]
-    n = first.n or value.n + value.removed
-    return claim(first.value, n, assumed=first.n is None, sd=first.sd, folds=evidence.paper.folds.get(evidence.dataset))
+def _further(evidence: Evidence, runs: Sequence[Predictions], part: str, margin: float) -> list[Value]:
+    """Return precision, recall and F1 as far as the paper reports them."""
+    known = {name: _claims(evidence, runs[0].key.method, part, name) for name in ("precision", "recall", "f1")}
+    return [_value(evidence, runs, part, name, claims, margin) for name, claims in known.items() if claims]
 
 
-def _further(evidence: Evidence, runs: Sequence[Predictions], part: str) -> list[Value]:
-    values = (_value(evidence, runs, part, metric) for metric in ("precision", "recall", "f1"))
-    return [value for value in values if value.reported]
-
-
-def _value(evidence: Evidence, runs: Sequence[Predictions], part: str, metric: str) -> Value:
+def _value(
+    evidence: Evidence, runs: Sequence[Predictions], part: str, metric: str, claims: list[Reported], margin: float
+) -> Value:
     first = runs[0]
     scored = evidence.paper.metrics.scored(metric)
     mean, sd = _percent(*mean_sd(evidence.values(runs, part, scored)))
     by_fold = evidence.fold_values(runs, part, scored)
     fold_mean, fold_sd = _percent(*mean_sd(by_fold)) if by_fold else (None, None)
+    values = _values_of(runs, part, scored)
+    folds = None if first.fold is None else first.fold[first.of(part)]
+    compared = None
+    if claims and not evidence.stand_in:
+        removed = first.removed(part)
+        compared = against(values, folds, _stated(evidence, claims[0], values, folds, removed), margin=margin)
     return Value(
         method=first.key.method,
         label=evidence.paper.methods[first.key.method].label,
@@ -240,7 +232,23 @@ def _value(evidence: Evidence, runs: Sequence[Predictions], part: str, metric: s
         sd=sd,
         fold_mean=fold_mean,
         fold_sd=fold_sd,
-        reported=_claims(evidence, first.key.method, part, metric),
+        reported=claims,
+        interval=interval_of(values, folds),
+        against=compared,
+    )
+
+
+def _stated(
+    evidence: Evidence, stated: Reported, values: NDArray[Any], folds: NDArray[np.int64] | None, removed: int
+) -> Claim:
+    """Return the reported number as a sample; where the paper says no n, that of the whole part."""
+    return claim(
+        stated.value,
+        stated.n or values.shape[1] + removed,
+        assumed=stated.n is None,
+        sd=stated.sd,
+        folds=evidence.paper.folds.get(evidence.dataset),
+        weight=None if stated.metric == "accuracy" else weight_of(values, folds),
     )
 
 

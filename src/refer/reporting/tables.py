@@ -258,6 +258,8 @@ def csv_value(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, float):
         return repr(round(value, 10))  # ten decimals: full for a percentage, without 83.00000000000001
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"  # a spreadsheet would take it for a formula, and run it
     return value
 
 

@@ -179,7 +179,7 @@ def read_all(paths: Iterable[str | Path]) -> list[Predictions]:
 
 def _sharing(run: Predictions, once: dict[bytes, NDArray[Any]]) -> Predictions:
     """Return a run that has equal columns in common with those read before it: ids take most of the memory."""
-    shared = {}
+    shared: dict[str, Any] = {}
     for name in ("ids", "part", "kept", "label"):
         column = getattr(run, name)
         digest = hashlib.sha256(f"{column.dtype}".encode())

@@ -75,7 +75,7 @@ def canvas(
     """
     lines = textwrap.wrap(subtitle, 122)
     head, foot = 0.3 + 0.14 * len(lines), legend + (0.26 if notice else 0.04)
-    total = height + head + foot
+    total = round(height + head + foot, 2)  # so that few decimals do in SVG
     with matplotlib.rc_context(STYLE):
         rect = (0.005, foot / total, 0.99, height / total)
         engine = None if by_hand else ConstrainedLayoutEngine(rect=rect)

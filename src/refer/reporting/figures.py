@@ -146,7 +146,7 @@ def _matrix(
     figure.add_artist(cells, clip=False)
     middle = [(edges[1:] + edges[:-1]) / 2 for edges in (x, y)]
     words = [
-        Word(float(middle[0][c]), float(middle[1][r]), f"{value:,.0f}", 6.5, "white" if shade[r, c] > 0.55 else INK,
+        Word(float(middle[0][c]), float(middle[1][r]), f"{value:,.0f}", 6.5, "white" if shade[r, c] > 0.62 else INK,
              "middle", bold=r == c)
         for (r, c), value in np.ndenumerate(values)
     ]  # fmt: skip
@@ -171,7 +171,8 @@ def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Se
     seeds = {int(row["seeds"]) for row in rows}
     points = "single runs" if seeds == {1} else f"means over {span(seeds)} seeds"
     if first["folds"]:
-        points += f", {several(int(first['folds']), 'fold')} of each pooled"
+        folds = int(first["folds"])
+        points += f", {several(folds, 'fold')} of each pooled" if folds > 1 else ", one fold"
     title = f"{first['paper']}: reproduced beside reported accuracy"
     told = [described(first["dataset"], stand_in), f"points: {points}", f"bars: 95 % intervals ({used})"]
     told += (
@@ -210,9 +211,9 @@ def _forest_panel(
     """Draw one part: a line per method, an interval per protocol, a diamond where the paper reports."""
     panel.axis_x(percents(panel.x, panel.box[2]), "accuracy (%)", grid=True)
     panel.lines(((panel.x, (place - 0.5,) * 2) for place in range(1, len(methods))), LINE, 0.5, order=1)
-    for kind, protocol in enumerate(protocols):
+    for protocol in protocols:
         mine = [(row, _line_of(row, methods, protocols)) for row in rows if row["protocol"] == protocol]
-        colour, marker = COLOURS[kind % len(COLOURS)], MARKERS[kind % len(MARKERS)]
+        colour, marker = COLOURS[_kind(protocol)], MARKERS[_kind(protocol)]
         panel.bars(((float(row["low"]), float(row["high"]), y) for row, y in mine), colour, 1.4)
         panel.points(((float(row["mean"]), y) for row, y in mine), marker, colour, 4, open_=False)
     claims = {row["method"]: row for row in rows if row["reported"]}.values()
@@ -225,16 +226,24 @@ def _tags(rows: Sequence[Mapping[str, str]], methods: Sequence[str], protocols: 
     """Return the numbers that stand beside bars and diamonds, outside of what lies between them."""
     tags = []
     for row in rows:
-        colour = COLOURS[protocols.index(row["protocol"]) % len(COLOURS)]
+        colour = COLOURS[_kind(row["protocol"])]
         side: Side = "left" if _above(row) else "right"
         at = float(row["low" if _above(row) else "high"])
         tags.append(Tag(at, _line_of(row, methods, protocols), f"{float(row['mean']):.1f}", side, colour))
     for row in {row["method"]: row for row in rows if row["reported"]}.values():
         sd, mark = float(row["reported_sd"] or 0), "*" if row["reported_part"] == "not stated" else ""
         side = "right" if _above(row) else "left"
-        at = float(row["reported"]) + (sd if side == "right" else -sd)
+        mine = [each for each in rows if each["method"] == row["method"]]
+        ends = [float(each["high" if side == "right" else "low"]) for each in mine]  # clear of all bars of the method
+        at = max(float(row["reported"]) + sd, *ends) if side == "right" else min(float(row["reported"]) - sd, *ends)
         tags.append(Tag(at, methods.index(row["method"]), stated(float(row["reported"])) + mark, side, gap=0.08))
     return tags
+
+
+def _kind(protocol: str) -> int:
+    """Return which colour and marker a protocol has, the same in every figure."""
+    known = ("published", "audited")
+    return known.index(protocol) if protocol in known else len(known)
 
 
 def _line_of(row: Mapping[str, str], methods: Sequence[str], protocols: Sequence[str]) -> float:
@@ -252,8 +261,8 @@ def _heading(rows: Sequence[Mapping[str, str]], protocols: Sequence[str]) -> str
 
 def _key(figure: Figure, protocols: Sequence[str], rows: Sequence[Mapping[str, str]], foot: float) -> None:
     """Draw what the markers mean, along the foot of the figure."""
-    handles = [Line2D([], [], marker=MARKERS[kind], color=COLOURS[kind], markersize=4, label=protocol)
-               for kind, protocol in enumerate(protocols)]  # fmt: skip
+    handles = [Line2D([], [], marker=MARKERS[_kind(protocol)], color=COLOURS[_kind(protocol)], markersize=4,
+                      label=protocol) for protocol in protocols]  # fmt: skip
     if any(row["reported"] for row in rows):
         unknown = any(row["reported_part"] == "not stated" for row in rows)
         name = "reported (* the paper does not say on which part)" if unknown else "reported"

@@ -103,7 +103,7 @@ def _block(figure: Figure, block: Mapping[str, Sequence[Row]], bottom: float, hi
     wide = (WIDTH - beside - 0.1 - 0.15 * (len(block) - 1)) / len(block)
     words: list[Word] = []
     for number, (name, mine) in enumerate(block.items()):
-        tags = [tag for row in mine for tag in _tags(row, places, margin, short=len(block) > 1)]
+        tags = [tag for row in mine for tag in _tags(row, mine, places, margin, short=len(block) > 1)]
         values = [row[key] + off for row in mine for key, off in (("low", 0), ("high", 0), ("reported", -margin),
                                                                   ("reported", margin))]  # fmt: skip
         box = (beside + number * (wide + 0.15), bottom, wide, high)
@@ -141,8 +141,13 @@ def _panel(panel: Panel, rows: Sequence[Row], places: Mapping[tuple[str, ...], f
         panel.points(at, MARKERS[kind], COLOURS[kind], 3.5, open_=False)
 
 
-def _tags(row: Row, places: Mapping[tuple[str, ...], float], margin: float, *, short: bool) -> list[Tag]:
-    """Return the numbers beside a row's bar and beside what is reported, the verdict as a word or a letter."""
+def _tags(
+    row: Row, rows: Sequence[Row], places: Mapping[tuple[str, ...], float], margin: float, *, short: bool
+) -> list[Tag]:
+    """Return the numbers beside a row's bar and beside what is reported, the verdict as a word or a letter.
+
+    `rows` are those of its panel: what is reported stands clear of all bars of its method.
+    """
     below = row["mean"] < row["reported"]
     side: Side = "left" if below else "right"
     other: Side = "right" if below else "left"
@@ -151,8 +156,13 @@ def _tags(row: Row, places: Mapping[tuple[str, ...], float], margin: float, *, s
     text = f"{row['mean']:.1f} {word}".strip()
     at = row["low"] if below else row["high"]
     tags = [Tag(at, _line(row, places), text, side, COLOURS[PROTOCOLS.index(row["protocol"])], 6.0, 0.045)]
-    edge = row["reported"] + (margin if below else -margin)
-    middle = places[row["paper"], row["data"], row["method"]]
+    key = (row["paper"], row["data"], row["method"])
+    mine = [each for each in rows if (each["paper"], each["data"], each["method"]) == key]
+    if row is not mine[0]:
+        return tags
+    edge = (max if below else min)(row["reported"] + (margin if below else -margin),
+                                   *(each["high" if below else "low"] for each in mine))  # fmt: skip
+    middle = places[key]
     return [*tags, Tag(edge, middle, stated(row["reported"]), other, SOFT, 6.0, 0.045)]
 
 

@@ -54,8 +54,8 @@ def printed_tables(paper: Paper, rows: Sequence[Row], layout: Sequence[PrintedTa
 def _table(
     paper: Paper, printed: PrintedTable, number_: int, rows: Sequence[Row], protocol: str, stand_in: bool
 ) -> Table:
-    columns = [Column(printed.head), *(Column(each.title, each.group, right=True) for each in printed.columns)]
-    cells = [[Cell(row.title), *_cells(paper, printed, row, rows)] for row in printed.rows]
+    columns = [*map(Column, printed.heads), *(Column(each.title, each.group, right=True) for each in printed.columns)]
+    cells = [[*map(Cell, row.words), *_cells(paper, printed, row, rows)] for row in printed.rows]
     drawn = dict.fromkeys(row["dataset"] for row in rows)
     notes = [
         f"Each cell: reported / reproduced, in %. {DASH}: the paper gives no number, or it was not run. Empty: the "

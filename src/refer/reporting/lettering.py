@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from refer.reporting.palette import INK
 
 POINT = 1 / 72  # inches
-DIGIT, SPACE = 0.73, 0.38  # height of a digit and width of a space, in units of the font's size
+DIGIT = 0.73  # height of a digit, in units of the font's size
+FINEST = 0.01 * POINT
+"""Letters are rounded to it, or an SVG would spend half its size on decimals that nobody sees."""
 
 
 class Word(NamedTuple):
@@ -38,52 +40,50 @@ class Word(NamedTuple):
 
 
 def write(figure: Figure, words: Iterable[Word]) -> None:
-    """Write `words` onto a figure, those of a colour as one shape."""
+    """Write `words` onto a figure, those of a colour as one shape, whose label tells what they spell."""
     groups: dict[str, list[Word]] = {}
     for word in words:
         if word.text.strip():
-            groups.setdefault(word.colour, []).append(word)
+            groups.setdefault(word.colour, []).append(word._replace(text=" ".join(word.text.split())))
     for colour, those in groups.items():
         vertices, codes = zip(*map(_placed, those), strict=True)
-        outline = Outline(np.concatenate(vertices), np.concatenate(codes))
-        shape = PathPatch(outline, facecolor=colour, linewidth=0, label="\n".join(word.text for word in those))
+        outline = Outline(np.round(np.concatenate(vertices) / FINEST) * FINEST, np.concatenate(codes))
+        told = "\n".join(word.text for word in those)
+        shape = PathPatch(outline, facecolor=colour, linewidth=0, label=told, zorder=5)
         shape.set_transform(figure.dpi_scale_trans)
-        shape.set_zorder(5)
         figure.add_artist(shape, clip=False)
 
 
 def width(text: str, size: float = 7.0, *, bold: bool = False) -> float:
     """Return how wide a text is, in inches."""
-    return _line(text, bold)[2] * size * POINT if text.strip() else 0.0
+    return _line(" ".join(text.split()), bold)[2] * size * POINT if text.strip() else 0.0
 
 
 def _placed(word: Word) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    vertices, codes, wide = _line(word.text, word.bold)
-    start = {"left": 0.0, "middle": wide / 2, "right": wide}[word.anchor]
-    placed = (vertices - np.array([start, DIGIT / 2])) * (word.size * POINT)
+    """Return a word's outline in the figure, in inches."""
+    vertices, codes, _ = _line(word.text, word.bold)
+    placed = vertices * (word.size * POINT)
     if word.turned:
-        angle = math.radians(word.turned)
-        sine, cosine = math.sin(angle), math.cos(angle)
-        placed = placed @ np.array([[cosine, sine], [-sine, cosine]])
-    return placed + np.array([word.x, word.y]), codes
+        placed = placed @ _turn(word.turned)
+    return placed + np.array(_start(word)), codes
+
+
+def _start(word: Word) -> tuple[float, float]:
+    """Return where a word's base line begins."""
+    wide = width(word.text, word.size, bold=word.bold)
+    back = {"left": 0.0, "middle": wide / 2, "right": wide}[word.anchor]
+    x, y = np.array([-back, -DIGIT / 2 * word.size * POINT]) @ _turn(word.turned)
+    return word.x + float(x), word.y + float(y)
+
+
+def _turn(degrees: float) -> NDArray[np.float64]:
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    return np.array([[cosine, sine], [-sine, cosine]])
 
 
 @cache
 def _line(text: str, bold: bool) -> tuple[NDArray[np.float64], NDArray[np.uint8], float]:
     """Return the outline of a text of size 1, beginning at 0 on its base line, and its width."""
-    vertices, codes, at = [], [], 0.0
-    for word in text.split():
-        outline, kinds, wide = _letters(word, bold)
-        vertices.append(outline + np.array([at, 0.0]))
-        codes.append(kinds)
-        at += wide + SPACE
-    return np.concatenate(vertices), np.concatenate(codes), at - SPACE
-
-
-@cache
-def _letters(word: str, bold: bool) -> tuple[NDArray[np.float64], NDArray[np.uint8], float]:
-    """Return the same of a single word; words come again and again."""
-    path = TextPath((0, 0), word, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold" if bold else 400))
+    path = TextPath((0, 0), text, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold" if bold else 400))
     vertices = np.asarray(path.vertices, dtype=np.float64)
-    left, right = float(vertices[:, 0].min()), float(vertices[:, 0].max())
-    return vertices - np.array([left, 0.0]), np.asarray(path.codes, dtype=np.uint8), right - left
+    return vertices, np.asarray(path.codes, dtype=np.uint8), float(vertices[:, 0].max())

@@ -14,6 +14,7 @@ import torch
 
 import refer
 from refer.errors import UserError
+from refer.training.energy import Meter
 
 
 def choose_device(name: str) -> torch.device:
@@ -41,6 +42,14 @@ def describe_device(device: torch.device, threads: int) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     precision = "bfloat16 autocast" if device.type == "cuda" else "float32"
     return {"device": device.type, "device_name": name, "threads": threads, "precision": precision}
+
+
+def start_meter(device: torch.device) -> Meter:
+    """Begin to count the energy that goes into the device that trains, where the machine can tell."""
+    if device.type != "cuda":
+        return Meter(device.type)
+    at: Any = torch.cuda.get_device_properties(device)
+    return Meter("cuda", f"{at.pci_domain_id:08x}:{at.pci_bus_id:02x}:{at.pci_device_id:02x}.0")
 
 
 def _processor() -> str:

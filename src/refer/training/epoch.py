@@ -101,7 +101,7 @@ class Epochs:
         partial, rate, losses = self.train_one(state)
         losses.look()
         seen, train_loss = partial.seen, partial.losses.item() / partial.seen
-        spent = time.perf_counter() - (began := partial.began)
+        spent = time.perf_counter() - partial.began
         with watched_weights(state):
             loss, accuracy = measure(self.task, self.where, self.stopping)
             if not math.isfinite(loss):
@@ -109,10 +109,9 @@ class Epochs:
                 raise losses.failed(where, losses.steps, loss, rate)
             state.partial = None
             state.epoch += 1
-            state.seconds += time.perf_counter() - began
+            state.seconds += time.perf_counter() - partial.began
             # Ties go to the later epoch: it has been trained for longer.
-            best_before = state.best_score
-            if self.run.select == "last" or accuracy >= best_before:
+            if self.run.select == "last" or accuracy >= state.best_score:
                 keep(state, accuracy)
         name = self.task.watched_name
         last = {

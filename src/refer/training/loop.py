@@ -14,7 +14,7 @@ from refer.networks.weights import initial_weights
 from refer.plan import Run
 from refer.training.averaging import Average
 from refer.training.data import load_index
-from refer.training.environment import choose_device
+from refer.training.environment import choose_device, start_meter
 from refer.training.epoch import Epochs, FailedError, Report
 from refer.training.optimisation import build_optimizer
 from refer.training.outcome import FAILED, OUTPUTS, complete
@@ -67,6 +67,7 @@ def train(
     started = datetime.now(UTC)
     torch.set_num_threads(threads)
     where = choose_device(device)
+    meter = start_meter(where)
     index, classes = load_index(prepared, split, run.fold or 0)
     data_fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
     identity = {
@@ -97,6 +98,7 @@ def train(
         try:
             while task.learns and state.epoch < run.recipe.epochs:
                 epochs.next(state)
+                meter.used()  # the processor's counter begins anew now and then, which is only seen by who looks
                 lock.check()
                 save(state, resume, identity, where)
         except StoppedError as stopped:
@@ -111,6 +113,6 @@ def train(
             files.write_json(out / FAILED, failed.facts)
             raise
         lock.check()
-        complete(run, state, task, index, classes, where, out, preset, threads, identity, started)
+        complete(run, state, task, index, classes, where, out, preset, threads, identity, started, meter)
         if not keep_state:
             forget(out)

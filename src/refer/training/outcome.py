@@ -14,6 +14,7 @@ from refer import files
 from refer.networks.weights import initial_weights, portable
 from refer.plan import Run
 from refer.training import checkpoint
+from refer.training.energy import Meter
 from refer.training.environment import describe_device, git_state, versions
 from refer.training.state import State
 from refer.training.task import Task
@@ -35,6 +36,7 @@ def complete(
     threads: int,
     identity: Mapping[str, Any],
     started: datetime,
+    meter: Meter,
 ) -> None:
     """Write what a complete run leaves."""
     network = task.network
@@ -68,6 +70,7 @@ def complete(
         "selection": _selection(run, task),
         "seconds": round(state.seconds, 1),
         "images_per_s": round(seen / state.seconds, 1),
+        "energy": meter.used(),
         "reads_batch": bool(getattr(network, "reads_batch", False)),
         "resumed": state.resumed,
         "started": started.isoformat(timespec="seconds"),

@@ -34,6 +34,7 @@ class Plan:
     borrowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
     _homes: dict[tuple[str, str, str, str], str] = field(default_factory=dict, repr=False, compare=False)
+    _made: dict[Cell, Run] = field(default_factory=dict, repr=False, compare=False)
 
     def runs(self, paper: str | None = None) -> Iterator[Run]:
         """Every run that the configuration asks for, each once."""
@@ -155,7 +156,13 @@ class Plan:
         return set(inputs) <= set(DATASETS[dataset].modalities)
 
     def run(self, paper: str, dataset: str, protocol: str, method: str, seed: int, fold: int | None = None) -> Run:
-        """The run of one cell."""
+        """The run of one cell; Snakemake asks for each some thirty times."""
+        cell = (paper, dataset, protocol, method, seed, fold)
+        if cell not in self._made:
+            self._made[cell] = self._make(*cell)
+        return self._made[cell]
+
+    def _make(self, paper: str, dataset: str, protocol: str, method: str, seed: int, fold: int | None) -> Run:
         spec = self.paper(paper).under(protocol)
         chosen = spec.methods[method]
         rule = spec.protocol(protocol, dataset)

@@ -208,7 +208,8 @@ def test_the_papers_layout_holds_reported_and_reproduced(root: Path, tmp_path: P
     for protocol in ("published", "audited"):
         own = text.split(f"tran2023, Table 2, reported and reproduced ({protocol} protocol)")[1].split("**")[1]
         mean = rows.loc[(protocol, "attention-r18-r34", "test")]["mean"]
-        assert re.search(rf"\| Fusion attention +\| +90.95 / {mean:.1f}( \([nr]\))? \| +90.92 / – \| +\| +\|", own)
+        assert re.search(rf"\| Fusion attention \| ResNet18 \| ResNet34 \| 90.95 / {mean:.1f}( \([nr]\))? +\|", own)
+        assert re.search(r"\n\| +\| VGG13 +\| ResNet34 \| +90.92 / – +\|", own)
     assert (tmp_path / "p.html").read_text().count("<table>") == 4
 
 
@@ -223,7 +224,12 @@ def test_nothing_run_is_still_the_papers_table(root: Path, tmp_path: Path) -> No
 def test_a_layout_that_does_not_fit_is_refused(root: Path, tmp_path: Path) -> None:
     text = (root / "papers/tran2023.yaml").read_text()
     for before, after, what in (
-        ("{title: Late, methods: [late-r18-r34,", "{title: Late, methods: [late-r18,", "no method 'late-r18'"),
+        (
+            "ResNet18, ResNet34], methods: [late-r18-r34]",
+            "ResNet18, ResNet34], methods: [late-r18]",
+            "no method 'late-r18'",
+        ),
+        ("title: [Late, ResNet18, ResNet34]", "title: [Late, ResNet18]", "has 2 words, expected one for each of"),
         ("[resnet18, resnet34, vgg11, vgg13]", "[resnet18, resnet34]", "has 2 methods, expected one for each of the 4"),
     ):
         assert before in text

@@ -22,10 +22,15 @@ class PrintedColumn(Strict):
 class PrintedRow(Strict):
     """A row of a printed table."""
 
-    title: str
+    title: str | list[str] = Field(description="a word for each of the table's heads")
     methods: list[Name | None] = Field(
         description="the method of each column, or of each group; null for an empty cell"
     )
+
+    @property
+    def words(self) -> list[str]:
+        """The words of its title, one for each of the table's heads."""
+        return [self.title] if isinstance(self.title, str) else self.title
 
 
 class PrintedTable(Strict):
@@ -33,9 +38,16 @@ class PrintedTable(Strict):
 
     title: str = Field(description="as in the paper, e.g. Table 2")
     dataset: Name | None = Field(None, description="of all columns that name none")
-    head: str = Field("Method", description="the heading of the rows' titles")
+    head: str | list[str] = Field(
+        "Method", description="the heading of the rows' titles, or one for each of their words"
+    )
     columns: list[PrintedColumn] = Field(min_length=1)
     rows: list[PrintedRow] = Field(min_length=1)
+
+    @property
+    def heads(self) -> list[str]:
+        """The headings of the rows' titles."""
+        return [self.head] if isinstance(self.head, str) else self.head
 
     @property
     def groups(self) -> list[str]:
@@ -66,6 +78,8 @@ class PrintedTable(Strict):
     @model_validator(mode="after")
     def _fits(self) -> PrintedTable:
         for row in self.rows:
+            if len(row.words) != len(self.heads):
+                raise ValueError(f"row {row.title!r} has {len(row.words)} words, expected one for each of {self.heads}")
             if len(row.methods) not in (len(self.columns), len(self.groups)):
                 raise ValueError(
                     f"row {row.title!r} has {len(row.methods)} methods, expected one for each of the "

@@ -82,7 +82,7 @@ def _together(verdict: str, rows: Sequence[Found]) -> str:
         by_paper[row["paper"]].append(dataset_name(row["dataset"]))
     listed = listing(f"{len(names)} of {paper} ({listing(dict.fromkeys(names))})" for paper, names in by_paper.items())
     tail = (
-        ": the whole way was gone, but on drawings, which say nothing about these numbers"
+        ": run from raw data to tables, but on drawings, which say nothing about these numbers"
         if verdict == STAND_IN
         else ""
     )

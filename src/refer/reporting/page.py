@@ -79,6 +79,11 @@ class Chapter:
         return self.comparison.evidence.paper
 
     @property
+    def dataset(self) -> str:
+        """What people call the data set."""
+        return tables.dataset_name(self.comparison.evidence.dataset)
+
+    @property
     def main_table(self) -> Markup:
         """The comparison, as HTML."""
         return _html(*comparison_tables(self.comparison))
@@ -310,7 +315,7 @@ def _left_out(lacking: Sequence[str]) -> dict[str, str]:
 def _facts(records: Sequence[Record]) -> dict[str, str]:
     """Return what ran, on which data, at what cost."""
     datasets = dict.fromkeys((r["dataset"], r["stand_in"]) for r in records)
-    names = [tables.dataset_name(d) + (" (drawn stand-in)" if drawn else "") for d, drawn in datasets]
+    names = [tables.dataset_name(d) + (" (drawn)" if drawn else "") for d, drawn in datasets]
     epochs = sorted({r["epochs"] for r in records if r["epochs"]}) or [0]
     cells = ("method", "protocol", "seed")
     devices = dict.fromkeys(f"{r['device_name']} ({r['device']})" for r in records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 ASKED = ("-X", "--parsable2", "--noheader", "--format=JobIdRaw,State", "--name", "11-22")
 SUBMITTED = ("--parsable", "--job-name", "11-22", "--export=ALL", "--wrap=true")
+TOOLS = ("awk", "cat", "date", "dirname", "grep", "mkdir", "mktemp", "paste", "rm", "sh", "sleep", "tr", "wc")
 
 
 class Site:
@@ -20,6 +22,12 @@ class Site:
         self.shims = shims
         (folder / "bin").mkdir()
         (folder / ".snakemake").mkdir()
+        # Nothing else, for the machine may have a Slurm.
+        (folder / "tools").mkdir()
+        for name in TOOLS:
+            found = shutil.which(name)
+            assert found, name
+            (folder / "tools" / name).symlink_to(found)
 
     def command(self, name: str, script: str) -> None:
         path = self.folder / "bin" / name
@@ -30,7 +38,7 @@ class Site:
         return len((self.folder / f"{name}.calls").read_text(encoding="utf-8").splitlines())
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(self.shims), str(self.folder / "bin"), "/usr/bin", "/bin"])
+        path = os.pathsep.join([str(self.shims), str(self.folder / "bin"), str(self.folder / "tools")])
         return subprocess.run(
             command, cwd=self.folder, env={"PATH": path}, capture_output=True, text=True, check=False, timeout=60
         )
@@ -61,6 +69,20 @@ def test_a_job_that_the_controller_forgot_has_failed(site: Site) -> None:
     assert site.states() == ["7|RUNNING", "9|COMPLETED", "8|FAILED"]
 
 
+def test_where_there_is_no_sacct_it_is_the_same(site: Site) -> None:
+    site.accept("7", "8")
+    (site.folder / "bin/sacct").unlink()
+    site.command("squeue", "echo '7|RUNNING'")
+    assert site.states() == ["7|RUNNING", "8|FAILED"]
+
+
+def test_accounting_that_is_away_may_know_what_the_controller_forgot(site: Site) -> None:
+    site.accept("7", "8")
+    site.command("sacct", "echo 'sacct: error: Problem talking to the database: Connection refused' >&2; exit 1")
+    site.command("squeue", "echo '7|RUNNING'")
+    assert site.states() == ["7|RUNNING"]
+
+
 def test_a_controller_that_is_away_says_nothing_of_any_job(site: Site) -> None:
     site.accept("7")
     site.command("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
@@ -89,6 +111,18 @@ def test_what_accounting_does_not_know_the_controller_is_asked_for(site: Site, q
     site.command("sacct", "echo '7|RUNNING'")
     site.command("squeue", queue)
     assert site.states() == expected
+
+
+@pytest.mark.parametrize(
+    ("queue", "failed"),
+    [("echo '7|PENDING'", False), ("echo '7|COMPLETING'", False), ("echo '7|PREEMPTED'", True), ("exit 0", True)],
+)
+def test_a_preempted_job_has_failed_unless_it_waits_for_its_next_life(site: Site, queue: str, failed: bool) -> None:
+    site.accept("7")
+    site.command("squeue", queue)
+    assert (site.states()[-1:] == ["7|FAILED"]) is failed
+    site.command("sacct", "echo '7|PREEMPTED'")
+    assert site.states() == ["7|PREEMPTED", *(["7|FAILED"] if failed else [])]  # the last line counts
 
 
 def test_jobs_of_other_runs_are_nobodys_business(site: Site) -> None:

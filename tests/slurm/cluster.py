@@ -24,7 +24,7 @@ SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={at}/munge/socket
+AuthInfo=socket={at}/munge/socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={at}/ctld
 SlurmdSpoolDir={at}/spool/%n
@@ -50,10 +50,13 @@ JobCompLoc={at}/log/jobs.log
 MinJobAge=86400
 KillWait=5
 InactiveLimit=0
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 DefMemPerCPU=100
 NodeName=cpu[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{cpu1}-{cpu2}] CPUs=2 RealMemory=40000 State=UNKNOWN
 NodeName=gpu1 NodeHostname={host} NodeAddr=127.0.0.1 Port={gpu1} CPUs=4 RealMemory=40000 Gres=gpu:fake:1 State=UNKNOWN
-PartitionName=main Nodes=cpu[1-2] Default=YES MaxTime=3000 DefaultTime=5 State=UP
+PartitionName=main Nodes=cpu[1-2] Default=YES PriorityTier=1 GraceTime=60 MaxTime=3000 DefaultTime=5 State=UP
+PartitionName=urgent Nodes=cpu[1-2] PriorityTier=2 PreemptMode=OFF MaxTime=3000 DefaultTime=5 State=UP
 PartitionName=gpu Nodes=gpu1 MaxTime=3000 DefaultTime=5 State=UP
 """
 
@@ -107,7 +110,9 @@ class Cluster:
         self.start_controller()
         for node in NODES:
             self.start_node(node)
-        wait(lambda: len(self.run("sinfo", "-h", "-t", "idle", "-N").splitlines()) == len(NODES), 30, "idle nodes")
+        wait(
+            lambda: set(self.run("sinfo", "-h", "-t", "idle", "-N", "-o", "%N").split()) == set(NODES), 30, "idle nodes"
+        )
 
     def start_controller(self) -> None:
         """Start the controller, which remembers what it knew."""
@@ -118,6 +123,36 @@ class Cluster:
         """Stop the controller, which writes down what it knows; jobs run on."""
         _end(self.at / "run/slurmctld.pid")
 
+    def kill_controller(self) -> None:
+        """Kill the controller, which forgets what it has not written down."""
+        os.kill(int((self.at / "run/slurmctld.pid").read_text(encoding="ascii")), signal.SIGKILL)
+
+    def keep_state(self) -> None:
+        """Keep what the controller has written down."""
+        shutil.copytree(self.at / "ctld", self.at / "kept")
+
+    def restore_state(self) -> None:
+        """Have the controller know no more than was kept: as if it had been killed before it wrote anything down."""
+        shutil.rmtree(self.at / "ctld")
+        shutil.copytree(self.at / "kept", self.at / "ctld")
+
+    def shut_gate(self) -> None:
+        """Have submissions wait (bin/sbatch)."""
+        Path(f"{self.config}.gate").touch()
+
+    def open_gate(self) -> None:
+        """Let submissions go on."""
+        Path(f"{self.config}.gate").unlink()
+
+    def somebody_waits(self) -> bool:
+        """Whether a submission waits at the gate."""
+        return Path(f"{self.config}.waiting").exists()
+
+    def asked_in_vain(self) -> list[str]:
+        """Commands that could not reach the controller."""
+        log = Path(f"{self.config}.vain")
+        return log.read_text(encoding="ascii").split() if log.exists() else []
+
     def start_node(self, node: str) -> None:
         """Start a node's daemon, and have the controller take the node back if it was down."""
         self.run("slurmd", "-N", node)
@@ -126,23 +161,24 @@ class Cluster:
     def lose_node(self, node: str) -> None:
         """Kill all that runs on a node, as a power cut would, and let the controller know."""
         daemon = int((self.at / f"run/slurmd.{node}.pid").read_text(encoding="ascii"))
-        for process in (daemon, *self._on_node(node)):
+        minders, jobs = self._on_node(node)
+        for process in (daemon, *minders, *jobs):  # first of all those that could still say something
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
 
-    def _on_node(self, node: str) -> list[int]:
-        """Every process of the jobs on a node, and the daemons that mind them."""
+    def _on_node(self, node: str) -> tuple[set[int], set[int]]:
+        """The daemons that mind jobs on a node, and every process of these jobs."""
         wanted = {f"SLURMD_NODENAME={node}".encode(), f"REFER_TEST_SLURM_CONF={self.config}".encode()}
-        found = []
+        minders, jobs = set(), set()
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError):
                 if wanted <= set((folder / "environ").read_bytes().split(b"\0")):
-                    found.append(int(folder.name))
+                    jobs.add(int(folder.name))
                     parent = int((folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
                     if b"slurmstepd" in Path(f"/proc/{parent}/cmdline").read_bytes():
-                        found.append(parent)
-        return found
+                        minders.add(parent)
+        return minders, jobs
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run one of Slurm's commands; returns what it printed."""
@@ -155,6 +191,10 @@ class Cluster:
         keys = {"id": "%i", "state": "%T", "comment": "%k", "node": "%N", "name": "%j", "gres": "%b"}
         listed = self.run("squeue", "-h", f"--states={states}", "-o", "|".join(keys.values()))
         return [dict(zip(keys, line.split("|"), strict=True)) for line in listed.splitlines()]
+
+    def ids(self, states: str) -> set[str]:
+        """The numbers of jobs in these states."""
+        return {job["id"] for job in self.jobs(states)}
 
     def stop(self) -> None:
         """Stop everything that was started, jobs first."""

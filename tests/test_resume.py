@@ -141,6 +141,20 @@ def test_its_slurm_jobs_are_cancelled_and_waited_for_before_anything_is_unlocked
     assert "--name=11-22" in calls(folder)[0]
 
 
+def test_a_submission_that_still_waits_for_the_controller_is_ended_before_jobs_are_looked_for(
+    on_slurm: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
+) -> None:
+    folder = on_slurm
+    submits = run_script(folder, "bin/sbatch", WAITS, started)
+    command(folder, monkeypatch, "snakemake", "exit 0")
+    command(folder, monkeypatch, "squeue", f"[ ! -e /proc/{submits.pid} ] || touch {folder}/early")
+    said: list[str] = []
+    assert resume(folder, [], say=said.append) == 0
+    assert f"Ending orphaned processes {submits.pid}." in said
+    assert calls(folder)[0].startswith("squeue")
+    assert not (folder / "early").exists()
+
+
 def test_wait_lets_them_finish(on_slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = on_slurm
     command(folder, monkeypatch, "snakemake", "exit 0")

@@ -60,7 +60,7 @@ def resume(
         UserError: a Snakemake still runs here, or may do so on another machine; or jobs do not end.
     """
     folder = folder.resolve()
-    if not (folder / ".snakemake").is_dir():
+    if not (folder / ".snakemake").is_dir() and not arguments:  # with them: killed so early that it left nothing
         raise UserError(f"{folder}: no Snakemake has run here (there is no .snakemake); start it as usual.")
     running = snakemakes(folder)
     if running:
@@ -100,11 +100,13 @@ def _is_snakemake(words: Sequence[str]) -> bool:
 
 
 def orphans(folder: Path) -> list[psutil.Process]:
-    """The jobs of a Snakemake that is no more, on this machine and in no Slurm job."""
+    """The jobs of a Snakemake that is no more, on this machine and in no Slurm job; and what still submits some."""
     found = []
     for process, words in _here(folder):
         script = any("/.snakemake/scripts/" in word for word in words)
-        if script or (_is_snakemake(words) and "--mode" in words):
+        # While the controller is away a submission waits for it (profiles/slurm/bin/sbatch).
+        submits = any(Path(word).name == "sbatch" for word in words[:2])
+        if script or submits or (_is_snakemake(words) and "--mode" in words):
             try:
                 if "SLURM_JOB_ID" not in process.environ():
                     found.append(process)

@@ -88,10 +88,10 @@ def test_the_page_says_what_was_run(preset: Path, tmp_path: Path) -> None:
     text = make_page(preset, tmp_path / "report.html")
     head = text.split("<nav>")[0]
     assert NOTICE in head
-    assert "FER2013 (drawn stand-in)" in head
+    assert "<dt>Data</dt><dd>FER2013 (drawn)</dd>" in head
     assert "8 (4 methods, 1 protocol, 2 seeds)" in head
     assert "<dt>Energy</dt><dd>not recorded</dd>" in head
-    assert "1 of khalid2025 (FER2013): the whole way was gone, but on drawings" in head
+    assert "1 of khalid2025 (FER2013): run from raw data to tables, but on drawings" in head
     assert re.search(r'tile stand-in"><b>1</b> run on drawn data', head)
     assert re.search(r'tile reproduced"><b>0</b>', head)
     for wanted in ("recipe.epochs = 8", "snakemake --cores all", "Which backbone is fine-tuned?", "0123456"):

@@ -12,7 +12,8 @@ from refer.reporting.further import claimed, reported_table, spread, stated_spre
 from refer.reporting.methods import metric_records, metrics_table, recall_table
 from refer.reporting.notes import duration, footnotes, unique
 from refer.reporting.pairs import pair_records, pair_table, pairs
-from refer.reporting.protocols import by_run, effects, leaks, protocol_records, protocol_tables
+from refer.reporting.protocol_tables import protocol_records, protocol_tables
+from refer.reporting.protocols import by_run, effects, leaks
 from refer.reporting.results import Comparison, Result, build, records
 from refer.reporting.tables import (
     DASH,

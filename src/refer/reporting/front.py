@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, STAND_IN
 from refer.reporting.claims import beside_best, untold
 from refer.reporting.evidence import Paper
-from refer.reporting.names import measure
-from refer.reporting.notes import listing
+from refer.reporting.names import listing, measure
 from refer.reporting.overview import NOT_RUN, Found, chosen, tally
 from refer.reporting.tables import dataset_name, rounded, several, signed, stated, thousands
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from refer.reporting.evidence import Evidence, Paper, Record, gather, read_records
 from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data, record
-from refer.reporting.names import span
-from refer.reporting.notes import cost, interval_note, listing
+from refer.reporting.names import listing, span
+from refer.reporting.notes import cost, interval_note
 from refer.reporting.results import Comparison, build
 from refer.reporting.tables import (
     DASH,

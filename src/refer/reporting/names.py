@@ -38,3 +38,9 @@ def measure(metric: str) -> str:
     """Return what a metric is called, e.g. `Macro F1 of means` for macro_f1_of_means."""
     words = metric.replace("_", " ").replace("f1", "F1")
     return words[0].upper() + words[1:]
+
+
+def listing(words: Iterable[str]) -> str:
+    """Return words as a sentence lists them: a, b and c."""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last

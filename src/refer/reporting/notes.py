@@ -8,9 +8,10 @@ from statistics import median
 
 from refer.evaluation.predictions import Predictions
 from refer.evaluation.reported import counts
-from refer.reporting.evidence import Evidence, Record, Reported
-from refer.reporting.names import span
+from refer.reporting.evidence import Record, Reported
+from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, Result, Value
+from refer.reporting.row_notes import Row, row_notes
 from refer.reporting.tables import Note, several, stand_in_notice
 
 UNKNOWN_PART = "The paper does not say on which part of the data this was measured, so the difference is given to each."
@@ -19,9 +20,6 @@ READING = (
     "reproduced minus reported, in points. Bold: the highest mean of a protocol and part, which alone does not "
     "make it better than the next."
 )
-
-Row = tuple[str, str]
-"""Protocol and method."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def footnotes(comparison: Comparison) -> Footnotes:
     evidence = comparison.evidence
     claims = unique(claim for r in comparison.results for claim in r.reported)
     lettered = [Note(UNKNOWN_PART, "a")] if any(claim.part is None for claim in claims) else []
-    marked, marks = _row_notes(comparison, len(lettered))
+    marked, marks = row_notes(comparison, len(lettered))
     notes = [*lettered, *marked]
     if evidence.stand_in:
         notes.append(Note(f"{stand_in_notice(evidence.dataset)}; differences to reported numbers mean nothing."))
@@ -159,12 +157,6 @@ def claim_notes(claims: Sequence[Reported]) -> list[Note]:
     return notes
 
 
-def listing(words: Iterable[str]) -> str:
-    """Return words as a sentence lists them: a, b and c."""
-    *before, last = words
-    return f"{', '.join(before)} and {last}" if before else last
-
-
 def fold_note(comparison: Comparison) -> str:
     """Return what folds are, and how they are counted."""
     evidence, folds = comparison.evidence, comparison.folds
@@ -236,76 +228,6 @@ def _different_images(comparison: Comparison) -> list[Note]:
                     )
                 )
     return notes
-
-
-def _row_notes(comparison: Comparison, used: int) -> tuple[list[Note], dict[Row, str]]:
-    """Return the notes on what rows rest on, and the letters of each row; `used` letters are taken.
-
-    What holds for every row needs no letter.
-    """
-    evidence = comparison.evidence
-    notes, marks = [], dict.fromkeys(comparison.rows, "")
-    for describe in (_parents, _learns, _composition, _reads_batch, _weights):
-        groups: dict[str, list[Row]] = {}
-        for row in comparison.rows:
-            for text in dict.fromkeys(describe(evidence, record) for record in evidence.records_of(evidence.of(*row))):
-                if text:
-                    groups.setdefault(text, []).append(row)
-        for text, rows in groups.items():
-            if len(rows) == len(marks):
-                notes.append(Note(f"Every method {text}."))
-                continue
-            letter = "abcdefghijklmnopqrstuvwxyz"[used % 26]
-            used += 1
-            notes.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
-            for row in rows:
-                marks[row] += f", {letter}" if marks[row] else letter
-    return sorted(notes, key=lambda note: not note.mark), marks
-
-
-def _parents(evidence: Evidence, record: Record) -> str:
-    parents = dict.fromkeys((record.get("starts_from") or {}).values())
-    again = "seed and fold" if record.get("fold") is not None else "seed"
-    if tested := record.get("tests"):
-        return f"tests the network of “{evidence.paper.methods[tested].label}” of the same {again}"
-    names = listing(f"“{evidence.paper.methods[name].label}”" for name in parents) if parents else ""
-    return f"goes on from the trained {names} of the same {again}" if names else ""
-
-
-def _learns(_: Evidence, record: Record) -> str:
-    return "" if record["epochs"] or record.get("tests") else "has nothing to train"
-
-
-def _composition(_: Evidence, record: Record) -> str:
-    recipe = record["recipe"]
-    if not recipe.get("compose"):
-        return ""
-    told = {True: "faces composed on backgrounds", False: "the images as they are"}
-    learnt, tested = (told[recipe.get(key, True)] for key in ("compose_train", "compose_test"))
-    return f"learns from {learnt}, is tested on {'such' if learnt == tested else tested}"
-
-
-def _reads_batch(_: Evidence, record: Record) -> str:
-    return "predicts an image with the help of the other test images in its batch" if record.get("reads_batch") else ""
-
-
-def _weights(evidence: Evidence, record: Record) -> str:
-    claimed, actual = _claimed_weights(evidence, record["method"]), record["initial_weights"]
-    if claimed is None or actual.split(" (")[0] == claimed:
-        return ""
-    start = "scratch" if actual.startswith("none") else actual
-    return f"starts from {start}, where the paper's file says {'scratch' if claimed == 'none' else claimed}"
-
-
-def _claimed_weights(evidence: Evidence, method: str) -> str | None:
-    """Return the initial weights that the paper's file names for a method; None where the preset keeps to it."""
-    for key in (f"methods.{method}.network.weights", "network.weights"):
-        if key in evidence.paper.departures:
-            _, was, before = evidence.paper.departures[key].partition(" (was: ")
-            return before.removesuffix(")") if was else "none"
-        if "weights" in evidence.paper.methods[method].network:
-            return None
-    return None
 
 
 def metrics_note(comparison: Comparison) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, REPRODUCED, STAND_IN
 from refer.reporting.evidence import Paper
-from refer.reporting.names import measure
-from refer.reporting.notes import listing, rule, weight_note
+from refer.reporting.names import listing, measure
+from refer.reporting.notes import rule, weight_note
 from refer.reporting.tables import (
     DASH,
     Cell,

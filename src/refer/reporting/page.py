@@ -26,7 +26,8 @@ from refer.reporting.methods import metrics_table, recall_table
 from refer.reporting.notes import energy, speed
 from refer.reporting.overview import as_rows, verdict_table, verdicts
 from refer.reporting.pairs import pair_table, pairs
-from refer.reporting.protocols import by_run, effects, leaks, protocol_tables
+from refer.reporting.protocol_tables import protocol_tables
+from refer.reporting.protocols import by_run, effects, leaks
 from refer.reporting.realtime import read_realtime, realtime_table
 from refer.reporting.results import records
 from refer.reporting.split_table import Split, read_splits, split_table

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from refer.reporting.evidence import Paper
-from refer.reporting.notes import cost, listing
+from refer.reporting.names import listing
+from refer.reporting.notes import cost
 from refer.reporting.swings import Sensitivity, Swing, measure
 from refer.reporting.tables import (
     DASH,

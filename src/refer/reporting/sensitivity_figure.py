@@ -9,8 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from refer.reporting.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas
-from refer.reporting.names import span
-from refer.reporting.notes import listing
+from refer.reporting.names import listing, span
 from refer.reporting.tables import dataset_name
 
 Row = Mapping[str, str]

@@ -6,6 +6,8 @@ than Python's stack. What a person writes for this project is far below the boun
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +67,23 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
+        with _explained(node):
             return super().construct_object(node, deep)
-        except (ValueError, OverflowError, TypeError, AttributeError, LookupError) as error:
-            # PyYAML lets through what Python says of a month 13, a number of 5,000 digits, or `!!int x`.
-            raise yaml.constructor.ConstructorError(
-                None, None, f"no such value can be read ({str(error)[:80]})", node.start_mark
-            ) from None
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        with _explained(node):
+            return super().construct_document(node)
+
+
+@contextmanager
+def _explained(node: yaml.Node) -> Iterator[None]:
+    """Name the place of what PyYAML lets through: what Python says of a month 13, 5,000 digits, or `!!int x`."""
+    try:
+        yield
+    except (ValueError, OverflowError, TypeError, AttributeError, LookupError) as error:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"no such value can be read ({str(error)[:80]})", node.start_mark
+        ) from None
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -84,10 +84,10 @@ def read_summary(prepared: Path, dataset: str | None = None) -> dict[str, Any]:
     """
     if not (prepared / SUMMARY).is_file():
         raise UserError(f"{prepared} holds no {SUMMARY}: prepare the data first.")
-    summary = read_section(prepared / SUMMARY, "dataset", "stand_in", "fingerprint")
+    summary = read_section(prepared / SUMMARY, "dataset")
     if dataset is not None and summary["dataset"] != dataset:
         raise UserError(f"{prepared} holds {summary['dataset']}, not {dataset}: give each a folder of its own.")
-    return summary
+    return read_section(prepared / SUMMARY, "stand_in", "fingerprint")
 
 
 def read_index(prepared: Path) -> dict[str, list[Any]]:

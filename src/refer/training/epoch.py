@@ -67,7 +67,7 @@ class Losses:
             return
         values = torch.stack([loss for _, _, loss in self.recent]).tolist()
         for (step, rate, _), value in zip(self.recent, values, strict=True):
-            if not math.isfinite(value) or value > DIVERGED * math.log(self.classes):
+            if not math.isfinite(value) or value > DIVERGED * math.log(max(2, self.classes)):
                 raise self.failed(f"in epoch {self.epoch}, step {step} of {self.steps},", step, value, rate)
         self.recent.clear()
 

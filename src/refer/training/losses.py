@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from refer.training.transfer import sent
+
 if TYPE_CHECKING:
     from refer.networks.ferattention import Corrected
 
@@ -98,7 +100,7 @@ def mixup(values: Tensor, alpha: float = 2.0) -> tuple[Tensor, Tensor, float]:
     """
     shape = torch.tensor(float(alpha))
     share = float(torch.distributions.Beta(shape, shape).sample())
-    order = torch.randperm(len(values)).to(values.device)
+    order = sent(torch.randperm(len(values)), values.device)
     return share * values + (1 - share) * values[order], order, share
 
 

@@ -19,7 +19,7 @@ CHUNK = 1 << 20  # bytes read at once
 RATIO_FROM = 4 << 20  # bytes: below, a high compression ratio does no harm and blank images reach one
 DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
-    ValueError, OverflowError, struct.error,  # of headers that no honest program writes
+    ValueError, OverflowError, LookupError, struct.error,  # of headers that no honest program writes
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class Budget:
         """
         self.entries += 1
         if self.entries > self.limits.entries:
-            raise UserError(f"{archive} holds more than {self.limits.entries:,} entries: refused as no data set.")
+            raise too_many(archive, self.limits)
 
     def member(self, archive: str, name: str, size: int) -> None:
         """Count the bytes of one more file, before it is unpacked.
@@ -126,6 +126,11 @@ def damaged(what: str, error: BaseException) -> UserError:
     """Return the sentence about something that cannot be read."""
     said = str(error) if str(error).strip("()") else type(error).__name__
     return UserError(f"{what} cannot be read ({said}): damaged or cut off? Get it again.")
+
+
+def too_many(archive: str, limits: Limits) -> UserError:
+    """Return the sentence about an archive of more entries than any data set has."""
+    return UserError(f"{archive} holds more than {limits.entries:,} entries: refused as no data set.")
 
 
 def link(archive: str, name: str) -> UserError:

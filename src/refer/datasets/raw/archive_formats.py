@@ -14,7 +14,17 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
-from refer.datasets.raw.archive_base import CHUNK, Entry, Limits, Packed, encrypted, explained, judge_ratio, link
+from refer.datasets.raw.archive_base import (
+    CHUNK,
+    Entry,
+    Limits,
+    Packed,
+    encrypted,
+    explained,
+    judge_ratio,
+    link,
+    too_many,
+)
 from refer.errors import UserError
 
 
@@ -46,6 +56,8 @@ def zipped(packed: Packed, limits: Limits) -> Generator[Entry]:
     """Yield the entries of a zip."""
     with explained(packed.name), zipfile.ZipFile(packed.stream) as archive:
         infos = archive.infolist()
+        if len(infos) > limits.entries:
+            raise too_many(packed.name, limits)
         # What the directory at the end states is judged before anything is unpacked; zipfile holds members to it.
         judge_ratio(packed.name, "all of it", sum(info.file_size for info in infos), packed.size, limits)
         for info in infos:

@@ -165,7 +165,10 @@ def _header(raw: zipfile.ZipFile, member: str) -> list[str]:
     """Return the column names of a table in small letters, without the blanks that icml_face_data.csv has."""
     with raw.open(member) as stream:
         line = stream.readline(1 << 16).decode("utf-8-sig", errors="replace")
-    return [name.strip().lower() for name in next(csv.reader([line]), [])]
+    try:
+        return [name.strip().lower() for name in next(csv.reader([line]), [])]
+    except csv.Error as error:
+        raise UserError(f"{member}: its first line is no row of column names ({error}). Get it again.") from None
 
 
 def _split(usage: str) -> str | None:

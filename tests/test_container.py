@@ -35,6 +35,13 @@ def test_packages_are_installed_by_hash_and_refer_without_asking_for_more(steps:
     assert len(installs) == 2
 
 
+def test_only_what_is_copied_is_sent(root: Path, steps: list[list[str]]) -> None:
+    lines = (root / "envs/Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = {source for step in steps if step[0] == "COPY" for source in step[1:-1]}
+    assert lines[1] == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == copied
+
+
 @pytest.mark.slow
 def test_what_it_copies_is_enough_to_install_refer(root: Path, steps: list[list[str]], tmp_path: Path) -> None:
     image = tmp_path / "image"

@@ -103,7 +103,7 @@ def test_only_the_papers_own_method_is_embedded(preset: Path, tmp_path: Path) ->
     alts = re.findall(r'alt="([^"]+)"', text)
     assert f"Confusion matrices: khalid2025.{DATA}.audited.full.private" in alts
     assert not any("self" in alt for alt in alts)
-    assert text.count("data:image/png") == 0  # the vector figure is taken where both are given
+    assert text.count("data:image/png") == 1, "the bitmap is taken where both are given"
     assert len(alts) == 5
 
 

@@ -210,7 +210,7 @@ def write_page(
         verdict_table=_html(verdict_table(papers, judged, margin)),
         overview=[
             embed(path, "Reported and reproduced accuracy of all papers")
-            for path in _vector_first(figures.get("overview", ()))[:1]
+            for path in _bitmap_first(figures.get("overview", ()))[:1]
         ],
         chapters=chapters,
         audits=[_audit_chapter(audit, figures, divided) for audit in found],
@@ -274,7 +274,7 @@ def _audit_chapter(
     audit: Audit, figures: Mapping[str, Sequence[str | Path]], divided: Mapping[tuple[str, str], Sequence[Split]]
 ) -> AuditChapter:
     def of(kind: str) -> list[Picture]:
-        paths = [path for path in _vector_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
+        paths = [path for path in _bitmap_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
         return [embed(path, f"{kind} of {audit.data}") for path in paths[:1]]
 
     found = [_html(split_table(each)) for (data, _), each in divided.items() if data == audit.data]
@@ -282,16 +282,17 @@ def _audit_chapter(
 
 
 def _of(figures: Mapping[str, Sequence[str | Path]], kind: str, stem: str) -> list[Path]:
-    """Return one file per figure of a paper on a data set, the vector one where both are given."""
+    """Return one file per figure of a paper on a data set, the bitmap where both are given."""
     chosen: dict[str, Path] = {}
-    for path in _vector_first(figures.get(kind, ())):
+    for path in _bitmap_first(figures.get(kind, ())):
         if path.stem == stem or path.stem.startswith(f"{stem}."):
             chosen.setdefault(path.stem, path)
     return list(chosen.values())
 
 
-def _vector_first(paths: Iterable[str | Path]) -> list[Path]:
-    return sorted(map(Path, paths), key=lambda path: path.suffix != ".svg")
+def _bitmap_first(paths: Iterable[str | Path]) -> list[Path]:
+    # Three times as large, letters as outlines would make a page of many figures slow to open.
+    return sorted(map(Path, paths), key=lambda path: path.suffix != ".png")
 
 
 def _table_of(page: str | Path) -> Markup:

@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from refer import cli
+from refer import __version__, cli
 
 
 @pytest.fixture(autouse=True)
 def _in_project(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"refer {__version__}\n"
 
 
 def test_check_counts_what_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from refer import files, yaml
+from refer import __version__, files, yaml
 from refer.commands import planning, release, resume, storage, trace, verify
 from refer.configuration import Config
 from refer.errors import UserError, unknown
@@ -24,6 +24,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {"config": Config, "paper": Paper}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns the exit status, 1 for something that the user can mend."""
     parser = argparse.ArgumentParser(prog="refer", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"refer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     check = commands.add_parser("check", help="check configurations and papers, and count the runs they ask for")
     check.add_argument("files", nargs="*", type=Path, default=[Path("config.yaml")], metavar="FILE")

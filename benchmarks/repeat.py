@@ -3,8 +3,8 @@
     python benchmarks/repeat.py --pythons /path/to/other/.venv/bin/python --threads 1 2
 
 Each variant makes benchmarks/tiny.yaml in a copy of its own; all are compared with the first, which is this interpreter
-with one thread. An interpreter must have ReFER's packages (`make install PYTHON=python3.13` in a clone). A line a variant
-is printed: files that are equal byte for byte, and the largest difference of weights, probabilities and scores.
+with one thread. An interpreter must have ReFER's packages (`make install PYTHON=python3.13` in a clone). A line a
+variant is printed: files that are equal byte for byte, and the largest difference of weights, probabilities and scores.
 """
 
 from __future__ import annotations

@@ -167,8 +167,10 @@ def job(snakemake: Any) -> Iterator[Tracker]:
                 traceback.print_exc()
         finally:
             tracker.close()
-    # Python would look through every object once more before it ends: 0.4 s where PyTorch was imported.
-    gc.freeze()
+    # Python would look through every object once more before it ends: 0.4 s where PyTorch was imported. Where that
+    # brought Triton (torchvision's networks do), what is left is called leaked, in many lines on the terminal.
+    if "triton" not in sys.modules:
+        gc.freeze()
     if failed:
         # Not an exception: the log says what happened, and a traceback of this line would tell nobody anything.
         sys.exit(1)

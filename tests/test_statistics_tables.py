@@ -221,6 +221,17 @@ def test_nothing_run_is_still_the_papers_table(root: Path, tmp_path: Path) -> No
     assert text.count(" / –") == 48
 
 
+def test_a_paper_without_a_layout_gets_a_plain_one(root: Path, tmp_path: Path) -> None:
+    paper = load_paper(root / "papers/peers.yaml")
+    assert not paper.layout
+    outputs = [tmp_path / f"p{suffix}" for suffix in (".md", ".tex", ".html")]
+    write_printed(paper, [], outputs)
+    assert "| ResNet-18, 3x3 stem, ten crops |         72.97 / – |" in outputs[0].read_text()
+    silent = paper.model_copy(update={"reported": []})
+    write_printed(silent, [], outputs)
+    assert outputs[0].read_text().count("– / –") == len(paper.methods), "who reports nothing has methods"
+
+
 def test_a_layout_that_does_not_fit_is_refused(root: Path, tmp_path: Path) -> None:
     text = (root / "papers/tran2023.yaml").read_text()
     for before, after, what in (

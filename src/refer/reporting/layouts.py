@@ -42,12 +42,29 @@ def write_printed(paper: Paper, tables: Iterable[str | Path], outputs: Iterable[
 def printed_tables(paper: Paper, rows: Sequence[Row], layout: Sequence[PrintedTable] | None = None) -> list[Table]:
     """Return each table of the paper's layout once for every protocol that was run, drawn data apart from real."""
     made = []
-    for number_, printed in enumerate(paper.layout if layout is None else layout):
+    for number_, printed in enumerate((paper.layout or _plain(paper)) if layout is None else layout):
         used = [row for row in rows if row["dataset"] in printed.datasets]
         kinds = dict.fromkeys((row["stand_in"], row["protocol"]) for row in used)
         for stand_in, protocol in kinds or {("false", ""): None}:
             mine = [row for row in used if (row["stand_in"], row["protocol"]) == (stand_in, protocol)]
             made.append(_table(paper, printed, number_, mine, protocol, stand_in == "true"))
+    return made
+
+
+def _plain(paper: Paper) -> list[PrintedTable]:
+    """Return a layout for a paper whose file gives none: a table a data set, a row a method that reports a number."""
+    made = []
+    for dataset in dict.fromkeys(claim.dataset for claim in paper.reported) or paper.parts:
+        claims = [claim for claim in paper.reported if claim.dataset == dataset]
+        metrics = dict.fromkeys(claim.metric for claim in claims) or ["accuracy"]
+        methods = dict.fromkeys(claim.method for claim in claims) or paper.methods
+        plain = {
+            "title": "reported numbers",
+            "dataset": dataset,
+            "columns": [{"title": f"{dataset_name(dataset)}, {metric}", "metric": metric} for metric in metrics],
+            "rows": [{"title": paper.methods[name].label, "methods": [name]} for name in methods],
+        }
+        made.append(PrintedTable.model_validate(plain))
     return made
 
 

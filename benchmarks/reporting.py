@@ -1,25 +1,30 @@
 """How long everything right of the predictions takes, for all four papers with five seeds: made-up answers, real sizes.
 
-    python benchmarks/reporting.py [--seeds 5] [--keep folder] [--profile]
+    python benchmarks/reporting.py [--seeds 5] [--cores 2] [--keep folder] [--profile]
 
 Writes predictions of the size that the papers' data sets have (1,700 files), then times score, tables, figures and the
-front page, each as a rule of the workflow calls it, in one process and without torch.
+front page without torch, each in the jobs that the workflow makes of it, so many at once as there are cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import cProfile
+import multiprocessing
 import pstats
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from refer.evaluation.scores import score
-from refer.papers import load_paper
+from refer.papers import Paper, load_paper
 from refer.reporting import compare as tables
 from refer.reporting.claims import write_claims
 from refer.reporting.curves import draw_curves
@@ -41,6 +46,7 @@ SIZES = {
     ("feratt2019", "bu3dfe"): 2500,
     ("feratt2019", "ckplus"): 1300,
 }
+Job = tuple[Callable[..., Any], tuple[Any, ...]]
 FACES, SHOWN = (".csv", ".md", ".tex", ".html"), (".svg", ".png")
 
 
@@ -73,61 +79,77 @@ class Preset:
         """Return the comparison table for machines."""
         return self.folder / f"tables/{paper}.{dataset}.csv"
 
-    def score(self) -> None:
-        """As the rule score."""
-        score(self.predictions, self.scores)
-        write_runs(self.runs, [self.folder / "tables/runs.csv", self.folder / "tables/runs.html"])
+    def score(self) -> list[Job]:
+        """As the rules score and runs."""
+        listed = [self.folder / "tables/runs.csv", self.folder / "tables/runs.html"]
+        return [(score, (self.predictions, self.scores)), (write_runs, (self.runs, listed))]
 
-    def tables(self) -> None:
-        """As the rules table, printed and verdicts."""
-        for paper, dataset in SIZES:
-            spec = next(each for each in self.papers if each.id == paper)
-            given = (self.of(paper, dataset, paths) for paths in (self.predictions, self.runs))
-            name = f"{paper}.{dataset}"
+    def tables(self) -> list[Job]:
+        """As the rule table, a job per paper and data set."""
+        return [(self.table, cell) for cell in sorted(SIZES, key=self.cost)]
 
-            def faces(kind: str, name: str = name) -> list[Path]:
-                return [self.folder / f"tables/{kind}{name}{suffix}" for suffix in FACES]
+    def table(self, paper: str, dataset: str) -> None:
+        """As one job of the rule table."""
+        predictions, runs = (self.of(paper, dataset, paths) for paths in (self.predictions, self.runs))
+        name = f"{paper}.{dataset}"
+        found = tables.compare(self.paper(paper), dataset, self.scores, predictions, runs, self.faces(name))
+        tables.write_metrics(found, self.faces(f"metrics.{name}"))
+        tables.write_pairs(found, self.faces(f"pairs.{name}"))
+        tables.write_protocols(found, self.of(paper, dataset, self.training), self.faces(f"protocols.{name}"))
 
-            found = tables.compare(spec, dataset, self.scores, *given, faces(""))
-            tables.write_metrics(found, faces("metrics."))
-            tables.write_pairs(found, faces("pairs."))
-            tables.write_protocols(found, self.of(paper, dataset, self.training), faces("protocols."))
+    def figures(self) -> list[Job]:
+        """As the rules figures, printed, claims and verdicts: a job per paper and data set, then per paper."""
+        jobs: list[Job] = [(self.figure, cell) for cell in sorted(SIZES, key=self.cost)]
         for spec in self.papers:
             mine = [self.csv(*cell) for cell in SIZES if cell[0] == spec.id]
-            write_printed(spec, mine, [self.folder / f"tables/printed.{spec.id}{suffix}" for suffix in FACES[1:]])
-            write_claims(spec, [self.folder / f"tables/claims.{spec.id}{suffix}" for suffix in FACES])
-        write_verdicts(
-            self.papers, [self.csv(*cell) for cell in SIZES], [self.folder / f"tables/verdicts{s}" for s in FACES]
-        )
+            jobs.append((write_printed, (spec, mine, self.faces(f"printed.{spec.id}")[1:])))
+            jobs.append((write_claims, (spec, self.faces(f"claims.{spec.id}"))))
+        every = [self.csv(*cell) for cell in SIZES]
+        jobs.append((write_verdicts, (self.papers, every, self.faces("verdicts"))))
+        return [*jobs, (draw_overview, (self.papers, every, self.pictures("overview", ["verdicts"])))]
 
-    def figures(self) -> None:
-        """As the rule figures."""
-        for paper, dataset in SIZES:
-            spec = next(each for each in self.papers if each.id == paper)
-            runs, predictions, training = (
-                self.of(paper, dataset, paths) for paths in (self.runs, self.predictions, self.training)
-            )
-            names = [f"{paper}.{dataset}.{protocol}" for protocol in spec.protocols]
-            draw_forest(spec, self.csv(paper, dataset), self.pictures("forest", [f"{paper}.{dataset}"]))
-            pairs = self.folder / f"tables/pairs.{paper}.{dataset}.csv"
-            draw_pairs(spec, pairs, self.pictures("pairs", names))
-            draw_curves(spec, runs, training, self.pictures("curves", names))
-            matrices = dict.fromkeys(
-                f"{paper}.{dataset}.{protocol}.{method}.{part}"
-                for protocol, rule in spec.protocols.items()
-                for method in spec.methods
-                for part in spec.data[dataset].evaluated(rule)
-                if part == spec.data[dataset].evaluated(rule)[-1] or part in (spec.data[dataset].parts or {})
-            )
-            draw_confusions(spec, predictions, self.pictures("confusion", list(matrices)))
-        draw_overview(self.papers, [self.csv(*cell) for cell in SIZES], self.pictures("overview", ["verdicts"]))
+    def figure(self, paper: str, dataset: str) -> None:
+        """As one job of the rule figures."""
+        spec = self.paper(paper)
+        runs, predictions, training = (
+            self.of(paper, dataset, paths) for paths in (self.runs, self.predictions, self.training)
+        )
+        names = [f"{paper}.{dataset}.{protocol}" for protocol in spec.protocols]
+        draw_forest(spec, self.csv(paper, dataset), self.pictures("forest", [f"{paper}.{dataset}"]))
+        pairs = self.folder / f"tables/pairs.{paper}.{dataset}.csv"
+        draw_pairs(spec, pairs, self.pictures("pairs", names))
+        draw_curves(spec, runs, training, self.pictures("curves", names))
+        matrices = dict.fromkeys(
+            f"{paper}.{dataset}.{protocol}.{method}.{part}"
+            for protocol, rule in spec.protocols.items()
+            for method in spec.methods
+            for part in spec.data[dataset].evaluated(rule)
+            if part == spec.data[dataset].evaluated(rule)[-1] or part in (spec.data[dataset].parts or {})
+        )
+        draw_confusions(spec, predictions, self.pictures("confusion", list(matrices)))
+
+    def paper(self, name: str) -> Paper:
+        """Return a paper."""
+        return next(each for each in self.papers if each.id == name)
+
+    def cost(self, cell: tuple[str, str]) -> int:
+        """Return what sorts the longest jobs first."""
+        return -len(self.of(*cell, self.predictions))
+
+    def faces(self, name: str) -> list[Path]:
+        """Return the files of a table."""
+        return [self.folder / f"tables/{name}{suffix}" for suffix in FACES]
 
     def pictures(self, kind: str, names: list[str]) -> list[Path]:
         """Return the files of figures."""
         return [self.folder / f"figures/{kind}/{name}{suffix}" for name in names for suffix in SHOWN]
 
-    def page(self) -> None:
+    def page(self) -> list[Job]:
         """As the rule page."""
+        return [(self.front, ())]
+
+    def front(self) -> None:
+        """As the one job of the rule page."""
         kinds = ("overview", "forest", "pairs", "curves", "confusion")
         shown = {kind: sorted((self.folder / f"figures/{kind}").glob("*.svg")) for kind in kinds}
         write_page(
@@ -143,27 +165,45 @@ class Preset:
         )
 
 
+def work(job: Job) -> float:
+    """Do one job and return the seconds of the processor that it took."""
+    begun = time.process_time()
+    job[0](*job[1])
+    return time.process_time() - begun
+
+
+def do(jobs: list[Job], pool: ProcessPoolExecutor | None) -> float:
+    """Do jobs that need nothing of each other, and return their seconds of the processor."""
+    return sum(map(work, jobs) if pool is None else pool.map(work, jobs))
+
+
 def main() -> None:
     """Make a preset and time its steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cores", type=int, default=1, help="so many jobs at once, as snakemake --cores")
     parser.add_argument("--keep", type=Path, help="where to leave what was made")
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="print where the time goes; with one core")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory())
         preset = Preset(Path(chosen.keep or scratch) / "benchmark", chosen.seeds)
-        print(f"{len(preset.predictions):,} prediction files")
-        total = 0.0
+        print(f"{len(preset.predictions):,} prediction files; {chosen.cores} core(s)")
+        pool = None
+        if chosen.cores > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(chosen.cores, multiprocessing.get_context("fork")))
+        passed = spent = 0.0
         for step in (preset.score, preset.tables, preset.figures, preset.page):
-            profile = cProfile.Profile()
-            wall, work = time.perf_counter(), time.process_time()
-            profile.runcall(step) if chosen.profile else step()
-            wall, work = time.perf_counter() - wall, time.process_time() - work
-            total += work
-            print(f"{step.__name__:8} {wall:6.1f} s, {work:6.1f} s of one core", flush=True)
+            if step == preset.page:
+                print(f"{'so far':8} {passed:6.1f} s, {spent:6.1f} s of one core: score, tables and figures")
+            profile, begun = cProfile.Profile(), time.perf_counter()
+            cost = profile.runcall(do, step(), pool) if chosen.profile else do(step(), pool)
+            took = time.perf_counter() - begun
+            passed, spent = passed + took, spent + cost
+            print(f"{step.__name__:8} {took:6.1f} s, {cost:6.1f} s of one core", flush=True)
             if chosen.profile:
                 pstats.Stats(profile).sort_stats("cumulative").print_stats(25)
-    print(f"{'all':8} {total:16.1f} s of one core; torch imported: {'torch' in sys.modules}")
+    print(f"{'all':8} {passed:6.1f} s, {spent:6.1f} s of one core; torch imported: {'torch' in sys.modules}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from refer.evaluation.scores import score
 from refer.papers import load_paper
 from refer.reporting import listings, tables
 from refer.reporting.compare import compare, duration
+from refer.reporting.latex import latex
 from refer.reporting.notes import cost
 from refer.spec import Averages
 from report_fixtures import (
@@ -264,7 +265,7 @@ def test_latex_compiles(preset: Path, tmp_path: Path) -> None:
 
 def test_unknown_letters_become_plain_ones_in_latex() -> None:
     table = tables.Table("t", "Ünïcödé ≈ 表 ± −", [tables.Column("A")], [[[tables.Cell("x")]]])
-    text = tables.latex(table)
+    text = latex(table)
     assert r"Ünïcödé ? ? $\pm$ $-$" in text
 
 
@@ -528,7 +529,7 @@ def test_runs_list_every_fold(divided: Path, tmp_path: Path) -> None:
 def test_a_long_table_becomes_a_float_per_block_in_latex() -> None:
     rows = [[tables.Cell(str(k))] for k in range(20)]
     table = tables.Table("t", "Long", [tables.Column("A")], [rows, rows], [tables.Note("all")])
-    text = tables.latex(table)
+    text = latex(table)
     assert text.count(r"\begin{table*}") == 2
     assert r"\caption{Long (1 of 2).}" in text
     assert r"\label{tab:t.2}" in text

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from refer.reporting.evidence import Evidence, Paper, Record, gather, read_records
+from refer.reporting.latex import LATEX_ROWS
 from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data, record
 from refer.reporting.names import listing, span
 from refer.reporting.notes import cost, interval_note
 from refer.reporting.results import Comparison, build
 from refer.reporting.tables import (
     DASH,
-    LATEX_ROWS,
     Cell,
     Column,
     Note,

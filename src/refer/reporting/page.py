@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
@@ -14,23 +12,17 @@ from refer.errors import UserError
 from refer.evaluation.reported import MARGIN
 from refer.files import write_text
 from refer.reporting import tables
-from refer.reporting.audit import Audit, read_audit
-from refer.reporting.claims import claims_table
-from refer.reporting.compare import Comparison, build, duration
-from refer.reporting.compare import tables as comparison_tables
+from refer.reporting.audit import read_audit
+from refer.reporting.chapters import as_html, audit_chapter, bitmap_first, chapter, embed
+from refer.reporting.compare import build, duration
 from refer.reporting.evidence import Paper, Record, gather, read_records
 from refer.reporting.front import front
-from refer.reporting.layouts import printed_tables
-from refer.reporting.listings import ambiguity_table, audit_table, runs_table
-from refer.reporting.methods import metrics_table, recall_table
+from refer.reporting.listings import runs_table
 from refer.reporting.notes import energy, speed
 from refer.reporting.overview import as_rows, verdict_table, verdicts
-from refer.reporting.pairs import pair_table, pairs
-from refer.reporting.protocol_tables import protocol_tables
-from refer.reporting.protocols import by_run, effects, leaks
 from refer.reporting.realtime import read_realtime, realtime_table
 from refer.reporting.results import records
-from refer.reporting.split_table import Split, read_splits, split_table
+from refer.reporting.split_table import Split, read_splits
 
 KINDS = (
     "overview",
@@ -47,93 +39,6 @@ KINDS = (
     "copies",
 )
 REGENERATE = ("snakemake --cores all",)
-_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it: `uri` holds the image itself."""
-
-    stem: str
-    uri: str
-    alt: str
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """What the page says about one paper on one data set."""
-
-    comparison: Comparison
-    training: Sequence[Path]
-    forest: Sequence[Picture]
-    pairs: Sequence[Picture]
-    confusion: Sequence[Picture]
-    more_confusion: Sequence[Picture]
-    curves: Sequence[Picture]
-    composed: Sequence[Picture]
-    representations: Sequence[Picture]
-    attention: Sequence[Picture]
-
-    @property
-    def paper(self) -> Paper:
-        """The paper."""
-        return self.comparison.evidence.paper
-
-    @property
-    def dataset(self) -> str:
-        """What people call the data set."""
-        return tables.dataset_name(self.comparison.evidence.dataset)
-
-    @property
-    def main_table(self) -> Markup:
-        """The comparison, as HTML."""
-        return _html(*comparison_tables(self.comparison))
-
-    @property
-    def metrics_table(self) -> Markup:
-        """What accuracy hides, as HTML."""
-        return _html(metrics_table(self.comparison), recall_table(self.comparison))
-
-    @property
-    def pair_table(self) -> Markup:
-        """Which methods differ, as HTML."""
-        return _html(pair_table(self.comparison, pairs(self.comparison.evidence)))
-
-    @property
-    def protocol_tables(self) -> Markup:
-        """What the protocols are worth, as HTML."""
-        evidence = self.comparison.evidence
-        found = leaks(evidence), effects(evidence, by_run(self.training))
-        return _html(*protocol_tables(self.comparison, *found))
-
-    @property
-    def printed(self) -> Markup:
-        """The paper's own tables and what its numbers can tell, as HTML."""
-        rows = as_rows(records(self.comparison))
-        mine = [each for each in self.paper.layout if self.comparison.evidence.dataset in each.datasets]
-        return _html(*printed_tables(self.paper, rows, mine), claims_table(self.paper))
-
-    @property
-    def ambiguity_table(self) -> Markup:
-        """What the paper leaves open, as HTML."""
-        return _html(ambiguity_table(self.paper))
-
-
-@dataclass(frozen=True)
-class AuditChapter:
-    """What the page says about one data set."""
-
-    audit: Audit
-    pictures: Sequence[Picture]
-    classes: Sequence[Picture]
-    sheets: Sequence[Picture]
-    copies: Sequence[Picture]
-    splits: Sequence[Markup]
-
-    @property
-    def table(self) -> Markup:
-        """The audit's findings, as HTML."""
-        return _html(audit_table(self.audit))
 
 
 def write_page(
@@ -192,8 +97,8 @@ def write_page(
         mine = (key for key, record in known.items() if key.paper == paper.id and record["dataset"] in paper.parts)
         for data in dict.fromkeys(key.data for key in mine):
             comparison = build(gather(paper, data, scores, predictions, runs), margin)
-            chapters.append(_chapter(comparison, figures, curves))
-    rows = as_rows(row for chapter in chapters for row in records(chapter.comparison))
+            chapters.append(chapter(comparison, figures, curves))
+    rows = as_rows(row for each in chapters for row in records(each.comparison))
     judged = verdicts(papers, rows)
     found = [read_audit(path) for path in audits]
     timed = list(timings)
@@ -207,92 +112,22 @@ def write_page(
         facts=_facts(list(known.values())) | _left_out(lacking),
         notices=_notices(list(known.values())),
         front=front(papers, judged),
-        verdict_table=_html(verdict_table(papers, judged, margin)),
+        verdict_table=as_html(verdict_table(papers, judged, margin)),
         overview=[
             embed(path, "Reported and reproduced accuracy of all papers")
-            for path in _bitmap_first(figures.get("overview", ()))[:1]
+            for path in bitmap_first(figures.get("overview", ()))[:1]
         ],
         chapters=chapters,
-        audits=[_audit_chapter(audit, figures, divided) for audit in found],
+        audits=[audit_chapter(audit, figures, divided) for audit in found],
         matrix=_table_of(matrix) if matrix else None,
         sensitivity=_table_of(sensitivity) if sensitivity else None,
         swings=embed(swings, "What each option is worth, in points of accuracy") if swings else None,
-        realtime=_html(realtime_table(read_realtime(timed), papers)) if timed else None,
-        runs_table=_html(runs_table(list(known.values()))),
+        realtime=as_html(realtime_table(read_realtime(timed), papers)) if timed else None,
+        runs_table=as_html(runs_table(list(known.values()))),
         regenerate=regenerate,
         version=refer.__version__,
     )
     write_text(out, text)
-
-
-def embed(path: str | Path, alt: str) -> Picture:
-    """Return a figure with its content as a data URI. Raises UserError where it is missing."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such figure; draw the figures before the page.")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Picture(path.stem, f"data:{_TYPES[path.suffix]};base64,{content}", alt)
-
-
-def _html(*those: tables.Table) -> Markup:
-    return Markup("".join(tables.html(each) for each in those))
-
-
-def _chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]], training: Sequence[Path]) -> Chapter:
-    evidence = comparison.evidence
-    name = f"{evidence.paper.id} on {evidence.data}"
-    stem = f"{evidence.paper.id}.{evidence.data}"
-    forest = _of(figures, "forest", stem)
-    curves = _of(figures, "curves", stem)
-    claimed = dict.fromkeys(r.method for r in comparison.results if r.reported)
-    shown = list(claimed) or [comparison.results[0].method]
-    order = [
-        f"{stem}.{protocol}.{method}.{part}"
-        for method in shown
-        for part in reversed(evidence.parts)  # the last part is the test set proper
-        for protocol in reversed(evidence.protocols)
-    ]
-    matrices = {path.stem: path for path in _of(figures, "confusion", stem)}
-    confusion = [embed(matrices[key], f"Confusion matrices: {key}") for key in order if key in matrices]
-    return Chapter(
-        comparison=comparison,
-        training=training,
-        forest=[embed(path, f"Reported and reproduced accuracy, {name}") for path in forest],
-        pairs=[embed(path, f"Which methods differ, {path.stem}") for path in _of(figures, "pairs", stem)],
-        confusion=confusion[:1],
-        more_confusion=confusion[1:],
-        curves=[embed(path, f"Training curves, {path.stem}") for path in curves],
-        composed=[embed(path, f"Faces on backgrounds, {path.stem}") for path in _of(figures, "composed", stem)],
-        representations=[
-            embed(path, f"Representation space, {path.stem}") for path in _of(figures, "representations", stem)
-        ],
-        attention=[embed(path, f"Where the network looks, {path.stem}") for path in _of(figures, "attention", stem)],
-    )
-
-
-def _audit_chapter(
-    audit: Audit, figures: Mapping[str, Sequence[str | Path]], divided: Mapping[tuple[str, str], Sequence[Split]]
-) -> AuditChapter:
-    def of(kind: str) -> list[Picture]:
-        paths = [path for path in _bitmap_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
-        return [embed(path, f"{kind} of {audit.data}") for path in paths[:1]]
-
-    found = [_html(split_table(each)) for (data, _), each in divided.items() if data == audit.data]
-    return AuditChapter(audit, of("audit"), of("classes"), of("sheets"), of("copies"), found)
-
-
-def _of(figures: Mapping[str, Sequence[str | Path]], kind: str, stem: str) -> list[Path]:
-    """Return one file per figure of a paper on a data set, the bitmap where both are given."""
-    chosen: dict[str, Path] = {}
-    for path in _bitmap_first(figures.get(kind, ())):
-        if path.stem == stem or path.stem.startswith(f"{stem}."):
-            chosen.setdefault(path.stem, path)
-    return list(chosen.values())
-
-
-def _bitmap_first(paths: Iterable[str | Path]) -> list[Path]:
-    # Three times as large, letters as outlines would make a page of many figures slow to open.
-    return sorted(map(Path, paths), key=lambda path: path.suffix != ".png")
 
 
 def _table_of(page: str | Path) -> Markup:

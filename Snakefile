@@ -41,6 +41,7 @@ localrules:
     verdicts,
     figures,
     matrix,
+    ranking,
     realtime_table,
     explained,
     audit_report,

@@ -155,6 +155,14 @@ class Reported(Strict):
     note: str | None = None
 
 
+class Contrast(Strict):
+    """Two methods that differ in one thing: what that is worth is their difference on the same images."""
+
+    what: str = Field(description="what the one has and the other lacks")
+    has: Name = Field(description="the method with it")
+    lacks: Name = Field(description="the method without it")
+
+
 class Averages(Strict):
     """How a paper averages precision, recall and F1 over the classes."""
 
@@ -214,6 +222,7 @@ class Paper(Strict):
     metrics: Averages = Averages()
     reported: list[Reported]
     ambiguities: dict[Name, Ambiguity] = Field({})
+    contrasts: list[Contrast] = Field([], description="methods that differ in one thing, to say what it is worth")
     layout: list[PrintedTable] = Field([], description="the paper's tables of results as it prints them")
     confusions: list[PrintedConfusion] = Field([], description="confusion matrices that are known of the paper")
     _departures: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -270,6 +279,10 @@ class Paper(Strict):
             ):
                 if name is not None and name not in known:
                     raise ValueError(f"reported.{number} names the {kind} {unknown(name, known)}")
+        for number, contrast in enumerate(self.contrasts):
+            for name in (contrast.has, contrast.lacks):
+                if name not in self.methods:
+                    raise ValueError(f"contrasts.{number} names the method {unknown(name, self.methods)}")
         for table in self.layout:
             for row in table.rows:
                 for name, dataset, _ in table.cells(row):

@@ -284,6 +284,50 @@ rule matrix:
         "../scripts/matrix.py"
 
 
+# Every method of the matrix beside the best one, and what single things of them are worth.
+rule ranking:
+    input:
+        papers=[paper_path(paper) for paper in plan.papers],
+        scores=f"{RESULTS}/scores.parquet",
+        predictions=released([f"{run}/predictions.parquet" for run in MATRIX]),
+        runs=released([f"{run}/run.json" for run in MATRIX]),
+    output:
+        ranking=report(
+            multiext(f"{RESULTS}/tables/ranking", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/ranking.rst",
+            category="Results",
+            subcategory="methods × data sets",
+        ),
+        contrasts=report(
+            multiext(f"{RESULTS}/tables/contrasts", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/contrasts.rst",
+            category="Results",
+            subcategory="methods × data sets",
+        ),
+        figure=report(
+            multiext(f"{RESULTS}/figures/ranking", ".svg", ".png"),
+            caption="../captions/ranking.rst",
+            category="Results",
+            subcategory="methods × data sets",
+        ),
+    log:
+        f"{LOGS}/ranking.log",
+    benchmark:
+        f"{LOGS}/ranking.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+        config=plan.config.model_dump(mode="json"),
+    script:
+        "../scripts/ranking.py"
+
+
 rule realtime_table:
     input:
         papers=[paper_path(paper) for paper in plan.config.reproduce],
@@ -418,6 +462,9 @@ rule page:
             [f"{RESULTS}/figures/attention/{paper}.{data}" for paper, data in SHOWN]
         ),
         matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
+        ranking=f"{RESULTS}/tables/ranking.html" if MATRIX else [],
+        contrasts=f"{RESULTS}/tables/contrasts.html" if MATRIX else [],
+        ranked=f"{RESULTS}/figures/ranking.png" if MATRIX else [],
         sensitivity=(
             f"{RESULTS}/tables/sensitivity.html" if plan.config.sensitivity else []
         ),

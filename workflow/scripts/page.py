@@ -25,6 +25,8 @@ with job(snakemake):
         audits=given.audits,
         splits=given.splits,
         matrix=given.matrix or None,
+        ranking=[given.ranking, given.contrasts] if given.ranking else (),
+        ranked=given.ranked or None,
         sensitivity=given.sensitivity or None,
         swings=given.swings or None,
         timings=given.timings,

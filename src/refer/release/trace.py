@@ -32,6 +32,7 @@ ALWAYS = ("paper", "data", "protocol", "method", "part", "metric")
 NAMES = (*KEYS, "label", "dataset", "run")
 """Columns in which a word is looked for."""
 STANDIN = "-standin"
+OF_MATRIX = ("matrix", "ranking", "contrasts")
 SHOWN = 24  # rows that an error lists
 TOLERANCE = 1e-6  # relative: tables have ten decimals
 
@@ -191,7 +192,7 @@ def _runs(preset: Preset, stem: str, row: Mapping[str, str]) -> list[Run]:
             and (not row.get("fold") or row["fold"] == str(run.fold))
         )
 
-    known = plan.matrix() if stem == "matrix" else preset.runs
+    known = plan.matrix() if stem in OF_MATRIX else preset.runs
     return [run for run in known if stands(run)] if row.get("method") else []
 
 

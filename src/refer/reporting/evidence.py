@@ -100,6 +100,17 @@ class Ambiguity(Protocol):
     def reason(self) -> str: ...  # noqa: D102
 
 
+class Contrast(Protocol):
+    """Two methods of a paper that differ in one thing."""
+
+    @property
+    def what(self) -> str: ...  # noqa: D102
+    @property
+    def has(self) -> str: ...  # noqa: D102
+    @property
+    def lacks(self) -> str: ...  # noqa: D102
+
+
 class ProtocolNote(Protocol):
     """What a paper's file says of a protocol."""
 
@@ -130,6 +141,8 @@ class Paper(Protocol):
     def metrics(self) -> Averages: ...  # noqa: D102
     @property
     def reported(self) -> Sequence[Reported]: ...  # noqa: D102
+    @property
+    def contrasts(self) -> Sequence[Contrast]: ...  # noqa: D102
     @property
     def layout(self) -> Sequence[PrintedTable]: ...  # noqa: D102
     @property

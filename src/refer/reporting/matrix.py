@@ -10,7 +10,7 @@ from refer.reporting.evidence import Evidence, Paper, Record, gather, read_recor
 from refer.reporting.latex import LATEX_ROWS
 from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data, record
 from refer.reporting.names import listing, span
-from refer.reporting.notes import cost, interval_note
+from refer.reporting.notes import cost, departure_notes, interval_note
 from refer.reporting.results import Comparison, build
 from refer.reporting.tables import (
     DASH,
@@ -226,9 +226,7 @@ def _notes(data: Columns, rows: Mapping[Row, object]) -> list[str]:
     )
     notes.append(f"{BASELINE}: what one reaches who names it for every image ({classes}), counted on the test images.")
     papers = {entry.row[0]: entry.evidence.paper for entry in everything}
-    changed = [name for name in dict.fromkeys(row[0] for row in rows) if papers[name].departures]
-    if changed:
-        notes.append(f"This preset changes the recipes of {listing(changed)}; their own tables say what.")
+    notes += [note.text for note in departure_notes(papers.values())]
     return [*notes, f"Cost: {cost([run for entry in everything for run in entry.records])}."]
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from refer.evaluation.predictions import Predictions
 from refer.evaluation.reported import counts
-from refer.reporting.evidence import Record, Reported
+from refer.reporting.evidence import Paper, Record, Reported
 from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, Result, Value
 from refer.reporting.row_notes import Row, row_notes
@@ -52,11 +52,21 @@ def footnotes(comparison: Comparison) -> Footnotes:
         elsewhere = [claim for claim in evidence.paper.reported if claim.dataset == evidence.dataset]
         what = "of the methods that were run" if elsewhere else "on this data set"
         notes.append(Note(f"The paper reports no accuracy {what}."))
-    if evidence.paper.departures:
-        listed = ", ".join(f"{key} = {value}" for key, value in evidence.paper.departures.items())
-        notes.append(Note(f"What this preset changes in papers/{evidence.paper.id}.yaml: {listed}."))
+    notes += departure_notes([evidence.paper])
     notes.append(Note(f"Cost: {cost(evidence.records_of(evidence.runs))}."))
     return Footnotes([*notes, Note(f"Paper: {evidence.paper.citation.rstrip('.')}.")], marks)
+
+
+def departure_notes(papers: Iterable[Paper]) -> list[Note]:
+    """Return what the preset changes in the papers' files, a note a paper."""
+    return [
+        Note(
+            f"What this preset changes in papers/{paper.id}.yaml: "
+            f"{', '.join(f'{key} = {value}' for key, value in paper.departures.items())}."
+        )
+        for paper in papers
+        if paper.departures
+    ]
 
 
 def verdict_notes(comparison: Comparison) -> list[Note]:

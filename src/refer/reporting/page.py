@@ -55,6 +55,8 @@ def write_page(
     splits: Iterable[str | Path] = (),
     timings: Iterable[str | Path] = (),
     matrix: str | Path | None = None,
+    ranking: Sequence[str | Path] = (),
+    ranked: str | Path | None = None,
     sensitivity: str | Path | None = None,
     swings: str | Path | None = None,
     regenerate: Sequence[str] = REGENERATE,
@@ -75,6 +77,8 @@ def write_page(
         splits: the files that say how papers divide data sets.
         timings: the files that say how long networks take for one face.
         matrix: the table of methods and data sets, as a page of its own.
+        ranking: the tables of all methods in one order and of what single things are worth, likewise.
+        ranked: the ranking's figure.
         sensitivity: the table of what open questions are worth, likewise.
         swings: its figure.
         figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures` names them. Of the
@@ -120,6 +124,8 @@ def write_page(
         chapters=chapters,
         audits=[audit_chapter(audit, figures, divided) for audit in found],
         matrix=_table_of(matrix) if matrix else None,
+        ranking=[_table_of(path) for path in ranking],
+        ranked=embed(ranked, "All methods, from the best to the worst") if ranked else None,
         sensitivity=_table_of(sensitivity) if sensitivity else None,
         swings=embed(swings, "What each option is worth, in points of accuracy") if swings else None,
         realtime=as_html(realtime_table(read_realtime(timed), papers)) if timed else None,

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from refer.evaluation.paired import Difference, holm, paired_difference
+from refer.evaluation.paired import Difference, holm
 from refer.evaluation.predictions import Predictions
+from refer.reporting.answers import Answers, compared
 from refer.reporting.evidence import Evidence
 from refer.reporting.results import Comparison
 from refer.reporting.tables import (
@@ -80,14 +78,14 @@ def _of_part(evidence: Evidence, protocol: str, part: str, first: str) -> list[P
     for run in evidence.runs:
         if run.key.protocol == protocol and part in run.parts:
             runs.setdefault(run.key.method, []).append(run)
-    answers = {method: _Answers(those, part) for method, those in runs.items()}
+    answers = {method: Answers.of(those, part) for method, those in runs.items()}
     found = []
     for one, other in combinations(runs, 2):
         # The reference stands second, so that the difference is what others lack of it or have more.
         one, other = (first, one) if other == first else (one, other)
-        compared = _compare(answers[one], answers[other])
-        if compared is not None:
-            found.append((one, other, compared))
+        difference = compared(answers[one], answers[other])
+        if difference is not None:
+            found.append((one, other, difference))
     adjusted = holm([each.p for _, _, each in found])
     with_first = [k for k, (one, _, _) in enumerate(found) if one == first]
     against_first = dict(zip(with_first, holm([found[k][2].p for k in with_first]), strict=True))
@@ -95,30 +93,6 @@ def _of_part(evidence: Evidence, protocol: str, part: str, first: str) -> list[P
         Pair(protocol, part, one, other, each, adjusted[k], against_first.get(k))
         for k, (one, other, each) in enumerate(found)
     ]
-
-
-class _Answers:
-    """The answers of a method's seeds on the images that count."""
-
-    def __init__(self, runs: Sequence[Predictions], part: str) -> None:
-        counted = runs[0].of(part)
-        self.seeds = [run.key.seed for run in runs]
-        self.ids = runs[0].ids[counted]
-        self.hits = np.stack([(run.predicted == run.label)[run.of(part)] for run in runs])
-        self.folds = None if runs[0].fold is None else runs[0].fold[counted]
-
-
-def _compare(one: _Answers, other: _Answers) -> Difference | None:
-    seeds = [seed for seed in one.seeds if seed in other.seeds]
-    same = np.array_equal(one.ids, other.ids)
-    mine, theirs = (slice(None), slice(None)) if same else np.intersect1d(one.ids, other.ids, return_indices=True)[1:]
-    if not seeds or not len(one.ids[mine]):
-        return None
-    folds: NDArray[np.int64] | None = None if one.folds is None else one.folds[mine]
-    if folds is not None and len(np.unique(folds)) < 2:
-        folds = None
-    left, right = ([each.seeds.index(seed) for seed in seeds] for each in (one, other))
-    return paired_difference(one.hits[left][:, mine], other.hits[right][:, theirs], folds)
 
 
 def pair_table(comparison: Comparison, found: Sequence[Pair]) -> Table:

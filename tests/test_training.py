@@ -28,6 +28,7 @@ from refer.spec import Augmentation, Recipe
 from refer.training import checkpoint
 from refer.training.augmentation import affine_maps, augment
 from refer.training.data import standardise
+from refer.training.environment import same_bits
 from refer.training.loop import train
 from refer.training.optimisation import Optimizer, build_optimizer, learning_rate, pack_state, unpack_state
 
@@ -183,6 +184,33 @@ def test_a_gpu_learns_too(prepared: Prepared, run: Run, tmp_path: Path) -> None:
     train(run, prepared.path, prepared.split, tmp_path, device="cuda")
     assert json.loads((tmp_path / "run.json").read_text())["precision"] == "bfloat16 autocast"
     assert pd.read_csv(tmp_path / "training.csv")["public_accuracy"].max() > 0.6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_deterministic_gpu_gives_the_same_bits_twice(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        train(run, prepared.path, prepared.split, tmp_path / name, device="cuda", deterministic=True)
+    one, two = (checkpoint.load(tmp_path / name / "checkpoint.safetensors")[0]["network"] for name in ("one", "two"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert json.loads((tmp_path / "one/run.json").read_text())["deterministic"] is True
+
+
+def test_deterministic_holds_for_the_training_alone_and_names_what_cannot_be() -> None:
+    gpu = torch.device("cuda")  # only its name is looked at
+    with same_bits(torch.device("cpu"), wanted=True):
+        assert not torch.are_deterministic_algorithms_enabled(), "a CPU needs no such thing"
+    with same_bits(gpu, wanted=False):
+        assert not torch.are_deterministic_algorithms_enabled()
+    with same_bits(gpu, wanted=True):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    told = "deterministic: put_ gives other bits each time on cuda; train on the CPU"
+    with pytest.raises(UserError, match=told), same_bits(gpu, wanted=True):
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
+    with pytest.raises(RuntimeError, match="something else"), same_bits(gpu, wanted=True):
+        raise RuntimeError("something else")
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_pixels_become_centred_numbers() -> None:

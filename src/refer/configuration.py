@@ -173,6 +173,9 @@ class Config(Strict):
         2.0, gt=0, le=20, description="points within which a reproduced accuracy passes for the reported one"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    deterministic: bool = Field(
+        False, description="whether training on a GPU takes only operations that give the same bits each time"
+    )
     threads: int = Field(1, ge=1, description="of one training job")
     train_mem_mb: int = Field(4000, ge=500)
     realtime_seconds: float = Field(

@@ -36,6 +36,7 @@ rule train:
         run=run_of,
         preset=plan.config.preset,
         device=plan.config.device,
+        deterministic=plan.config.deterministic,
     script:
         "../scripts/train.py"
 

@@ -17,6 +17,7 @@ with job(snakemake) as track:
         Path(snakemake.output.checkpoint).parent,
         preset=snakemake.params.preset,
         device=snakemake.params.device,
+        deterministic=snakemake.params.deterministic,
         threads=snakemake.threads,
         parents=parents,
         backgrounds=Path(snakemake.input.backgrounds[0]).parent if snakemake.input.backgrounds else None,

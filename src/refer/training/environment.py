@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,16 +34,48 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@contextmanager
+def same_bits(device: torch.device, wanted: bool) -> Iterator[None]:
+    """Within it, a GPU takes only operations that give the same bits each time, if that is `wanted`.
+
+    A CPU gives them anyway, with the same number of threads.
+
+    Raises:
+        UserError: an operation has no such kind.
+    """
+    if not wanted or device.type == "cpu":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        what = str(error).partition(" does not have a deterministic")[0]
+        raise UserError(
+            f"deterministic: {what} gives other bits each time on {device.type}; train on the CPU or set it to false."
+        ) from None
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 where the device is quick at it; CPUs and Apple's GPUs stay at float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def describe_device(device: torch.device, threads: int) -> dict[str, Any]:
-    """Kind, name and precision, for run.json."""
+    """Kind, name and precision, and whether it gives the same bits each time, for run.json."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     precision = "bfloat16 autocast" if device.type == "cuda" else "float32"
-    return {"device": device.type, "device_name": name, "threads": threads, "precision": precision}
+    same = device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
+    told = {"device": device.type, "device_name": name, "threads": threads, "precision": precision}
+    return {**told, "deterministic": same}
 
 
 def start_meter(device: torch.device) -> Meter:

@@ -14,7 +14,7 @@ from refer.networks.weights import initial_weights
 from refer.plan import Run
 from refer.training.averaging import Average
 from refer.training.data import load_index
-from refer.training.environment import choose_device, start_meter
+from refer.training.environment import choose_device, same_bits, start_meter
 from refer.training.epoch import Epochs, FailedError, Report
 from refer.training.optimisation import build_optimizer
 from refer.training.outcome import FAILED, OUTPUTS, complete
@@ -32,6 +32,7 @@ def train(
     *,
     preset: str = "",
     device: str = "auto",
+    deterministic: bool = False,
     threads: int = 1,
     parents: Mapping[str, Path] | None = None,
     backgrounds: Path | None = None,
@@ -51,6 +52,7 @@ def train(
         out: the run's folder.
         preset: goes into run.json.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        deterministic: take only operations that give the same bits each time, on a GPU; a CPU does anyway.
         threads: of the CPU. The bits may depend on it, so it is part of what a resume must agree in.
         parents: branch of the network, or `network` for all of it → checkpoint of the run that it needs.
         backgrounds: folder of prepared backgrounds, for a recipe that composes.
@@ -59,8 +61,8 @@ def train(
             complete, as where nobody noticed that it was, is then complete at once.
 
     Raises:
-        UserError: no such device, unfitting data, another job that writes this run, or a folder that cannot be
-            written; the epochs before stay saved.
+        UserError: no such device, an operation that is not `deterministic`, unfitting data, another job that writes
+            this run, or a folder that cannot be written; the epochs before stay saved.
         FailedError: the loss is no number any more, or diverges. `failed.json` says where, and no result is left.
         StoppedError: the process was told to end; the state is saved, within the epoch if need be.
     """
@@ -79,6 +81,7 @@ def train(
         "weights": initial_weights(run.network),
         "threads": threads if where.type == "cpu" else 0,
         "torch": torch.__version__,
+        **({"deterministic": True} if deterministic and where.type != "cpu" else {}),
         **({"parents": identity_of(parents)} if parents else {}),
         **({"backgrounds": files.sha256(backgrounds / "backgrounds.npy")} if backgrounds else {}),
     }
@@ -89,7 +92,7 @@ def train(
     if task.learns and run.recipe.ema:
         state.average = Average(network)
     resume = out / RESUME
-    with written(out), locked(out) as lock, Stopping() as stopping:
+    with written(out), locked(out) as lock, Stopping() as stopping, same_bits(where, deterministic):
         (out / FAILED).unlink(missing_ok=True)
         restore(state, resume, identity, where)
         if not task.learns:

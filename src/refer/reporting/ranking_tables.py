@@ -105,18 +105,18 @@ def _ranking(data: str, those: Sequence[Ranked]) -> Table:
 
 def _worths(data: str, those: Sequence[Worth]) -> Table:
     evidence = those[0].evidence
-    columns = [Column("Paper"), Column("What"), Column("Method with it"), Column("Method without it")]
+    columns = [Column("Paper"), Column("What"), Column("Beside the method without it")]
     columns += [Column(head, "Worth", right=True) for head in ("Points", "95 % interval", "p (Holm)")]
     columns += [Column("Seeds", right=True), Column("n", right=True), Column("By the paper", right=True)]
     rows: dict[str, list[list[Cell]]] = {}
     for each in those:
-        labels = [each.evidence.paper.methods[name].label for name in (each.contrast.has, each.contrast.lacks)]
+        label = each.evidence.paper.methods[each.contrast.lacks].label
         claimed = f"{signed(each.claimed[0], 2)} ({dataset_name(each.claimed[1])})" if each.claimed else DASH
         rows.setdefault(each.evidence.paper.id, []).append(
             [
                 Cell(each.evidence.paper.id),
                 Cell(each.contrast.what),
-                *map(Cell, labels),
+                Cell(label),
                 *_points(each.found, each.holm),
                 Cell(str(each.found.seeds)),
                 Cell(thousands(each.found.n)),
@@ -124,7 +124,8 @@ def _worths(data: str, those: Sequence[Worth]) -> Table:
             ]
         )
     notes = [
-        "Points: accuracy of the method with it less that of the method without it, on the test images of both.",
+        "Points: accuracy of the method with it (the CSV names both) less that of the method without it, on the test "
+        "images of both.",
         _family([each.found for each in those], "contrasts"),
         "By the paper: the difference of the accuracies that it reports, on its own data and with its own networks.",
         *(

@@ -167,7 +167,8 @@ def test_an_altered_prediction_is_named_where_a_release_says_what_it_was(
 
 
 def test_the_reviewers_rules_are_those_of_the_whole_workflow_and_none_reads_data(root: Path) -> None:
-    rules = [root / "workflow/rules" / name for name in ("report.smk", "sensitivity.smk")]
+    names = ("report", "matrix", "border", "page", "sensitivity")
+    rules = [root / f"workflow/rules/{name}.smk" for name in names]
     entry, whole = (root / "workflow/report.smk").read_text(), (root / "Snakefile").read_text()
     for path in rules:
         assert f'include: "rules/{path.name}"' in entry

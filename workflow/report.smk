@@ -22,4 +22,7 @@ rule all:
 
 
 include: "rules/report.smk"
+include: "rules/matrix.smk"
+include: "rules/border.smk"
+include: "rules/page.smk"
 include: "rules/sensitivity.smk"

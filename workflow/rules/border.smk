@@ -1,0 +1,96 @@
+# Tables and figures of what the border holds beside predictions: audits, splits, times of one face.
+
+
+rule audit_report:
+    input:
+        released(audit_of),
+    output:
+        table=report(
+            multiext(f"{RESULTS}/tables/audit.{{data}}", ".csv", ".md", ".html"),
+            caption="../captions/audit.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+        crossings=report(
+            multiext(f"{RESULTS}/figures/audit/{{data}}", ".svg", ".png"),
+            caption="../captions/audit.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+        classes=report(
+            multiext(f"{RESULTS}/figures/classes/{{data}}", ".svg", ".png"),
+            caption="../captions/classes.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+    log:
+        f"{LOGS}/audit/{{data}}.log",
+    benchmark:
+        f"{LOGS}/audit/{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/audit_report.py"
+
+
+rule split_table:
+    input:
+        released(splits_of),
+    output:
+        report(
+            multiext(
+                f"{RESULTS}/tables/split.{{paper}}.{{data}}", ".csv", ".md", ".html"
+            ),
+            caption="../captions/split.rst",
+            category="Data",
+            subcategory="{data}",
+        ),
+    log:
+        f"{LOGS}/split/{{paper}}.{{data}}.log",
+    benchmark:
+        f"{LOGS}/split/{{paper}}.{{data}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/split_table.py"
+
+
+rule realtime_table:
+    input:
+        papers=[paper_path(paper) for paper in plan.config.reproduce],
+        measured=released(TIMES),
+    output:
+        report(
+            multiext(f"{RESULTS}/tables/realtime", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/realtime.rst",
+            category="Real time",
+        ),
+    log:
+        f"{LOGS}/realtime_table.log",
+    benchmark:
+        f"{LOGS}/realtime_table.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/realtime_table.py"

@@ -28,10 +28,19 @@ def run(root: Path) -> Run:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    ("number", "report_of", "where"),
+    [
+        # There are 7 steps an epoch, and one report at its end.
+        (signal.SIGTERM, 12, "epoch 1 and 4 steps"),
+        (signal.SIGUSR1, 12, "epoch 1 and 4 steps"),
+        (signal.SIGTERM, 3, "epoch 0 and 3 steps"),
+    ],
+)
 def test_told_to_end_within_an_epoch_it_ends_with_the_same_bits(
-    prepared: Prepared, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
-) -> None:
+    prepared: Prepared, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals,
+    report_of: int, where: str,
+) -> None:  # fmt: skip
     train(run, prepared.path, prepared.split, tmp_path / "whole")
     out = tmp_path / "ended"
     steps = 0
@@ -39,16 +48,16 @@ def test_told_to_end_within_an_epoch_it_ends_with_the_same_bits(
     def report(*_: object) -> None:
         nonlocal steps
         steps += 1
-        if steps == 12:  # of 7 an epoch and one report at its end: the fourth of the second
+        if steps == report_of:
             os.kill(os.getpid(), number)
 
-    with pytest.raises(StoppedError, match=rf"told to end by {number.name}.* epoch 1 and 4 steps, which is saved"):
+    with pytest.raises(StoppedError, match=rf"told to end by {number.name}.* {where}, which is saved"):
         train(run, prepared.path, prepared.split, out, report=report)
     assert (out / RESUME).exists()
     assert not (out / ".lock").exists()
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
     train(run, prepared.path, prepared.split, out)
-    assert "going on after epoch 1 and 4 steps" in capsys.readouterr().out
+    assert f"going on after {where}" in capsys.readouterr().out
     assert json.loads((out / "run.json").read_text())["resumed"] == 1
     assert files.sha256(out / "checkpoint.safetensors") == files.sha256(tmp_path / "whole/checkpoint.safetensors")
     curves = [pd.read_csv(tmp_path / name / "training.csv") for name in ("whole", "ended")]

@@ -100,7 +100,7 @@ def restore(state: State, path: Path, identity: dict[str, Any], where: torch.dev
     unpack_state(state.optimizer, groups.get("optimizer", {}))
     if state.average is not None:
         state.average.load(groups["average"])
-    state.best = groups["best"]
+    state.best = groups.get("best", {})  # none before the first epoch ends
     state.epoch, state.best_epoch = saved["epoch"], saved["best_epoch"]
     state.best_score, state.history = saved["best_score"], [dict(row) for row in saved["history"]]
     state.seconds, state.resumed = saved["seconds"], saved["resumed"] + 1

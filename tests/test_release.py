@@ -186,6 +186,11 @@ def test_every_kind_of_figure_that_the_workflow_draws_is_known(root: Path) -> No
     assert kinds <= {*contents.FIGURES, *contents.FACES}, "say in contents.py whether it shows faces"
 
 
+def test_what_an_interrupted_training_leaves_behind_is_left_out() -> None:
+    for name in ("resume.safetensors", "resume.stale", "explanations.safetensors", ".lock"):
+        assert contents.role_of(f"runs/khalid2025/fer2013/audited/full/seed0/{name}") is None
+
+
 def test_who_receives_it_checks_it_with_one_command(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,8 @@ from refer.errors import UserError
 DATA = r"[a-z0-9]+(?:-standin)?"
 RUN = rf"runs/[a-z0-9_+-]+/{DATA}/(?:published|audited)/[a-z0-9_-]+/seed\d+(?:-fold\d+)?"
 FIGURES = (
-    "audit", "classes", "confusion", "curves", "forest", "pairs", "representations", "sensitivity", "verdicts",
+    "audit", "classes", "confusion", "curves", "forest", "pairs", "ranking", "representations", "sensitivity",
+    "verdicts",
 )  # fmt: skip
 """Kinds of figures that show numbers, never a face."""
 FACES = ("attention", "composed", "copies", "explained", "sheets")
@@ -35,6 +36,7 @@ ROLES = {
 LEFT_OUT = "|".join(
     [
         rf"{RUN}/(?:checkpoint|explanations|resume)\.safetensors",
+        rf"{RUN}/resume\.stale",
         r"release\.json|workflow\.html",
         r"metrics/[^/]+\.json|plots/[^/]+/[^/]+\.csv",
         r"(?:.*/)?\.[^/]+",

@@ -128,7 +128,10 @@ def stages(layout: Layout, base: Path, taken: Iterable[str] = ()) -> list[Stage]
     )  # fmt: skip
     report = Stage(
         "report", "-s workflow/report.smk" if layout.released else "all", _behaviour("scores", "reporting"),
-        deps=[*code("report", "matrix", "border", "page", "sensitivity", base=base), *layout.papers(), *told, *layout.runs(), *evidence],
+        deps=[
+            *code("report", "matrix", "border", "page", "sensitivity", base=base),
+            *layout.papers(), *told, *layout.runs(), *evidence,
+        ],
         **outputs([], layout.drawn_up()),
     )  # fmt: skip
     return [prepare, train, report]

@@ -1,0 +1,34 @@
+"""What docs/findings.md and the README say was found: every number stands in a table that is linked beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+NUMBER = re.compile(r"(?<![\w.,/#-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w/-]|[.,]\d)")
+LINK = re.compile(r"\]\(([^)#\s]+)\)")
+
+
+def claims(page: Path) -> list[tuple[str, set[str], list[Path]]]:
+    """Return, for each paragraph or list entry that links tables, its words, its numbers and the tables."""
+    found = []
+    for block in re.split(r"\n\s*\n|\n(?=- )", page.read_text(encoding="utf-8")):
+        tables = [page.parent / target for target in LINK.findall(block) if "/tables/" in target]
+        words = re.sub(r"\]\([^)]*\)", "]", block)
+        words = re.sub(r"`[^`]*`", "", words)
+        numbers = {each for each in NUMBER.findall(words) if "." in each or "," in each}
+        if tables:
+            found.append((block, numbers, tables))
+    return found
+
+
+@pytest.mark.parametrize("name", ["docs/findings.md", "README.md"])
+def test_every_number_stands_in_a_table_that_is_linked_beside_it(root: Path, name: str) -> None:
+    known = claims(root / name)
+    assert known, "no findings at all"
+    for block, numbers, tables in known:
+        text = "\n".join(path.read_text(encoding="utf-8") for path in tables)
+        there = set(NUMBER.findall(re.sub(r"(?<=\d)–(?=\d)", " ", text)))
+        assert numbers <= there, f"{sorted(numbers - there)} stand in none of the tables linked in: {block[:200]}"

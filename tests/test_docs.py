@@ -66,7 +66,7 @@ def test_the_readmes_numbers_are_those_of_the_released_tables() -> None:
     papers = next(row for row in ranked if row["paper"] != "peers")
     for quoted in (
         f"its two attentions reach {mean} % ({low} to {high}) after 6 epochs, {both:.1f} points more",
-        f"+{claimed} points on RAF-DB by tran2023, is worth +{found} here** (−{least} to +{most}): {int(local['n']):,} images",
+        f"+{claimed} points on RAF-DB by tran2023, is worth +{found} here** (−{least} to +{most})",
         f"{float(ranked[0]['mean']):.1f} % by ten crops, {-float(papers['difference']):.1f} points before the best",
         f"{len(ranked)} methods on the real FER2013",
     ):

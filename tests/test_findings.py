@@ -1,4 +1,4 @@
-"""What docs/findings.md and the README say was found: every number stands in a table that is linked beside it."""
+"""What docs/findings.md, the README and the front page say was found."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+
+from refer.papers import load_paper
+from refer.reporting.claims import beside_best, untold
 
 NUMBER = re.compile(r"(?<![\w.,/#-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w/-]|[.,]\d)")
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
@@ -32,3 +35,11 @@ def test_every_number_stands_in_a_table_that_is_linked_beside_it(root: Path, nam
         text = "\n".join(path.read_text(encoding="utf-8") for path in tables)
         there = set(NUMBER.findall(re.sub(r"(?<=\d)–(?=\d)", " ", text)))
         assert numbers <= there, f"{sorted(numbers - there)} stand in none of the tables linked in: {block[:200]}"
+
+
+def test_two_numbers_of_one_method_are_not_said_to_be_two_methods(root: Path) -> None:
+    paper = load_paper(root / "papers/peers.yaml")
+    assert [each.method for each in paper.reported] == ["resnet18-ten-crop"] * 2, "stated by two repositories"
+    assert untold(paper, beside_best(paper)) == []
+    tran = load_paper(root / "papers/tran2023.yaml")
+    assert untold(tran, beside_best(tran))

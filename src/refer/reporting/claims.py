@@ -179,13 +179,18 @@ def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
 
 
 def untold(paper: Paper, found: Sequence[Beside]) -> list[str]:
-    """Return a sentence for each reported number that its test set cannot tell from the best."""
+    """Return a sentence for each reported number of another method that its test set cannot tell from the best."""
     return [
         f"{_names(paper, each)}: {_counted(each.best)} against {_counted(each.stated)} images. "
         f"{thousands(each.stated.n)} images cannot tell them apart (p = {probability(each.p)}); "
         f"about {rounded(each.images)} could."
         for each in found
-        if each.p is not None and each.p > 0.05 and each.images and each.stated.n and each.best.n
+        if each.p is not None
+        and each.p > 0.05
+        and each.images
+        and each.stated.n
+        and each.best.n
+        and each.stated.method != each.best.method
     ]
 
 

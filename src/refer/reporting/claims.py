@@ -24,8 +24,7 @@ from refer.reporting.tables import (
     signed,
     stated,
     thousands,
-    write_csv,
-    write_tables,
+    write_faces,
 )
 
 
@@ -207,11 +206,7 @@ def _counted(stated_: Reported) -> str:
 
 def write_claims(paper: Paper, outputs: Iterable[str | Path]) -> None:
     """Write the table to every path of `outputs` (.csv, .md, .tex, .html)."""
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(_records(paper), path)
-    write_tables([claims_table(paper)], [path for path in paths if path.suffix != ".csv"])
+    write_faces(_records(paper), [claims_table(paper)], outputs)
 
 
 def _records(paper: Paper) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from refer.evaluation.reported import MARGIN
 from refer.reporting.evidence import Paper, gather
@@ -24,8 +23,7 @@ from refer.reporting.tables import (
     signed,
     stand_in_notice,
     thousands,
-    write_csv,
-    write_tables,
+    write_faces,
 )
 
 __all__ = ["Comparison", "Result", "build", "compare", "duration", "reported_table", "table", "tables", "write_metrics",
@@ -48,34 +46,26 @@ def compare(
     in points, is that of the verdicts.
     """
     comparison = build(gather(paper, data, scores, predictions, runs), margin)
-    _write(records(comparison), tables(comparison), outputs)
+    write_faces(records(comparison), tables(comparison), outputs)
     return comparison
 
 
 def write_metrics(comparison: Comparison, outputs: Iterable[str | Path]) -> None:
     """Write every metric of every method, and the recall of every class."""
-    _write(metric_records(comparison), [metrics_table(comparison), recall_table(comparison)], outputs)
+    write_faces(metric_records(comparison), [metrics_table(comparison), recall_table(comparison)], outputs)
 
 
 def write_pairs(comparison: Comparison, outputs: Iterable[str | Path]) -> None:
     """Write which methods differ: every two on the same test images."""
     found = pairs(comparison.evidence)
-    _write(pair_records(comparison, found), [pair_table(comparison, found)], outputs)
+    write_faces(pair_records(comparison, found), [pair_table(comparison, found)], outputs)
 
 
 def write_protocols(comparison: Comparison, training: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write what the protocols are worth; `training` are the training.csv of the runs."""
     leaking, found = leaks(comparison.evidence), effects(comparison.evidence, by_run(training))
     rows = protocol_records(comparison, leaking, found)
-    _write(rows, protocol_tables(comparison, leaking, found), outputs)
-
-
-def _write(rows: Sequence[dict[str, Any]], shown: Sequence[Table], outputs: Iterable[str | Path]) -> None:
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(rows, path)
-    write_tables(shown, [path for path in paths if path.suffix != ".csv"])
+    write_faces(rows, protocol_tables(comparison, leaking, found), outputs)
 
 
 def tables(comparison: Comparison) -> list[Table]:

@@ -17,26 +17,25 @@ from refer.reporting.tables import (
     several,
     stand_in_notice,
     thousands,
-    write_csv,
-    write_table,
+    write_faces,
 )
 
 
 def write_audit(audit: str | Path, outputs: Iterable[str | Path]) -> None:
     """Write what audit.json says to every path of `outputs` (.csv, .md, .tex, .html)."""
     found = read_audit(audit)
-    _write(audit_records(found), audit_table(found), outputs)
+    write_faces(audit_records(found), [audit_table(found)], outputs)
 
 
 def write_ambiguities(paper: Paper, outputs: Iterable[str | Path]) -> None:
     """Write what `paper` leaves open to every path of `outputs` (.csv, .md, .tex, .html)."""
-    _write(ambiguity_records(paper), ambiguity_table(paper), outputs)
+    write_faces(ambiguity_records(paper), [ambiguity_table(paper)], outputs)
 
 
 def write_runs(runs: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write one row per run.json to every path of `outputs`: what ran, on what, from which code, at what cost."""
     records = list(read_records(runs).values())
-    _write([run_record(record) for record in records], runs_table(records), outputs)
+    write_faces([run_record(record) for record in records], [runs_table(records)], outputs)
 
 
 def audit_records(audit: Audit) -> list[dict[str, Any]]:
@@ -274,11 +273,3 @@ def _commit(record: Record) -> str:
 def _counted(finding: str, count: int, of: int | None = None) -> list[Cell]:
     share = "–" if not of else "< 0.1" if 0 < count / of < 0.0005 else f"{100 * count / of:.1f}"
     return [Cell(finding), Cell(thousands(count)), Cell(thousands(of) if of else "–"), Cell(share)]
-
-
-def _write(rows: Sequence[dict[str, Any]], table: Table, outputs: Iterable[str | Path]) -> None:
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(rows, path)
-    write_table(table, [path for path in paths if path.suffix != ".csv"])

@@ -22,8 +22,7 @@ from refer.reporting.tables import (
     number,
     several,
     thousands,
-    write_csv,
-    write_table,
+    write_faces,
 )
 
 BASELINE = "Always the commonest class"
@@ -61,11 +60,7 @@ def write_matrix(
         UserError: no run is audited, or the files do not fit together (see `evidence.gather`).
     """
     comparisons = compare_all(papers, scores, predictions, runs)
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(matrix_records(comparisons), path)
-    write_table(matrix_table(comparisons), [path for path in paths if path.suffix != ".csv"])
+    write_faces(matrix_records(comparisons), [matrix_table(comparisons)], outputs)
 
 
 def compare_all(

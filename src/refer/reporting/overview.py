@@ -26,8 +26,7 @@ from refer.reporting.tables import (
     stand_in_notice,
     stated,
     thousands,
-    write_csv,
-    write_tables,
+    write_faces,
 )
 
 NOT_RUN = "not run"
@@ -57,11 +56,7 @@ def write_verdicts(
 ) -> None:
     """Write the table of all verdicts to every path of `outputs` (.csv, .md, .tex, .html), from comparison CSVs."""
     found = verdicts(papers, read_rows(tables))
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(found, path)
-    write_tables([verdict_table(papers, found, margin)], [path for path in paths if path.suffix != ".csv"])
+    write_faces(found, [verdict_table(papers, found, margin)], outputs)
 
 
 def verdicts(papers: Sequence[Paper], rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -19,8 +19,7 @@ from refer.reporting.tables import (
     number,
     several,
     thousands,
-    write_csv,
-    write_table,
+    write_faces,
 )
 
 RATES = (25, 30)
@@ -36,11 +35,8 @@ def write_realtime(measured: Iterable[str | Path], outputs: Iterable[str | Path]
         UserError: a file is no such measurement, or there is none.
     """
     records = read_realtime(measured)
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv([realtime_record(record) for record in one_a_method(records)], path)
-    write_table(realtime_table(records, papers), [path for path in paths if path.suffix != ".csv"])
+    rows = [realtime_record(record) for record in one_a_method(records)]
+    write_faces(rows, [realtime_table(records, papers)], outputs)
 
 
 def read_realtime(measured: Iterable[str | Path]) -> list[Record]:

@@ -21,8 +21,7 @@ from refer.reporting.tables import (
     several,
     signed,
     thousands,
-    write_csv,
-    write_tables,
+    write_faces,
 )
 from refer.variants import Switch
 
@@ -49,11 +48,7 @@ def write_sensitivity(
     for those that were not run; percentages and points in full precision.
     """
     found = measure(switches, papers, predictions, runs)
-    paths = [Path(path) for path in outputs]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(records(found), path)
-    write_tables(tables(found), [path for path in paths if path.suffix != ".csv"])
+    write_faces(records(found), tables(found), outputs)
 
 
 def tables(found: Sensitivity) -> list[Table]:

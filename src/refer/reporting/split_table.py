@@ -19,8 +19,7 @@ from refer.reporting.tables import (
     several,
     stand_in_notice,
     thousands,
-    write_csv,
-    write_table,
+    write_faces,
 )
 
 
@@ -50,11 +49,8 @@ def read_splits(paths: Iterable[str | Path]) -> list[Split]:
 
 def write_splits(paths: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write how one paper divides one data set, a file a protocol, to every path of `outputs` (.csv, .md, .html)."""
-    splits, targets = read_splits(paths), [Path(path) for path in outputs]
-    for target in targets:
-        if target.suffix == ".csv":
-            write_csv(split_records(splits), target)
-    write_table(split_table(splits), [target for target in targets if target.suffix != ".csv"])
+    splits = read_splits(paths)
+    write_faces(split_records(splits), [split_table(splits)], outputs)
 
 
 def split_records(splits: Sequence[Split]) -> list[dict[str, Any]]:

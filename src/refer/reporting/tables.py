@@ -142,6 +142,15 @@ def write_tables(tables: Sequence[Table], outputs: Iterable[str | Path]) -> None
             write_text(path, "\n".join(map(render, tables)))
 
 
+def write_faces(rows: Sequence[Mapping[str, Any]], tables: Sequence[Table], outputs: Iterable[str | Path]) -> None:
+    """Write `rows` to every .csv of `outputs`, and `tables`, one below the other, to every other path."""
+    paths = list(map(Path, outputs))
+    for path in paths:
+        if path.suffix == ".csv":
+            write_csv(rows, path)
+    write_tables(tables, [path for path in paths if path.suffix != ".csv"])
+
+
 def write_csv(rows: Sequence[Mapping[str, Any]], out: str | Path) -> None:
     """Write `rows` as CSV: one value per cell, full precision, an empty cell for what is not known."""
     buffer = io.StringIO()

@@ -44,7 +44,6 @@ localrules:
     verdicts,
     figures,
     matrix,
-    ranking,
     realtime_table,
     explained,
     audit_report,

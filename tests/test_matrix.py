@@ -17,6 +17,7 @@ from refer.evaluation.scores import score
 from refer.plan import Plan, load_plan
 from refer.reporting.evidence import gather
 from refer.reporting.matrix import compare_all, matrix_table, write_matrix
+from refer.reporting.ranking_tables import write_contrasts, write_ranking
 from refer.reporting.results import build
 from report_fixtures import make_paper, predictions_of, rewrite, runs_of
 
@@ -54,7 +55,8 @@ def filled(folder: Path, plan: Plan, *, seeds: tuple[int, ...] = (0,), suffix: s
 def written(folder: Path, plan: Plan) -> dict[str, Path]:
     outputs = [folder / f"tables/matrix{suffix}" for suffix in SUFFIXES]
     papers = list(plan.papers.values())
-    write_matrix(papers, folder / "scores.parquet", predictions_of(folder), runs_of(folder), outputs)
+    given = folder / "scores.parquet", predictions_of(folder), runs_of(folder)
+    write_matrix(compare_all(papers, *given), outputs)
     return {path.suffix: path for path in outputs}
 
 
@@ -175,7 +177,7 @@ def test_the_same_files_give_the_same_bytes_in_any_order(
 ) -> None:
     outputs = [tmp_path / f"matrix{suffix}" for suffix in SUFFIXES]
     papers, scores = list(plan.papers.values()), folder / "scores.parquet"
-    write_matrix(papers, scores, predictions_of(folder)[::-1], runs_of(folder)[::-1], outputs)
+    write_matrix(compare_all(papers, scores, predictions_of(folder)[::-1], runs_of(folder)[::-1]), outputs)
     for path in outputs:
         assert path.read_bytes() == faces[path.suffix].read_bytes()
 
@@ -196,14 +198,16 @@ def test_without_audited_runs_there_is_no_table(folder: Path, plan: Plan, tmp_pa
     published = [path for path in predictions_of(folder) if "/published/" in str(path)]
     with pytest.raises(UserError, match="no run of the protocol 'audited' was given"):
         write_matrix(
-            list(plan.papers.values()), folder / "scores.parquet", published, runs_of(folder)[:0], [tmp_path / "m.csv"]
+            compare_all(list(plan.papers.values()), folder / "scores.parquet", published, runs_of(folder)[:0]),
+            [tmp_path / "m.csv"],
         )
 
 
-def test_the_script_lends_papers_the_data_sets_of_others(
+def test_the_script_lends_papers_the_data_sets_of_others_and_writes_all_of_it(
     root: Path, folder: Path, faces: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = [str(tmp_path / f"tables/matrix{suffix}") for suffix in SUFFIXES]
+    names = {"table": "matrix", "ranking": "ranking", "contrasts": "contrasts"}
+    made = {key: [str(tmp_path / f"tables/{name}{suffix}") for suffix in SUFFIXES] for key, name in names.items()}
     given = SimpleNamespace(
         papers=[str(root / f"papers/{name}.yaml") for name in METHODS],
         scores=folder / "scores.parquet",
@@ -212,14 +216,25 @@ def test_the_script_lends_papers_the_data_sets_of_others(
     )
     snakemake = SimpleNamespace(
         input=given,
-        output=SimpleNamespace(table=table),
+        output=SimpleNamespace(**made, figure=[str(tmp_path / "figures/ranking.svg")]),
         params=SimpleNamespace(config=planned(root)[0]),
         log=[str(tmp_path / "log.txt")],
     )
     monkeypatch.chdir(tmp_path)
     script = root / "workflow/scripts/matrix.py"
     exec(compile(script.read_text(), str(script), "exec"), {"snakemake": snakemake})
-    assert Path(table[0]).read_bytes() == faces[".csv"].read_bytes()
+    assert Path(made["table"][0]).read_bytes() == faces[".csv"].read_bytes()
+    # Two data sets, a block each, one of them drawn: the figure says so on its face.
+    comparisons = compare_all(list(planned(root)[1].papers.values()), given.scores, given.predictions, given.runs)
+    again = {name: [tmp_path / f"again/{name}{suffix}" for suffix in SUFFIXES] for name in ("ranking", "contrasts")}
+    write_ranking(comparisons, again["ranking"])
+    write_contrasts(comparisons, again["contrasts"])
+    for name, paths in again.items():
+        for path in paths:
+            assert path.read_bytes() == (tmp_path / f"tables/{name}{path.suffix}").read_bytes()
+    rows = pd.read_csv(again["ranking"][0])
+    assert [*dict.fromkeys(rows.data)] == ["rafdb-standin", "ckplus"]
+    assert (tmp_path / "figures/ranking.svg").stat().st_size > 1000
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

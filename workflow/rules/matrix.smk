@@ -14,32 +14,7 @@ rule matrix:
             category="Results",
             subcategory="methods × data sets",
         ),
-    log:
-        f"{LOGS}/matrix.log",
-    benchmark:
-        f"{LOGS}/matrix.tsv"
-    conda:
-        "../../envs/refer.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-        gpu=0,
-    params:
-        behaviour=BEHAVIOUR["reporting"],
-        config=plan.config.model_dump(mode="json"),
-    script:
-        "../scripts/matrix.py"
-
-
-# Every method of the matrix beside the best one, and what single things of them are worth.
-rule ranking:
-    input:
-        papers=[paper_path(paper) for paper in plan.papers],
-        scores=f"{RESULTS}/scores.parquet",
-        predictions=released([f"{run}/predictions.parquet" for run in MATRIX]),
-        runs=released([f"{run}/run.json" for run in MATRIX]),
-    output:
+        # Every method beside the best one, and what single things of them are worth.
         ranking=report(
             multiext(f"{RESULTS}/tables/ranking", ".csv", ".md", ".tex", ".html"),
             caption="../captions/ranking.rst",
@@ -59,9 +34,9 @@ rule ranking:
             subcategory="methods × data sets",
         ),
     log:
-        f"{LOGS}/ranking.log",
+        f"{LOGS}/matrix.log",
     benchmark:
-        f"{LOGS}/ranking.tsv"
+        f"{LOGS}/matrix.tsv"
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -73,4 +48,4 @@ rule ranking:
         behaviour=BEHAVIOUR["reporting"],
         config=plan.config.model_dump(mode="json"),
     script:
-        "../scripts/ranking.py"
+        "../scripts/matrix.py"

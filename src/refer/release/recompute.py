@@ -15,11 +15,10 @@ from refer.plan import Run
 from refer.release.runs import Preset
 from refer.reporting.claims import write_claims
 from refer.reporting.compare import Comparison, compare, write_metrics, write_pairs, write_protocols
-from refer.reporting.evidence import Paper
 from refer.reporting.listings import write_ambiguities, write_audit, write_runs
 from refer.reporting.matrix import compare_all, write_matrix
 from refer.reporting.overview import write_verdicts
-from refer.reporting.ranking_tables import write_rankings
+from refer.reporting.ranking_tables import write_contrasts, write_ranking
 from refer.reporting.realtime import write_realtime
 from refer.reporting.sensitivity import write_sensitivity
 from refer.reporting.split_table import write_splits
@@ -57,9 +56,9 @@ def maker(preset: Preset, kind: str, one: str, two: str) -> tuple[str, Maker] | 
     whole: dict[str, tuple[str, Maker]] = {
         "runs": ("run.json of every run", lambda out: write_runs(preset.paths("run.json"), [out])),
         "realtime": ("realtime/*.json", partial(_realtime, preset)),
-        "matrix": ("predictions", partial(_matrix, preset)),
-        "ranking": ("predictions", partial(_ranking, preset, "ranking")),
-        "contrasts": ("predictions", partial(_ranking, preset, "contrasts")),
+        "matrix": ("predictions", partial(_matrix, preset, write_matrix)),
+        "ranking": ("predictions", partial(_matrix, preset, write_ranking)),
+        "contrasts": ("predictions", partial(_matrix, preset, write_contrasts)),
         "sensitivity": ("predictions", partial(_sensitivity, preset)),
         "verdicts": ("predictions", partial(_verdicts, preset)),
         "audit": (f"data/{one}/audit.json", lambda out: write_audit(_border(preset, one, "audit.json"), [out])),
@@ -104,21 +103,11 @@ def _verdicts(preset: Preset, out: Path) -> None:
         write_verdicts(papers, tables, [out], preset.plan.config.margin)
 
 
-def _matrix(preset: Preset, out: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        write_matrix(*_cells(preset, folder), [out])
-
-
-def _ranking(preset: Preset, name: str, out: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        write_rankings(compare_all(*_cells(preset, folder)), {name: [out]})
-
-
-def _cells(preset: Preset, folder: str) -> tuple[list[Paper], Path, list[Path], list[Path]]:
-    """Return papers, scores, predictions and runs of the matrix."""
+def _matrix(preset: Preset, write: Callable[[Sequence[Comparison], Sequence[Path]], None], out: Path) -> None:
     mine = preset.plan.matrix()
-    files = preset.paths("predictions.parquet", mine), preset.paths("run.json", mine)
-    return list(preset.plan.papers.values()), _scored(preset, mine, folder), *files
+    with tempfile.TemporaryDirectory() as folder:
+        files = preset.paths("predictions.parquet", mine), preset.paths("run.json", mine)
+        write(compare_all(list(preset.plan.papers.values()), _scored(preset, mine, folder), *files), [out])
 
 
 def _sensitivity(preset: Preset, out: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from refer.evaluation.intervals import divided
 from refer.evaluation.paired import Difference, paired_difference
 from refer.evaluation.predictions import Predictions
 
@@ -46,8 +47,6 @@ def compared(one: Answers, other: Answers) -> Difference | None:
     mine, theirs = (slice(None), slice(None)) if same else np.intersect1d(one.ids, other.ids, return_indices=True)[1:]
     if not seeds or not len(one.ids[mine]):
         return None
-    folds: NDArray[np.int64] | None = None if one.folds is None else one.folds[mine]
-    if folds is not None and len(np.unique(folds)) < 2:
-        folds = None
+    folds = divided(None if one.folds is None else one.folds[mine])
     left, right = ([each.seeds.index(seed) for seed in seeds] for each in (one, other))
     return paired_difference(one.hits[left][:, mine], other.hits[right][:, theirs], folds)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from refer.reporting.evidence import Evidence, Paper, Record, gather, read_records
+from refer.reporting.evidence import Evidence, Paper, gather, read_records
 from refer.reporting.latex import LATEX_ROWS
-from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data, record
+from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data, facts, record
 from refer.reporting.names import listing, span
 from refer.reporting.notes import cost, departure_notes, interval_note
 from refer.reporting.results import Comparison, build
@@ -26,47 +26,31 @@ from refer.reporting.tables import (
 )
 
 BASELINE = "Always the commonest class"
-_FACTS: tuple[tuple[str, Callable[[Record], bool]], ...] = (
-    ("starts from scratch", lambda run: str(run["initial_weights"]).startswith("none")),
-    (
-        "is tested on faces composed on backgrounds, not on the images as they are",
-        lambda run: bool(run["recipe"].get("compose")) and run["recipe"].get("compose_test", True),
-    ),
-    (
-        "predicts an image with the help of the other test images in its batch",
-        lambda run: bool(run.get("reads_batch")),
-    ),
-)
-"""What sets a method apart from its neighbours in a column, as run.json tells it."""
 
 
-def write_matrix(
-    papers: Sequence[Paper],
-    scores: str | Path,
-    predictions: Iterable[str | Path],
-    runs: Iterable[str | Path],
-    outputs: Iterable[str | Path],
-) -> None:
+def write_matrix(comparisons: Sequence[Comparison], outputs: Iterable[str | Path]) -> None:
     """Write the table of methods and data sets to every path of `outputs` (.csv, .md, .tex, .html).
 
-    Args:
-        papers: the papers in order; each knows the parts of every data set that its methods ran on.
-        scores: scores.parquet.
-        predictions: every predictions.parquet; those of other protocols are ignored.
-        runs: every run.json; likewise.
-        outputs: the files to write.
-
     Raises:
-        UserError: no run is audited, or the files do not fit together (see `evidence.gather`).
+        UserError: nothing of `comparisons` (see `compare_all`) is audited.
     """
-    comparisons = compare_all(papers, scores, predictions, runs)
     write_faces(matrix_records(comparisons), [matrix_table(comparisons)], outputs)
 
 
 def compare_all(
     papers: Sequence[Paper], scores: str | Path, predictions: Iterable[str | Path], runs: Iterable[str | Path]
 ) -> list[Comparison]:
-    """Return the audited results of every paper on every data set that it ran on; see `write_matrix`."""
+    """Return the audited results of every paper on every data set that it ran on.
+
+    Args:
+        papers: the papers in order; each knows the parts of every data set that its methods ran on.
+        scores: scores.parquet.
+        predictions: every predictions.parquet; those of other protocols are ignored.
+        runs: every run.json; likewise.
+
+    Raises:
+        UserError: the files do not fit together (see `evidence.gather`).
+    """
     predicted, recorded = _audited(predictions), _audited(runs)
     cells = list(dict.fromkeys((key.paper, key.data) for key in read_records(recorded)))
     return [
@@ -103,7 +87,7 @@ def matrix_table(comparisons: Sequence[Comparison]) -> Table:
         group = title if differ else f"{title}, n = {thousands(data[name][0].result.n)}"
         heads = ["Accuracy", "95 % CI", *(["n"] if differ else [])]
         columns += [Column(head, group, right=True) for head in heads]
-    lettered, marks = _row_notes(rows)
+    lettered, marks = facts({row: list(found.values()) for row, found in rows.items()})
     over_folds = _over_folds(data, len(lettered))
     blocks = [
         [_row(found, data, marks.get(row, ""), over_folds) for row, found in rows.items() if row[0] == name]
@@ -176,22 +160,6 @@ def _banner(data: Columns) -> str:
     if len(drawn) == len(data):
         return f"Drawn stand-in data: these numbers say nothing about {listing(drawn)}"
     return f"Drawn stand-in data in the columns marked (drawn): those numbers say nothing about {listing(drawn)}"
-
-
-def _row_notes(rows: Mapping[Row, Mapping[str, Entry]]) -> tuple[list[Note], dict[Row, str]]:
-    """Return the notes on what sets rows apart, and the letters of each; what holds for every row needs none."""
-    lettered: list[Note] = []
-    general: list[Note] = []
-    marks: dict[Row, str] = {}
-    for text, holds in _FACTS:
-        those = [row for row, found in rows.items() if any(holds(r) for entry in found.values() for r in entry.records)]
-        if len(those) == len(rows):
-            general.append(Note(f"Every method {text}."))
-        elif those:
-            letter = "abc"[len(lettered)]
-            lettered.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
-            marks.update({row: f"{marks[row]}, {letter}" if row in marks else letter for row in those})
-    return [*lettered, *general], marks
 
 
 def _over_folds(data: Columns, used: int) -> Note | None:

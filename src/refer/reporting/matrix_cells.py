@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from refer.errors import UserError
 from refer.evaluation.predictions import Predictions
 from refer.reporting.evidence import Evidence, Record
 from refer.reporting.results import Comparison, Result
+from refer.reporting.tables import Note
 
 PROTOCOL = "audited"
 
@@ -64,6 +65,20 @@ Columns = Mapping[str, Sequence[Entry]]
 """Data set → its entries."""
 
 
+FACTS: tuple[tuple[str, Callable[[Record], bool]], ...] = (
+    ("starts from scratch", lambda run: str(run["initial_weights"]).startswith("none")),
+    (
+        "is tested on faces composed on backgrounds, not on the images as they are",
+        lambda run: bool(run["recipe"].get("compose")) and run["recipe"].get("compose_test", True),
+    ),
+    (
+        "predicts an image with the help of the other test images in its batch",
+        lambda run: bool(run.get("reads_batch")),
+    ),
+)
+"""What sets a method apart from its neighbours in a column, as run.json tells it."""
+
+
 def by_data(comparisons: Iterable[Comparison]) -> dict[str, list[Entry]]:
     """Return the entries of every data set, in the catalogue's order, real data before drawn."""
     found: dict[str, list[Entry]] = {}
@@ -78,6 +93,22 @@ def by_data(comparisons: Iterable[Comparison]) -> dict[str, list[Entry]]:
         raise UserError(f"matrix: no run of the protocol {PROTOCOL!r} was given; run the workflow with `matrix:` set.")
     known = list(DATASETS)
     return dict(sorted(found.items(), key=lambda item: (known.index(item[1][0].evidence.dataset), item[0])))
+
+
+def facts(rows: Mapping[Row, Sequence[Entry]]) -> tuple[list[Note], dict[Row, str]]:
+    """Return the notes on what sets rows apart, and the letters of each; what holds for every row needs none."""
+    lettered: list[Note] = []
+    general: list[Note] = []
+    marks: dict[Row, str] = {}
+    for text, holds in FACTS:
+        those = [row for row, entries in rows.items() if any(holds(r) for entry in entries for r in entry.records)]
+        if len(those) == len(rows):
+            general.append(Note(f"Every method {text}."))
+        elif those:
+            letter = "abc"[len(lettered)]
+            lettered.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
+            marks.update({row: f"{marks[row]}, {letter}" if row in marks else letter for row in those})
+    return [*lettered, *general], marks
 
 
 def record(entry: Entry) -> dict[str, Any]:

@@ -21,13 +21,15 @@ from refer.reporting.results import Comparison
 class Ranked:
     """A method's place on a data set, by its mean accuracy (a fraction) on the images that all were tested on.
 
-    `behind` is its accuracy less that of the best, seed by seed, and `holm` its p adjusted for all methods of the
-    data set; None for the best itself, and where no seed was run of both.
+    `sd` is the standard deviation over seeds (n − 1), in points, None for one. `behind` is its accuracy less that of
+    the best, seed by seed, and `holm` its p adjusted for all methods of the data set; None for the best itself, and
+    where no seed was run of both.
     """
 
     place: int
     entry: Entry
     mean: float
+    sd: float | None
     interval: Interval
     n: int
     best: Entry
@@ -37,15 +39,15 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Worth:
-    """What a thing is worth on a data set: a method that has it less one that lacks it, on the same images.
+    """What a thing is worth on a data set: the method that `has` it less the one that `lacks` it, on the same images.
 
     `holm` is the p adjusted for all contrasts of the data set. `claimed` is the same difference by the paper's
     reported accuracies, in points, and on which data set; None where it reports none.
     """
 
-    evidence: Evidence
     contrast: Contrast
-    part: str
+    has: Entry
+    lacks: Entry
     found: Difference
     holm: float
     claimed: tuple[float, str] | None
@@ -75,6 +77,7 @@ def _ranked(entries: Sequence[Entry], answers: Sequence[Answers]) -> list[Ranked
             place,
             entries[k],
             float(answers[k].hits.mean()),
+            100 * float(answers[k].hits.mean(axis=1).std(ddof=1)) if len(answers[k].hits) > 1 else None,
             accuracy_interval(answers[k].hits, answers[k].folds),
             len(answers[k].ids),
             entries[first],
@@ -91,19 +94,18 @@ def worths(comparisons: Sequence[Comparison]) -> dict[str, list[Worth]]:
     for data, entries in by_data(comparisons).items():
         known = {entry.row: entry for entry in entries}
         pairs = [
-            (known[paper, contrast.has], contrast, known[paper, contrast.lacks])
+            (contrast, known[paper, contrast.has], known[paper, contrast.lacks])
             for paper, evidence in {entry.row[0]: entry.evidence for entry in entries}.items()
             for contrast in evidence.paper.contrasts
             if (paper, contrast.has) in known and (paper, contrast.lacks) in known
         ]
         differences = [
-            compared(*(Answers.of(entry.runs, entry.result.part) for entry in (without, given)))
-            for given, _, without in pairs
+            compared(*(Answers.of(entry.runs, entry.result.part) for entry in (lacks, has))) for _, has, lacks in pairs
         ]
         adjusted = iter(holm([each.p for each in differences if each is not None]))
         mine = [
-            Worth(given.evidence, contrast, given.result.part, each, next(adjusted), _claimed(given.evidence, contrast))
-            for (given, contrast, _), each in zip(pairs, differences, strict=True)
+            Worth(contrast, has, lacks, each, next(adjusted), _claimed(has.evidence, contrast))
+            for (contrast, has, lacks), each in zip(pairs, differences, strict=True)
             if each is not None
         ]
         if mine:
@@ -129,13 +131,14 @@ def ranking_records(found: dict[str, list[Ranked]]) -> list[dict[str, Any]]:
     """Return the rows of the CSV; accuracies in percent, differences in points."""
     return [
         {
-            **_about(each.entry.evidence, data, each.entry.result.part),
+            **_about(each.entry, data),
             "place": each.place,
             "method": each.entry.result.method,
             "label": each.entry.result.label,
             "seeds": len(each.entry.result.seeds),
             "n": each.n,
             "mean": 100 * each.mean,
+            "sd": each.sd,
             "low": 100 * each.interval.low,
             "high": 100 * each.interval.high,
             "interval_method": each.interval.method,
@@ -152,7 +155,7 @@ def worth_records(found: dict[str, list[Worth]]) -> list[dict[str, Any]]:
     """Return the rows of the CSV; differences in points."""
     return [
         {
-            **_about(each.evidence, data, each.part),
+            **_about(each.has, data),
             "what": each.contrast.what,
             "method": each.contrast.has,
             "less": each.contrast.lacks,
@@ -167,7 +170,8 @@ def worth_records(found: dict[str, list[Worth]]) -> list[dict[str, Any]]:
     ]
 
 
-def _about(evidence: Evidence, data: str, part: str) -> dict[str, Any]:
+def _about(entry: Entry, data: str) -> dict[str, Any]:
+    evidence, part = entry.evidence, entry.result.part
     return {
         "preset": evidence.preset,
         "paper": evidence.paper.id,

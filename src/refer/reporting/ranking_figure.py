@@ -34,10 +34,8 @@ def draw_ranking(table: str | Path, outputs: Iterable[str | Path]) -> None:
     told = told if rows else ["no two methods were tested on the same images"]
     notice = stand_in_notice(*drawn) if drawn else ""
     title = "All methods, from the best to the worst"
-    with canvas(height, title, " · ".join(told), notice, list(map(Path, outputs)), 0.22, by_hand=True) as (
-        figure,
-        head,
-    ):
+    paths, subtitle = list(map(Path, outputs)), " · ".join(told)
+    with canvas(height, title, subtitle, notice, paths, 0.22, by_hand=True) as (figure, head):
         top = figure.get_figheight() - head
         for those in blocks.values():
             _block(figure, those, papers, top)
@@ -56,7 +54,7 @@ def _block(figure: Figure, rows: Sequence[Row], papers: Sequence[str], top: floa
     panel.axis_x(percents(panel.x, wide), "accuracy (%)", grid=True)
     panel.lines([((float(rows[0]["mean"]),) * 2, panel.y)], LINE, 0.9, order=1)
     for place, row in enumerate(rows):
-        colour, marker = (those[papers.index(row["paper"])] for those in (COLOURS, MARKERS))
+        colour, marker = _sign(papers.index(row["paper"]))
         panel.bars([(float(row["low"]), float(row["high"]), place)], colour, 1.3)
         behind = bool(row["p_holm"]) and float(row["p_holm"]) < 0.05
         panel.points([(float(row["mean"]), place)], marker, colour, 4, open_=behind)
@@ -71,7 +69,14 @@ def _block(figure: Figure, rows: Sequence[Row], papers: Sequence[str], top: floa
     write(figure, [*words, *panel.words])
 
 
+def _sign(place: int) -> tuple[str, str]:
+    """Return colour and marker of a paper."""
+    return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+
+
 def _key(figure: Figure, papers: Sequence[str], foot: float) -> None:
-    handles = [Line2D([], [], marker=MARKERS[place], color=COLOURS[place], markersize=4, label=paper)
-               for place, paper in enumerate(papers)]  # fmt: skip
+    handles = [
+        Line2D([], [], marker=marker, color=colour, markersize=4, label=paper)
+        for paper, (colour, marker) in zip(papers, map(_sign, range(len(papers))), strict=True)
+    ]
     figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot), ncols=len(handles), labelcolor=INK)

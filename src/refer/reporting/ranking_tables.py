@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from refer.evaluation.paired import Difference
-from refer.reporting.matrix_cells import PROTOCOL
+from refer.reporting.matrix_cells import PROTOCOL, Entry, facts
 from refer.reporting.notes import cost, departure_notes, interval_note
 from refer.reporting.pairs import TESTS
 from refer.reporting.ranking import Ranked, Worth, ranking, ranking_records, worth_records, worths
@@ -25,25 +24,25 @@ from refer.reporting.tables import (
     signed,
     stand_in_notice,
     thousands,
-    write_csv,
-    write_tables,
+    write_faces,
 )
 
-WRITERS: Mapping[str, Callable[[Sequence[Comparison]], tuple[list[dict[str, Any]], list[Table]]]] = {
-    "ranking": lambda given: (ranking_records(found := ranking(given)), ranking_tables(found)),
-    "contrasts": lambda given: (worth_records(found := worths(given)), worth_tables(found)),
-}
+CHOSEN = (
+    "The best was found on these very images, so that what others lack of it is rather too much. A place alone says "
+    "little: methods differ in what they cost, and by the preset's epochs in how far they got."
+)
 
 
-def write_rankings(comparisons: Sequence[Comparison], outputs: Mapping[str, Iterable[str | Path]]) -> None:
-    """Write the tables named in `outputs` ("ranking", "contrasts"), each to its files (.csv, .md, .tex, .html)."""
-    for name, paths in outputs.items():
-        records, tables = WRITERS[name](comparisons)
-        faces = [Path(path) for path in paths]
-        for path in faces:
-            if path.suffix == ".csv":
-                write_csv(records, path)
-        write_tables(tables, [path for path in faces if path.suffix != ".csv"])
+def write_ranking(comparisons: Sequence[Comparison], outputs: Iterable[str | Path]) -> None:
+    """Write every method beside the best to every path of `outputs` (.csv, .md, .tex, .html); see `compare_all`."""
+    found = ranking(comparisons)
+    write_faces(ranking_records(found), ranking_tables(found), outputs)
+
+
+def write_contrasts(comparisons: Sequence[Comparison], outputs: Iterable[str | Path]) -> None:
+    """Write what single things are worth to every path of `outputs`, likewise."""
+    found = worths(comparisons)
+    write_faces(worth_records(found), worth_tables(found), outputs)
 
 
 def ranking_tables(found: Mapping[str, Sequence[Ranked]]) -> list[Table]:
@@ -67,12 +66,13 @@ def _ranking(data: str, those: Sequence[Ranked]) -> Table:
     columns += [Column(head, right=True) for head in heads]
     behind = f"Less “{best.entry.result.label}”"
     columns += [Column(head, behind, right=True) for head in ("Points", "95 % interval", "p (Holm)")]
+    apart, marks = facts({each.entry.row: [each.entry] for each in those})
     rows = [
         [
             Cell(str(each.place)),
             Cell(each.entry.row[0]),
-            Cell(each.entry.result.label),
-            Cell(number(100 * each.mean), bold=each is best),
+            Cell(each.entry.result.label, mark=marks.get(each.entry.row, "")),
+            Cell(number(100 * each.mean) + ("" if each.sd is None else f" ± {each.sd:.1f}"), bold=each is best),
             Cell(f"{100 * each.interval.low:.1f}{DASH}{100 * each.interval.high:.1f}"),
             Cell(str(len(each.entry.result.seeds))),
             *_points(each.behind, each.holm),
@@ -84,39 +84,36 @@ def _ranking(data: str, those: Sequence[Ranked]) -> Table:
     close = f"{several(len(level), 'method')} cannot be told from the best" if level else "the best stands alone"
     notes = [
         f"Accuracy (%) on the {several(best.n, 'image')} of {best.entry.result.split} that all methods were tested on, "
-        "means over seeds.",
+        "mean ± standard deviation over seeds (n − 1 in the denominator; with one seed there is none).",
         interval_note(each.entry.result for each in those),
         _family([each.behind for each in compared if each.behind], "methods") + f" Of these {close}.",
-        "A place alone says little: methods differ in what they cost, and by the preset's epochs in how far they got.",
-        f"Cost: {cost([run for each in those for run in each.entry.records])}.",
+        CHOSEN,
     ]
     return Table(
         name=f"ranking.{data}",
         title=f"All methods on {dataset_name(evidence.dataset)}, from the best to the worst, {PROTOCOL}",
         columns=columns,
         blocks=[rows],
-        notes=[
-            *map(Note, notes),
-            *departure_notes({each.entry.row[0]: each.entry.evidence.paper for each in those}.values()),
-        ],
+        notes=[*apart, *map(Note, notes), *_budget([each.entry for each in those])],
         banner=stand_in_notice(evidence.dataset) if evidence.stand_in else "",
     )
 
 
 def _worths(data: str, those: Sequence[Worth]) -> Table:
-    evidence = those[0].evidence
+    evidence = those[0].has.evidence
+    apart, marks = facts({entry.row: [entry] for each in those for entry in (each.has, each.lacks)})
     columns = [Column("Paper"), Column("What"), Column("Beside the method without it")]
     columns += [Column(head, "Worth", right=True) for head in ("Points", "95 % interval", "p (Holm)")]
     columns += [Column("Seeds", right=True), Column("n", right=True), Column("By the paper", right=True)]
     rows: dict[str, list[list[Cell]]] = {}
     for each in those:
-        label = each.evidence.paper.methods[each.contrast.lacks].label
         claimed = f"{signed(each.claimed[0], 2)} ({dataset_name(each.claimed[1])})" if each.claimed else DASH
-        rows.setdefault(each.evidence.paper.id, []).append(
+        paper = each.has.row[0]
+        rows.setdefault(paper, []).append(
             [
-                Cell(each.evidence.paper.id),
+                Cell(paper),
                 Cell(each.contrast.what),
-                Cell(label),
+                Cell(each.lacks.result.label, mark=marks.get(each.lacks.row, "")),
                 *_points(each.found, each.holm),
                 Cell(str(each.found.seeds)),
                 Cell(thousands(each.found.n)),
@@ -124,8 +121,8 @@ def _worths(data: str, those: Sequence[Worth]) -> Table:
             ]
         )
     notes = [
-        "Points: accuracy of the method with it (the CSV names both) less that of the method without it, on the test "
-        "images of both.",
+        "Points: accuracy of the method with it (the CSV names both) less that of the method without it, on those "
+        f"images of {evidence.split(those[0].has.result.part)} that both were tested on, seed by seed.",
         _family([each.found for each in those], "contrasts"),
         "By the paper: the difference of the accuracies that it reports, on its own data and with its own networks.",
         *(
@@ -139,9 +136,16 @@ def _worths(data: str, those: Sequence[Worth]) -> Table:
         title=f"What single things are worth on {dataset_name(evidence.dataset)}, in points of accuracy, {PROTOCOL}",
         columns=columns,
         blocks=list(rows.values()),
-        notes=list(map(Note, notes)),
+        notes=[*apart, *map(Note, notes), *_budget([entry for each in those for entry in (each.has, each.lacks)])],
         banner=stand_in_notice(evidence.dataset) if evidence.stand_in else "",
     )
+
+
+def _budget(entries: Sequence[Entry]) -> list[Note]:
+    """Say what the runs behind a table cost, and what was changed in the papers' files."""
+    once = {entry.row: entry for entry in entries}.values()
+    spent = Note(f"Cost: {cost([run for entry in once for run in entry.records])}.")
+    return [spent, *departure_notes({entry.row[0]: entry.evidence.paper for entry in once}.values())]
 
 
 def _none(name: str, title: str) -> Table:

@@ -25,16 +25,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from refer.evaluation.scores import score
 from refer.papers import Paper, load_paper
-from refer.reporting import compare as tables
-from refer.reporting.claims import write_claims
-from refer.reporting.curves import draw_curves
-from refer.reporting.figures import draw_confusions, draw_forest
-from refer.reporting.forest import draw_overview
-from refer.reporting.layouts import write_printed
-from refer.reporting.listings import write_runs
-from refer.reporting.overview import write_verdicts
+from refer.reporting.figures.curves import draw_curves
+from refer.reporting.figures.forest import draw_overview
+from refer.reporting.figures.pairs import draw_pairs
+from refer.reporting.figures.results import draw_confusions, draw_forest
 from refer.reporting.page import write_page
-from refer.reporting.pair_figure import draw_pairs
+from refer.reporting.tables import compare as tables
+from refer.reporting.tables.claims import write_claims
+from refer.reporting.tables.layouts import write_printed
+from refer.reporting.tables.listings import write_runs
+from refer.reporting.tables.overview import write_verdicts
 from report_fixtures import make_paper
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,8 +11,8 @@ import yaml
 from refer.evaluation.scores import score
 from refer.files import write_json
 from refer.release.runs import Preset, find_preset
-from refer.reporting.compare import compare
-from refer.reporting.listings import write_ambiguities, write_audit, write_runs
+from refer.reporting.tables.compare import compare
+from refer.reporting.tables.listings import write_ambiguities, write_audit, write_runs
 from report_fixtures import CLASSES, make_audit, write_run
 
 TABLE = "results/small/tables/khalid2025.fer2013-standin.csv"

@@ -17,9 +17,9 @@ from refer.datasets.splitting import Scheme
 from refer.datasets.tally import keep_tally
 from refer.errors import UserError
 from refer.reporting.audit import read_audit
-from refer.reporting.examples import draw_examples
-from refer.reporting.listings import write_audit
-from refer.reporting.split_table import read_splits, split_table, write_splits
+from refer.reporting.figures.examples import draw_examples
+from refer.reporting.tables.listings import write_audit
+from refer.reporting.tables.splits import read_splits, split_table, write_splits
 
 SHARES = Scheme(shares={"train": 0.7, "val": 0.15, "test": 0.15})
 

@@ -18,7 +18,7 @@ from PIL import Image
 from refer.datasets.backgrounds import LEAST, prepare_backgrounds
 from refer.errors import UserError
 from refer.files import read_json
-from refer.reporting.composed import draw_composed
+from refer.reporting.figures.composed import draw_composed
 
 NAMES = [f"{'deep/' * (number % 3)}photo {number}.{('jpg', 'PNG', 'jpeg')[number % 3]}" for number in range(14)]
 

@@ -40,7 +40,7 @@ from refer.evaluation.scores import score
 from refer.plan import load_plan
 from refer.reporting.audit import read_audit
 from refer.reporting.evidence import read_records
-from refer.reporting.listings import write_runs
+from refer.reporting.tables.listings import write_runs
 from report_fixtures import CLASSES, write_run
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from refer.reporting.notes import energy
+from refer.reporting.tables.notes import energy
 from refer.training.energy import Meter
 
 

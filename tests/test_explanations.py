@@ -23,12 +23,12 @@ from refer.errors import UserError
 from refer.evaluation import explanations
 from refer.evaluation.explanations import SIGMA, by_turns, class_means, explain
 from refer.evaluation.inference import infer
-from refer.reporting import attention_figure, explained, representation_figure
-from refer.reporting import explanations as read
-from refer.reporting.attention_figure import draw_attention
-from refer.reporting.explained import draw_explained
-from refer.reporting.explanations import read_explained
-from refer.reporting.representation_figure import draw_representations, ellipse, plane
+from refer.reporting.figures import attention, explained, representation
+from refer.reporting.figures import explanation_file as read
+from refer.reporting.figures.attention import draw_attention
+from refer.reporting.figures.explained import draw_explained
+from refer.reporting.figures.explanation_file import read_explained
+from refer.reporting.figures.representation import draw_representations, ellipse, plane
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
 from refer.training.composition import Composition
@@ -334,7 +334,7 @@ def test_an_ellipse_has_the_axes_of_its_covariance() -> None:
 
 
 def test_no_two_classes_look_alike() -> None:
-    signs = [tuple(representation_figure._sign(place).values()) for place in range(20)]
+    signs = [tuple(representation._sign(place).values()) for place in range(20)]
     assert len(set(signs)) == 20
     assert len({colour for colour, _ in signs[:8]}) == len({marker for _, marker in signs[:8]}) == 8
 
@@ -419,6 +419,6 @@ def test_what_is_no_explanation_is_refused(tmp_path: Path) -> None:
 
 
 def test_drawing_needs_no_torch() -> None:
-    for module in (explained, read, attention_figure, representation_figure):
+    for module in (explained, read, attention, representation):
         assert "torch" not in Path(module.__file__).read_text(encoding="utf-8")
     assert "pickle" not in Path(explanations.__file__).read_text(encoding="utf-8")

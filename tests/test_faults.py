@@ -24,7 +24,7 @@ from refer.datasets.audit import audit
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
 from refer.errors import UserError
-from refer.reporting.explanations import read_explained
+from refer.reporting.figures.explanation_file import read_explained
 from refer.resume import resume
 from refer.training import checkpoint
 from refer.training.data import load_index

@@ -16,8 +16,8 @@ from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import read_all
 from refer.evaluation.scores import score
 from refer.papers import load_paper
-from refer.reporting import audit_figures, curves, figures
-from refer.reporting.compare import compare
+from refer.reporting.figures import audit, curves, results
+from refer.reporting.tables.compare import compare
 from report_fixtures import (
     CLASSES,
     METHODS,
@@ -61,11 +61,11 @@ def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]
         "audit": "audit",
     }
     named = {kind: [out / f"{name}.svg", out / f"{name}.png"] for kind, name in names.items()}
-    figures.draw_confusions(StubPaper(), predictions_of(folder), named["confusion"])
+    results.draw_confusions(StubPaper(), predictions_of(folder), named["confusion"])
     curves.draw_curves(StubPaper(), runs_of(folder), training(folder), named["curves"])
-    figures.draw_forest(StubPaper(), folder / "table.csv", named["forest"])
-    audit_figures.draw_classes(folder / "audit.json", named["classes"])
-    audit_figures.draw_audit(folder / "audit.json", named["audit"])
+    results.draw_forest(StubPaper(), folder / "table.csv", named["forest"])
+    audit.draw_classes(folder / "audit.json", named["classes"])
+    audit.draw_audit(folder / "audit.json", named["audit"])
     return named
 
 
@@ -99,7 +99,7 @@ def written(preset: Path) -> dict[str, str]:
 
 def test_confusion_counts_every_kept_image_once_a_seed(preset: Path) -> None:
     runs = [run for run in read_all(predictions_of(preset)) if run.key[2:4] == ("audited", "full")]
-    counts = figures.confusion(runs, "private")
+    counts = results.confusion(runs, "private")
     assert counts.sum() == sum(run.of("private").sum() for run in runs)
     expected = np.zeros_like(counts)
     for run in runs:
@@ -163,13 +163,13 @@ def test_hostile_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     folder = make_preset(tmp_path, images=60, classes=classes, protocols=("audited",))
     paper = StubPaper(methods={key: StubMethod(f"<b>{key}</b> $x_ & 100 %") for key in METHODS})
     out = tmp_path / f"khalid2025.{DATA}.audited.full.public.svg"
-    figures.draw_confusions(paper, predictions_of(folder), [out])
+    results.draw_confusions(paper, predictions_of(folder), [out])
     curves.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"khalid2025.{DATA}.audited.svg"])
     assert "<script" not in out.read_text()
 
 
 def test_a_name_that_says_nothing_is_refused(preset: Path, tmp_path: Path) -> None:
-    draw = figures.draw_confusions
+    draw = results.draw_confusions
     with pytest.raises(UserError, match="expected 5 names joined by dots"):
         draw(StubPaper(), predictions_of(preset), [tmp_path / "confusion.svg"])
     with pytest.raises(UserError, match="no predictions of 'other'"):
@@ -190,12 +190,12 @@ def test_folds_are_counted_together_and_drawn_as_bands(root: Path, tmp_path: Pat
     compare(paper, "ckplus-standin", folder / "scores.parquet", predictions_of(folder), runs_of(folder), [table])
     stem = "feratt2019.ckplus-standin.audited"
     with caught() as found:
-        figures.draw_confusions(paper, predictions_of(folder), [tmp_path / f"{stem}.rep-real.test.svg"])
+        results.draw_confusions(paper, predictions_of(folder), [tmp_path / f"{stem}.rep-real.test.svg"])
         curves.draw_curves(paper, runs_of(folder), training(folder), [tmp_path / f"{stem}.svg"])
-        figures.draw_forest(paper, table, [tmp_path / "forest.svg"])
+        results.draw_forest(paper, table, [tmp_path / "forest.svg"])
     matrix, lines, forest = found
     run = next(run for run in pooled(read_all(predictions_of(folder))) if run.key[2:4] == ("audited", "rep-real"))
-    assert figures.confusion([run], "test").sum() == sum(fold.of("test").sum() for fold in run.folds)
+    assert results.confusion([run], "test").sum() == sum(fold.of("test").sum() for fold in run.folds)
     assert f"n = {run.of('test').sum()} images, one seed, 6 folds pooled" in matrix
     assert "6 folds · lines: means over folds, bands: ± standard deviation" in lines
     assert "single runs, 6 folds of each pooled" in forest

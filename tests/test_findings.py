@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from refer.papers import load_paper
-from refer.reporting.claims import beside_best, untold
+from refer.reporting.tables.claims import beside_best, untold
 
 NUMBER = re.compile(r"(?<![\w.,/#-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w/-]|[.,]\d)")
 LINK = re.compile(r"\]\(([^)#\s]+)\)")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from refer.reporting.lettering import Word, width, write
-from refer.reporting.panel import Tag, limits
+from refer.reporting.figures.lettering import Word, width, write
+from refer.reporting.figures.panel import Tag, limits
 
 
 def box(word: Word) -> tuple[float, float, float, float]:

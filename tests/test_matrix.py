@@ -16,9 +16,9 @@ from refer.errors import UserError
 from refer.evaluation.scores import score
 from refer.plan import Plan, load_plan
 from refer.reporting.evidence import gather
-from refer.reporting.matrix import compare_all, matrix_table, write_matrix
-from refer.reporting.ranking_tables import write_contrasts, write_ranking
 from refer.reporting.results import build
+from refer.reporting.tables.matrix import compare_all, matrix_table, write_matrix
+from refer.reporting.tables.ranking import write_contrasts, write_ranking
 from report_fixtures import make_paper, predictions_of, rewrite, runs_of
 
 METHODS = {"tran2023": ["resnet18", "late-r18-r34"], "feratt2019": ["baseline-real", "rep-synthetic"]}

@@ -9,9 +9,9 @@ import pytest
 
 from refer.errors import UserError
 from refer.evaluation.scores import score
-from refer.reporting import audit_figures, curves, figures
-from refer.reporting.compare import compare
+from refer.reporting.figures import audit, curves, results
 from refer.reporting.page import KINDS, write_page
+from refer.reporting.tables.compare import compare
 from report_fixtures import METHODS, StubMethod, StubPaper, make_audit, make_preset, predictions_of, runs_of
 from test_tables import HOSTILE, Balanced
 
@@ -33,11 +33,11 @@ def draw(folder: Path) -> dict[str, list[Path]]:
     table = folder / "table.csv"
     compare(StubPaper(), DATA, folder / "scores.parquet", predictions_of(folder), runs_of(folder), [table])
     training = [path.with_name("training.csv") for path in runs_of(folder)]
-    figures.draw_forest(StubPaper(), table, drawn["forest"])
+    results.draw_forest(StubPaper(), table, drawn["forest"])
     curves.draw_curves(StubPaper(), runs_of(folder), training, drawn["curves"])
-    figures.draw_confusions(StubPaper(), predictions_of(folder), drawn["confusion"])
-    audit_figures.draw_classes(folder / "audit.json", drawn["classes"])
-    audit_figures.draw_audit(folder / "audit.json", drawn["audit"])
+    results.draw_confusions(StubPaper(), predictions_of(folder), drawn["confusion"])
+    audit.draw_classes(folder / "audit.json", drawn["classes"])
+    audit.draw_audit(folder / "audit.json", drawn["audit"])
     return drawn
 
 

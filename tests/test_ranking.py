@@ -13,9 +13,9 @@ from statsmodels.stats.multitest import multipletests
 
 from refer.evaluation.scores import score
 from refer.plan import Plan, load_plan
-from refer.reporting.matrix import compare_all
-from refer.reporting.ranking_figure import draw_ranking
-from refer.reporting.ranking_tables import write_contrasts, write_ranking
+from refer.reporting.figures.ranking import draw_ranking
+from refer.reporting.tables.matrix import compare_all
+from refer.reporting.tables.ranking import write_contrasts, write_ranking
 from report_fixtures import make_paper, predictions_of, rewrite, runs_of
 
 METHODS = {

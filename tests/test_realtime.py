@@ -19,7 +19,7 @@ from refer.errors import UserError
 from refer.evaluation import realtime
 from refer.networks import catalog
 from refer.plan import Run
-from refer.reporting.realtime import keeps_up, one_a_method, read_realtime, realtime_table, write_realtime
+from refer.reporting.tables.realtime import keeps_up, one_a_method, read_realtime, realtime_table, write_realtime
 from refer.spec import Recipe
 from refer.training import checkpoint
 from report_fixtures import StubPaper

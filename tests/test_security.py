@@ -29,8 +29,8 @@ from refer.datasets.raw.archive_base import Limits
 from refer.datasets.raw.obtain import obtain
 from refer.errors import UserError
 from refer.networks.weights import load_weights
-from refer.reporting.listings import write_audit
-from refer.reporting.tables import write_csv
+from refer.reporting.tables.listings import write_audit
+from refer.reporting.tables.table import write_csv
 from refer.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]

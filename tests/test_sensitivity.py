@@ -18,9 +18,9 @@ from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.evaluation.scores import score
 from refer.plan import Plan, load_plan
+from refer.reporting.figures.sensitivity import draw_sensitivity
 from refer.reporting.page import write_page
-from refer.reporting.sensitivity import write_sensitivity
-from refer.reporting.sensitivity_figure import draw_sensitivity
+from refer.reporting.tables.sensitivity import write_sensitivity
 from report_fixtures import predictions_of, rewrite, runs_of, write_run
 
 SUFFIXES = (".csv", ".md", ".tex", ".html")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from refer.errors import UserError
-from refer.reporting.sheets import MOST_BYTES, choose, contact_sheet, write_sheet
+from refer.reporting.figures.sheets import MOST_BYTES, choose, contact_sheet, write_sheet
 
 CLASSES = ["angry", "happy", "sad"]
 
@@ -127,7 +127,7 @@ def test_a_sheet_has_a_row_a_class_and_is_grey_where_all_is() -> None:
 
 
 def test_the_file_says_that_it_is_drawn_and_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.reporting.sheets.SIDES", (104, 64))
+    monkeypatch.setattr("refer.reporting.figures.sheets.SIDES", (104, 64))
     rows = faces_of(5, ("visible", "infrared"))
     folder = prepared(tmp_path / "data", rows, stack(len(rows), size=64))
     for name in ("one.png", "again.png"):

@@ -19,12 +19,12 @@ from refer.evaluation.predictions import read_all
 from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, against, claim, weight_of
 from refer.evaluation.scores import metrics, score
 from refer.papers import load_paper
-from refer.reporting.claims import claims_table
-from refer.reporting.compare import compare
-from refer.reporting.forest import draw_overview
+from refer.reporting.figures.forest import draw_overview
 from refer.reporting.front import front
-from refer.reporting.layouts import write_printed
-from refer.reporting.overview import read_rows, tally, verdicts, write_verdicts
+from refer.reporting.tables.claims import claims_table
+from refer.reporting.tables.compare import compare
+from refer.reporting.tables.layouts import write_printed
+from refer.reporting.tables.overview import read_rows, tally, verdicts, write_verdicts
 from report_fixtures import make_paper, predictions_of, runs_of
 
 NAMES = [

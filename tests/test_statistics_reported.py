@@ -26,8 +26,8 @@ from refer.evaluation.reported import (
     judge,
 )
 from refer.papers import load_paper
-from refer.reporting.claims import beside_best, claims_table, untold, write_claims
-from refer.reporting.tables import markdown
+from refer.reporting.tables.claims import beside_best, claims_table, untold, write_claims
+from refer.reporting.tables.table import markdown
 
 
 def right(k: int, n: int) -> np.ndarray:

@@ -16,13 +16,13 @@ from refer.evaluation.paired import holm, mcnemar
 from refer.evaluation.predictions import read_all
 from refer.evaluation.scores import score
 from refer.papers import load_paper
-from refer.reporting.compare import compare, write_metrics, write_pairs, write_protocols
-from refer.reporting.figures import draw_confusions, reported_confusion
-from refer.reporting.forest import draw_overview
+from refer.reporting.figures.forest import draw_overview
+from refer.reporting.figures.pairs import draw_pairs
+from refer.reporting.figures.results import draw_confusions, reported_confusion
 from refer.reporting.front import front
-from refer.reporting.layouts import write_printed
-from refer.reporting.overview import read_rows, tally, verdicts, write_verdicts
-from refer.reporting.pair_figure import draw_pairs
+from refer.reporting.tables.compare import compare, write_metrics, write_pairs, write_protocols
+from refer.reporting.tables.layouts import write_printed
+from refer.reporting.tables.overview import read_rows, tally, verdicts, write_verdicts
 from refer.spec import Paper
 from report_fixtures import StubPaper, make_paper, make_preset, predictions_of, rewrite, runs_of
 

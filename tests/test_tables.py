@@ -20,10 +20,10 @@ from refer.errors import UserError
 from refer.evaluation.intervals import wilson
 from refer.evaluation.scores import score
 from refer.papers import load_paper
-from refer.reporting import listings, tables
-from refer.reporting.compare import compare, duration
-from refer.reporting.latex import latex
-from refer.reporting.notes import cost
+from refer.reporting.tables import listings, table
+from refer.reporting.tables.compare import compare, duration
+from refer.reporting.tables.latex import latex
+from refer.reporting.tables.notes import cost
 from refer.spec import Averages
 from report_fixtures import (
     CLASSES,
@@ -247,10 +247,10 @@ def test_latex_compiles(preset: Path, tmp_path: Path) -> None:
     listings.write_ambiguities(StubPaper(), [tmp_path / "ambiguities.tex"])
     listings.write_runs(runs_of(preset), [tmp_path / "runs.tex"])
     shutil.copy(faces[".tex"], tmp_path / "comparison.tex")
-    rows = [[tables.Cell(f"Method {HOSTILE}", mark="a, b"), tables.Cell("80.0 ± 1.0")]] * 20
-    columns = [tables.Column("Method"), *(tables.Column("Accuracy", "test", right=True) for _ in range(1))]
-    long = tables.Table("long", "Long", columns, [rows, rows], [tables.Note("note", "a")])
-    tables.write_tables([long, long], [tmp_path / "long.tex"])
+    rows = [[table.Cell(f"Method {HOSTILE}", mark="a, b"), table.Cell("80.0 ± 1.0")]] * 20
+    columns = [table.Column("Method"), *(table.Column("Accuracy", "test", right=True) for _ in range(1))]
+    long = table.Table("long", "Long", columns, [rows, rows], [table.Note("note", "a")])
+    table.write_tables([long, long], [tmp_path / "long.tex"])
     inputs = "\n".join(rf"\input{{{name}}}" for name in ("comparison", "audit", "ambiguities", "runs", "long"))
     document = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "paper.tex").write_text(document)
@@ -264,8 +264,8 @@ def test_latex_compiles(preset: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_letters_become_plain_ones_in_latex() -> None:
-    table = tables.Table("t", "Ünïcödé ≈ 表 ± −", [tables.Column("A")], [[[tables.Cell("x")]]])
-    text = latex(table)
+    one = table.Table("t", "Ünïcödé ≈ 表 ± −", [table.Column("A")], [[[table.Cell("x")]]])
+    text = latex(one)
     assert r"Ünïcödé ? ? $\pm$ $-$" in text
 
 
@@ -273,7 +273,7 @@ def test_unknown_letters_become_plain_ones_in_latex() -> None:
     ("value", "shown"), [(1.25, "+1.2"), (-39.04, "−39.0"), (0.04, "0.0"), (-0.04, "0.0"), (None, "–")]
 )
 def test_signs(value: float | None, shown: str) -> None:
-    assert tables.signed(value) == shown
+    assert table.signed(value) == shown
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(12.4, "12 s"), (600, "10 min"), (6480, "1 h 48 min")])
@@ -527,9 +527,9 @@ def test_runs_list_every_fold(divided: Path, tmp_path: Path) -> None:
 
 
 def test_a_long_table_becomes_a_float_per_block_in_latex() -> None:
-    rows = [[tables.Cell(str(k))] for k in range(20)]
-    table = tables.Table("t", "Long", [tables.Column("A")], [rows, rows], [tables.Note("all")])
-    text = latex(table)
+    rows = [[table.Cell(str(k))] for k in range(20)]
+    long = table.Table("t", "Long", [table.Column("A")], [rows, rows], [table.Note("all")])
+    text = latex(long)
     assert text.count(r"\begin{table*}") == 2
     assert r"\caption{Long (1 of 2).}" in text
     assert r"\label{tab:t.2}" in text
@@ -539,7 +539,7 @@ def test_a_long_table_becomes_a_float_per_block_in_latex() -> None:
 
 @pytest.mark.parametrize(("value", "shown"), [(83.0, "83.0"), (86.35, "86.35"), (90.95, "90.95"), (86.4, "86.4")])
 def test_reported_numbers_are_shown_as_printed(value: float, shown: str) -> None:
-    assert tables.stated(value) == shown
+    assert table.stated(value) == shown
 
 
 def test_the_projects_own_paper_files_fit(preset: Path, root: Path) -> None:

@@ -1,7 +1,7 @@
 """Show what the audit of a data set found, and its classes."""
 
-from refer.reporting.audit_figures import draw_audit, draw_classes
-from refer.reporting.listings import write_audit
+from refer.reporting.figures.audit import draw_audit, draw_classes
+from refer.reporting.tables.listings import write_audit
 from refer.workflow import job
 
 with job(snakemake):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from refer.reporting.composed import draw_composed
+from refer.reporting.figures.composed import draw_composed
 from refer.training.composer import composed_examples
 from refer.training.composition import Composition
 from refer.workflow import job

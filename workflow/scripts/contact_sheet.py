@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from refer.reporting.examples import draw_examples
-from refer.reporting.sheets import write_sheet
+from refer.reporting.figures.examples import draw_examples
+from refer.reporting.figures.sheets import write_sheet
 from refer.workflow import job
 
 with job(snakemake):

@@ -1,7 +1,7 @@
 """Draw a paper's explanations on a data set: representation spaces and, of drawn faces, where networks look."""
 
 from refer.papers import load_paper
-from refer.reporting.explained import draw_explained
+from refer.reporting.figures.explained import draw_explained
 from refer.workflow import job
 
 with job(snakemake):

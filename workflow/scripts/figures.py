@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from refer.papers import load_paper
-from refer.reporting.curves import draw_curves
-from refer.reporting.figures import draw_confusions, draw_forest
-from refer.reporting.pair_figure import draw_pairs
+from refer.reporting.figures.curves import draw_curves
+from refer.reporting.figures.pairs import draw_pairs
+from refer.reporting.figures.results import draw_confusions, draw_forest
 from refer.workflow import job
 
 

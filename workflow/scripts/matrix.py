@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from refer.plan import load_plan
-from refer.reporting.matrix import compare_all, write_matrix
-from refer.reporting.ranking_figure import draw_ranking
-from refer.reporting.ranking_tables import write_contrasts, write_ranking
+from refer.reporting.figures.ranking import draw_ranking
+from refer.reporting.tables.matrix import compare_all, write_matrix
+from refer.reporting.tables.ranking import write_contrasts, write_ranking
 from refer.workflow import job
 
 with job(snakemake):

@@ -1,8 +1,8 @@
 """Write a paper's tables in its own layout, and what its own numbers can tell."""
 
 from refer.papers import load_paper
-from refer.reporting.claims import write_claims
-from refer.reporting.layouts import write_printed
+from refer.reporting.tables.claims import write_claims
+from refer.reporting.tables.layouts import write_printed
 from refer.workflow import job
 
 with job(snakemake):

@@ -1,7 +1,7 @@
 """Write how long networks take for one face."""
 
 from refer.papers import load_paper
-from refer.reporting.realtime import write_realtime
+from refer.reporting.tables.realtime import write_realtime
 from refer.workflow import job
 
 with job(snakemake):

@@ -1,7 +1,7 @@
 """Score all predictions, and list the runs that they come from."""
 
 from refer.evaluation.scores import score
-from refer.reporting.listings import write_runs
+from refer.reporting.tables.listings import write_runs
 from refer.workflow import job
 
 with job(snakemake):

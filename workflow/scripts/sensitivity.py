@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from refer.plan import load_plan
-from refer.reporting.sensitivity import write_sensitivity
-from refer.reporting.sensitivity_figure import draw_sensitivity
+from refer.reporting.figures.sensitivity import draw_sensitivity
+from refer.reporting.tables.sensitivity import write_sensitivity
 from refer.workflow import job
 
 with job(snakemake):

@@ -1,6 +1,6 @@
 """Show how a paper divides a data set, under each protocol."""
 
-from refer.reporting.split_table import write_splits
+from refer.reporting.tables.splits import write_splits
 from refer.workflow import job
 
 with job(snakemake):

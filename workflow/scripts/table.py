@@ -1,8 +1,8 @@
 """Write a paper's tables on a data set, and what the paper leaves open."""
 
 from refer.papers import load_paper
-from refer.reporting.compare import compare, write_metrics, write_pairs, write_protocols
-from refer.reporting.listings import write_ambiguities
+from refer.reporting.tables.compare import compare, write_metrics, write_pairs, write_protocols
+from refer.reporting.tables.listings import write_ambiguities
 from refer.workflow import job
 
 with job(snakemake):

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from refer.papers import load_paper
-from refer.reporting.forest import draw_overview
-from refer.reporting.overview import write_verdicts
+from refer.reporting.figures.forest import draw_overview
+from refer.reporting.tables.overview import write_verdicts
 from refer.workflow import job
 
 with job(snakemake):

@@ -17,7 +17,7 @@ from refer.release.manifest import NAME as MANIFEST
 from refer.release.manifest import write_manifest
 from refer.release.runs import Finished, Preset, finished
 from refer.reporting.evidence import gather
-from refer.reporting.tables import dataset_name, several
+from refer.reporting.tables.table import dataset_name, several
 
 ALWAYS = ("CITATION.cff", "LICENSE", "Snakefile", "envs/refer.yaml", "envs/requirements.lock", "pyproject.toml")
 IF_THERE = ("envs/report.lock",)

@@ -16,7 +16,7 @@ from refer.plan import Run
 from refer.progress import duration
 from refer.release.description import template
 from refer.release.runs import Finished, Preset
-from refer.reporting.tables import dataset_name
+from refer.reporting.tables.table import dataset_name
 from refer.spec import Paper
 
 INTERVALS = {"wilson": "Wilson's", "crossed": "images and seeds as samples"}

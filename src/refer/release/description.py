@@ -12,7 +12,7 @@ import refer
 from refer import yaml
 from refer.release.crate import About
 from refer.release.runs import Finished, Preset
-from refer.reporting.tables import dataset_name, several
+from refer.reporting.tables.table import dataset_name, several
 
 
 def template(name: str) -> jinja2.Template:

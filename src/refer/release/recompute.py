@@ -13,15 +13,15 @@ from refer.errors import UserError
 from refer.evaluation.scores import score
 from refer.plan import Run
 from refer.release.runs import Preset
-from refer.reporting.claims import write_claims
-from refer.reporting.compare import Comparison, compare, write_metrics, write_pairs, write_protocols
-from refer.reporting.listings import write_ambiguities, write_audit, write_runs
-from refer.reporting.matrix import compare_all, write_matrix
-from refer.reporting.overview import write_verdicts
-from refer.reporting.ranking_tables import write_contrasts, write_ranking
-from refer.reporting.realtime import write_realtime
-from refer.reporting.sensitivity import write_sensitivity
-from refer.reporting.split_table import write_splits
+from refer.reporting.tables.claims import write_claims
+from refer.reporting.tables.compare import Comparison, compare, write_metrics, write_pairs, write_protocols
+from refer.reporting.tables.listings import write_ambiguities, write_audit, write_runs
+from refer.reporting.tables.matrix import compare_all, write_matrix
+from refer.reporting.tables.overview import write_verdicts
+from refer.reporting.tables.ranking import write_contrasts, write_ranking
+from refer.reporting.tables.realtime import write_realtime
+from refer.reporting.tables.sensitivity import write_sensitivity
+from refer.reporting.tables.splits import write_splits
 
 Maker = Callable[[Path], object]
 """Writes a table's CSV."""

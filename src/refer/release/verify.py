@@ -18,7 +18,7 @@ from refer.release.contents import LEFT_OF_BORDER, role_of
 from refer.release.difference import difference
 from refer.release.manifest import NAME, altered, read_manifest, tools
 from refer.release.runs import Preset
-from refer.reporting.tables import several
+from refer.reporting.tables.table import several
 
 BORDER = ("prediction", "record", "curve", "audit", "split", "realtime")
 """Roles of the files that all others are made from."""

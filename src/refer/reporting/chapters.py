@@ -10,21 +10,21 @@ from pathlib import Path
 from markupsafe import Markup
 
 from refer.errors import UserError
-from refer.reporting import tables
 from refer.reporting.audit import Audit
-from refer.reporting.claims import claims_table
-from refer.reporting.compare import Comparison
-from refer.reporting.compare import tables as comparison_tables
 from refer.reporting.evidence import Paper
-from refer.reporting.layouts import printed_tables
-from refer.reporting.listings import ambiguity_table, audit_table
-from refer.reporting.methods import metrics_table, recall_table
-from refer.reporting.overview import as_rows
-from refer.reporting.pairs import pair_table, pairs
-from refer.reporting.protocol_tables import protocol_tables
 from refer.reporting.protocols import by_run, effects, leaks
 from refer.reporting.results import records
-from refer.reporting.split_table import Split, split_table
+from refer.reporting.tables.claims import claims_table
+from refer.reporting.tables.compare import Comparison
+from refer.reporting.tables.compare import tables as comparison_tables
+from refer.reporting.tables.layouts import printed_tables
+from refer.reporting.tables.listings import ambiguity_table, audit_table
+from refer.reporting.tables.methods import metrics_table, recall_table
+from refer.reporting.tables.overview import as_rows
+from refer.reporting.tables.pairs import pair_table, pairs
+from refer.reporting.tables.protocols import protocol_tables
+from refer.reporting.tables.splits import Split, split_table
+from refer.reporting.tables.table import Table, dataset_name, html
 
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -61,7 +61,7 @@ class Chapter:
     @property
     def dataset(self) -> str:
         """What people call the data set."""
-        return tables.dataset_name(self.comparison.evidence.dataset)
+        return dataset_name(self.comparison.evidence.dataset)
 
     @property
     def main_table(self) -> Markup:
@@ -124,9 +124,9 @@ def embed(path: str | Path, alt: str) -> Picture:
     return Picture(path.stem, f"data:{_TYPES[path.suffix]};base64,{content}", alt)
 
 
-def as_html(*those: tables.Table) -> Markup:
+def as_html(*those: Table) -> Markup:
     """Return tables as HTML, one below another."""
-    return Markup("".join(tables.html(each) for each in those))
+    return Markup("".join(html(each) for each in those))
 
 
 def chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]], training: Sequence[Path]) -> Chapter:

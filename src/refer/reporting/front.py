@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, STAND_IN
-from refer.reporting.claims import beside_best, untold
 from refer.reporting.evidence import Paper
 from refer.reporting.names import listing, measure
-from refer.reporting.overview import NOT_RUN, Found, chosen, tally
-from refer.reporting.tables import dataset_name, rounded, several, signed, stated, thousands
+from refer.reporting.tables.claims import beside_best, untold
+from refer.reporting.tables.overview import NOT_RUN, Found, chosen, tally
+from refer.reporting.tables.table import dataset_name, rounded, several, signed, stated, thousands
 
 HEADINGS = {
     REPRODUCED: "Reproduced",

@@ -14,7 +14,7 @@ from refer.errors import UserError
 from refer.evaluation.predictions import Predictions
 from refer.reporting.evidence import Evidence, Record
 from refer.reporting.results import Comparison, Result
-from refer.reporting.tables import Note
+from refer.reporting.tables.table import Note
 
 PROTOCOL = "audited"
 

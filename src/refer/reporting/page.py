@@ -11,18 +11,18 @@ import refer
 from refer.errors import UserError
 from refer.evaluation.reported import MARGIN
 from refer.files import write_text
-from refer.reporting import tables
 from refer.reporting.audit import read_audit
 from refer.reporting.chapters import as_html, audit_chapter, bitmap_first, chapter, embed
-from refer.reporting.compare import build, duration
 from refer.reporting.evidence import Paper, Record, gather, read_records
 from refer.reporting.front import front
-from refer.reporting.listings import runs_table
-from refer.reporting.notes import energy, speed
-from refer.reporting.overview import as_rows, verdict_table, verdicts
-from refer.reporting.realtime import read_realtime, realtime_table
 from refer.reporting.results import records
-from refer.reporting.split_table import Split, read_splits
+from refer.reporting.tables.compare import build, duration
+from refer.reporting.tables.listings import runs_table
+from refer.reporting.tables.notes import energy, speed
+from refer.reporting.tables.overview import as_rows, verdict_table, verdicts
+from refer.reporting.tables.realtime import read_realtime, realtime_table
+from refer.reporting.tables.splits import Split, read_splits
+from refer.reporting.tables.table import dataset_name, several, templates
 
 KINDS = (
     "overview",
@@ -81,7 +81,7 @@ def write_page(
         ranked: the ranking's figure.
         sensitivity: the table of what open questions are worth, likewise.
         swings: its figure.
-        figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures` names them. Of the
+        figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures.results` names them. Of the
             confusion matrices, only those of methods for which the paper reports a number are embedded.
         regenerate: the commands that make this page again.
         lacking: figures that need images or networks and are not there; the page says that it goes without them.
@@ -109,7 +109,7 @@ def write_page(
     divided: dict[tuple[str, str], list[Split]] = {}
     for split in read_splits(splits):
         divided.setdefault((split.data, split.paper), []).append(split)
-    page = tables.templates().get_template("page.html")
+    page = templates().get_template("page.html")
     text = page.render(
         title=title,
         preset=", ".join(dict.fromkeys(record["preset"] for record in known.values())),
@@ -144,7 +144,7 @@ def _table_of(page: str | Path) -> Markup:
 
 def _notices(records: Sequence[Record]) -> list[str]:
     """Return the sentence that names everything drawn, if anything is."""
-    drawn = sorted({tables.dataset_name(record["dataset"]) for record in records if record["stand_in"]})
+    drawn = sorted({dataset_name(record["dataset"]) for record in records if record["stand_in"]})
     names = " and ".join([", ".join(drawn[:-1]), drawn[-1]] if len(drawn) > 1 else drawn)
     return [f"Drawn stand-in data: these numbers say nothing about {names}"] if drawn else []
 
@@ -158,14 +158,14 @@ def _left_out(lacking: Sequence[str]) -> dict[str, str]:
 def _facts(records: Sequence[Record]) -> dict[str, str]:
     """Return what ran, on which data, at what cost."""
     datasets = dict.fromkeys((r["dataset"], r["stand_in"]) for r in records)
-    names = [tables.dataset_name(d) + (" (drawn)" if drawn else "") for d, drawn in datasets]
+    names = [dataset_name(d) + (" (drawn)" if drawn else "") for d, drawn in datasets]
     epochs = sorted({r["epochs"] for r in records if r["epochs"]}) or [0]
     cells = ("method", "protocol", "seed")
     devices = dict.fromkeys(f"{r['device_name']} ({r['device']})" for r in records)
     return {
         "Data": ", ".join(names),
         "Papers": ", ".join(dict.fromkeys(r["paper"].partition("+")[0] for r in records)),
-        "Runs": f"{len(records)} ({', '.join(tables.several(len({r[key] for r in records}), key) for key in cells)})",
+        "Runs": f"{len(records)} ({', '.join(several(len({r[key] for r in records}), key) for key in cells)})",
         "Epochs": str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
         "Initial weights": ", ".join(dict.fromkeys(r["initial_weights"] for r in records)),
         "Training time": f"{duration(sum(r['seconds'] for r in records))} in all",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.evaluation.crossed import half_width, shares
-from refer.evaluation.intervals import Interval
+from refer.evaluation.intervals import Interval, divided
 from refer.evaluation.paired import paired_difference
 from refer.evaluation.predictions import Predictions, RunKey
 from refer.reporting.evidence import Evidence
@@ -121,8 +121,8 @@ def _effect(
     both = [[run for run in runs if run.key.seed in seeds] for runs in (published, audited)]
     before, after = _hits(both[0], part)[:, kept], _hits(both[1], part)[:, kept]
     folds = published[0].fold
-    folds = None if folds is None else folds[published[0].part == part][kept]
-    found = paired_difference(after, before, None if folds is None or len(np.unique(folds)) < 2 else folds)
+    folds = divided(None if folds is None else folds[published[0].part == part][kept])
+    found = paired_difference(after, before, folds)
     images = 100 * float(_hits(published, part).mean() - _hits(published, part)[:, kept].mean())
     epoch = _epoch(evidence, both[0], both[1], part, training)
     return Effect(

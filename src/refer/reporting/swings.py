@@ -11,7 +11,7 @@ import numpy as np
 
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
-from refer.evaluation.intervals import Interval, mean_sd
+from refer.evaluation.intervals import Interval, divided, mean_sd
 from refer.evaluation.paired import holm, paired_difference, unpaired_interval
 from refer.evaluation.predictions import Predictions, RunKey, read_all
 from refer.reporting.evidence import Paper, Record, read_records
@@ -169,7 +169,7 @@ def _swing(switch: Switch, paper: Paper, before: Sequence[Predictions], after: S
     (mean, sd), (new_mean, new_sd) = (mean_sd(100 * each.mean(axis=1)) for each in (old, new))
     p, test = None, ""
     if np.array_equal(one.ids[one.of(part)], other.ids[other.of(part)]):
-        found = paired_difference(old, new, folds if folds is not None and len(np.unique(folds)) > 1 else None)
+        found = paired_difference(old, new, divided(folds))
         interval, p, test = Interval(found.low, found.high, "paired"), found.p, found.test
     else:
         interval = unpaired_interval(old, new)

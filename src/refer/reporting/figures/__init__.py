@@ -1,0 +1,1 @@
+"""Figures, drawn with Matplotlib as PNG and SVG, and what they are drawn on."""

@@ -1,0 +1,235 @@
+"""What a paper's own numbers can tell: each with the interval that its test set gives it, beside the paper's best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from refer.evaluation.paired import holm
+from refer.evaluation.reported import Claim, claim, fisher, images_to_tell
+from refer.reporting.evidence import Paper, Reported
+from refer.reporting.names import measure
+from refer.reporting.tables.table import (
+    DASH,
+    Cell,
+    Column,
+    Note,
+    Table,
+    dataset_name,
+    probability,
+    rounded,
+    signed,
+    stated,
+    thousands,
+    write_faces,
+)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A reported number, as a sample where its n or its spread is known, and beside the best one of its data set.
+
+    `low` and `high`: the 95 % interval of the best less this one, in points.
+    """
+
+    stated: Reported
+    sample: Claim | None
+    best: Reported
+    low: float | None
+    high: float | None
+    p: float | None
+    holm: float | None
+    images: int | None
+
+
+def beside_best(paper: Paper) -> list[Beside]:
+    """Return every number that the paper reports, in its order, beside the best of the same data set and measure.
+
+    Both are taken for samples of their own: two counts of n by Fisher's exact test, two means over folds, of which a
+    standard deviation is stated, by Welch's. Precision, recall and F1 are no counts.
+    """
+    found: list[Beside] = []
+    for dataset, metric in sorted({(c.dataset, c.metric) for c in paper.reported}, key=_order(paper)):
+        claims = [each for each in paper.reported if (each.dataset, each.metric) == (dataset, metric)]
+        best = max(claims, key=lambda each: each.value)
+        mine = [_compare(paper, each, best) for each in claims]
+        tested = [k for k, each in enumerate(mine) if each.p is not None]
+        adjusted = dict(zip(tested, holm([mine[k].p or 0.0 for k in tested]), strict=True))
+        found += [replace(each, holm=adjusted.get(k)) for k, each in enumerate(mine)]
+    return found
+
+
+def _order(paper: Paper) -> Callable[[tuple[str, str]], tuple[int, int]]:
+    """Return by what data sets and measures are sorted: as the paper's file names them, accuracy first."""
+    metrics = ["accuracy", *dict.fromkeys(claim.metric for claim in paper.reported)]
+    return lambda each: (list(paper.parts).index(each[0]), metrics.index(each[1]))
+
+
+def _sample(paper: Paper, stated_: Reported) -> Claim | None:
+    folds = paper.folds.get(stated_.dataset)
+    counted = stated_.n is not None and stated_.metric == "accuracy"
+    if not counted and (stated_.sd is None or folds is None):
+        return None
+    return claim(stated_.value, stated_.n or 1, sd=stated_.sd, folds=folds)
+
+
+def _compare(paper: Paper, one: Reported, best: Reported) -> Beside:
+    mine, theirs = _sample(paper, one), _sample(paper, best)
+    if mine is None or theirs is None or one is best:
+        return Beside(one, mine, best, None, None, None, None, None)
+    gap = theirs.value - mine.value
+    low = gap - math.hypot(theirs.value - theirs.low, mine.high - mine.value)
+    high = gap + math.hypot(theirs.high - theirs.value, mine.value - mine.low)
+    p = images = None
+    folds = paper.folds.get(one.dataset)
+    if one.sd is not None and best.sd is not None and folds:
+        from scipy.stats import ttest_ind_from_stats
+
+        p = float(ttest_ind_from_stats(one.value, one.sd, folds, best.value, best.sd, folds, equal_var=False).pvalue)
+    elif one.n and best.n:
+        right = mine.counts or (round(mine.value * mine.n),)
+        p = max(fisher(each, mine.n, theirs.counts or (round(theirs.value * theirs.n),), theirs.n) for each in right)
+        images = images_to_tell(mine.value, theirs.value, 0.0) if gap else None
+    return Beside(one, mine, best, 100 * low, 100 * high, p, None, images)
+
+
+def claims_table(paper: Paper) -> Table:
+    """Return the table of what the paper's own numbers can tell."""
+    heads = ("n", "Right")
+    measured = any(claim.metric != "accuracy" for claim in paper.reported)
+    columns = [Column("Data"), *([Column("Measure")] if measured else []), Column("Method")]
+    columns += [Column("Reported", right=True)]
+    columns += [Column(head, right=True) for head in (*heads, "95 % interval")]
+    columns += [Column(head, "The best less this", right=True)
+                for head in ("Points", "95 % interval", "p", "p (Holm)", "Images to tell")]  # fmt: skip
+    found = beside_best(paper)
+    blocks = [
+        [_row(paper, each, measured) for each in found if (each.stated.dataset, each.stated.metric) == block]
+        for block in dict.fromkeys((each.stated.dataset, each.stated.metric) for each in found)
+    ]
+    return Table(
+        name=f"claims.{paper.id}",
+        title=f"{paper.id}: what its own numbers (%) can tell",
+        columns=columns,
+        blocks=blocks,
+        notes=[Note(text) for text in _notes(paper, found)],
+    )
+
+
+def _row(paper: Paper, each: Beside, measured: bool) -> list[Cell]:
+    one, sample = each.stated, each.sample
+    best = one is each.best
+    cells = [
+        Cell(dataset_name(one.dataset)),
+        *([Cell(measure(paper.metrics.scored(one.metric)))] if measured else []),
+        Cell(paper.methods[one.method].label),
+        Cell(stated(one.value) if one.sd is None else f"{stated(one.value)} ± {stated(one.sd)}", bold=best),
+        Cell(thousands(one.n) if one.n else DASH),
+        Cell(_counts(sample) if sample and one.n else DASH),
+        Cell(f"{100 * sample.low:.1f}{DASH}{100 * sample.high:.1f}" if sample else DASH),
+    ]
+    if best:
+        return [*cells, *[Cell(DASH)] * 5]
+    return [
+        *cells,
+        Cell(signed(each.best.value - one.value, 2)),
+        Cell(DASH if each.low is None or each.high is None else f"{signed(each.low)} to {signed(each.high)}"),
+        Cell(DASH if each.p is None else probability(each.p)),
+        Cell(DASH if each.holm is None else probability(each.holm)),
+        Cell(rounded(each.images) if each.images else DASH),
+    ]
+
+
+def _counts(sample: Claim) -> str:
+    if not sample.counts:
+        return "none"
+    first, last = sample.counts[0], sample.counts[-1]
+    return thousands(first) if first == last else f"{thousands(first)} to {thousands(last)}"
+
+
+def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
+    notes = ["Bold: the best of its data set and measure."]
+    if any(each.stated.n for each in found):
+        notes.append(
+            "Right: how many right answers of n are printed so, rounded or cut off. Interval: Wilson's. p: Fisher's "
+            "exact test that both methods are right equally often, as if on test images of their own: which of them "
+            "each got right is not published; Holm: for all comparisons of a data set and measure. Images to tell: the "
+            "test set that finds such a difference in four of five cases (two-sided 5 %, power 80 %)."
+        )
+    if any(each.sample is not None and not each.sample.counts and each.stated.n for each in found):
+        notes.append(
+            "none: no whole number of right answers is printed so; the number is of another n, or of several runs."
+        )
+    if any(each.stated.sd is not None for each in found):
+        notes.append(
+            "±: standard deviation over folds; there the interval is Student's, and p Welch's test of two means."
+        )
+    if any(each.sample is None for each in found):
+        what = (
+            " (precision, recall and F1 are no counts of images)"
+            if any(each.stated.metric != "accuracy" for each in found)
+            else ""
+        )
+        notes.append(f"{DASH}: the paper gives neither how many images were tested nor a spread{what}.")
+    return [*notes, *untold(paper, found)]
+
+
+def untold(paper: Paper, found: Sequence[Beside]) -> list[str]:
+    """Return a sentence for each reported number of another method that its test set cannot tell from the best."""
+    return [
+        f"{_names(paper, each)}: {_counted(each.best)} against {_counted(each.stated)} images. "
+        f"{thousands(each.stated.n)} images cannot tell them apart (p = {probability(each.p)}); "
+        f"about {rounded(each.images)} could."
+        for each in found
+        if each.p is not None
+        and each.p > 0.05
+        and each.images
+        and each.stated.n
+        and each.best.n
+        and each.stated.method != each.best.method
+    ]
+
+
+def _names(paper: Paper, each: Beside) -> str:
+    one, other = (paper.methods[c.method].label for c in (each.best, each.stated))
+    return f"{one} against {other} on {dataset_name(each.stated.dataset)}"
+
+
+def _counted(stated_: Reported) -> str:
+    found = claim(stated_.value, stated_.n or 1).counts
+    middle = found[len(found) // 2] if found else round(stated_.value / 100 * (stated_.n or 1))
+    return f"{'about ' if len(found) != 1 else ''}{middle:,} of {stated_.n or 0:,}"
+
+
+def write_claims(paper: Paper, outputs: Iterable[str | Path]) -> None:
+    """Write the table to every path of `outputs` (.csv, .md, .tex, .html)."""
+    write_faces(_records(paper), [claims_table(paper)], outputs)
+
+
+def _records(paper: Paper) -> list[dict[str, Any]]:
+    return [
+        {
+            "paper": paper.id,
+            "dataset": each.stated.dataset,
+            "method": each.stated.method,
+            "metric": each.stated.metric,
+            "reported": each.stated.value,
+            "sd": each.stated.sd,
+            "n": each.stated.n,
+            "right_least": each.sample.counts[0] if each.sample and each.sample.counts else None,
+            "right_most": each.sample.counts[-1] if each.sample and each.sample.counts else None,
+            "low": 100 * each.sample.low if each.sample else None,
+            "high": 100 * each.sample.high if each.sample else None,
+            "best": each.stated is each.best,
+            "best_less": each.best.value - each.stated.value,
+            "difference_low": each.low,
+            "difference_high": each.high,
+            "p": each.p,
+            "p_holm": each.holm,
+            "images_to_tell": each.images,
+        }
+        for each in beside_best(paper)
+    ]

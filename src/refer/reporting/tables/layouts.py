@@ -1,0 +1,127 @@
+"""A paper's tables in the paper's own layout: reported / reproduced in each cell, to be held beside the PDF."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from refer.evaluation.reported import NOT_REPRODUCED, REPRODUCED
+from refer.printed import PrintedRow, PrintedTable
+from refer.reporting.evidence import Paper
+from refer.reporting.tables.table import (
+    DASH,
+    Cell,
+    Column,
+    Note,
+    Table,
+    dataset_name,
+    number,
+    stand_in_notice,
+    stated,
+    write_tables,
+)
+
+Row = Mapping[str, str]
+"""A row of the CSV that `refer.reporting.tables.compare` writes."""
+MARKS = {REPRODUCED: "r", NOT_REPRODUCED: "n"}
+
+
+def write_printed(paper: Paper, tables: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
+    """Write the paper's tables, in its layout, to every path of `outputs` (.md, .tex, .html).
+
+    `tables` are the CSVs of `compare`, one a data set that was run.
+    """
+    rows: list[Row] = []
+    for path in tables:
+        with Path(path).open(encoding="utf-8", newline="") as handle:
+            rows += csv.DictReader(handle)
+    write_tables(printed_tables(paper, rows), outputs)
+
+
+def printed_tables(paper: Paper, rows: Sequence[Row], layout: Sequence[PrintedTable] | None = None) -> list[Table]:
+    """Return each table of the paper's layout once for every protocol that was run, drawn data apart from real."""
+    made = []
+    for number_, printed in enumerate((paper.layout or _plain(paper)) if layout is None else layout):
+        used = [row for row in rows if row["dataset"] in printed.datasets]
+        kinds = dict.fromkeys((row["stand_in"], row["protocol"]) for row in used)
+        for stand_in, protocol in kinds or {("false", ""): None}:
+            mine = [row for row in used if (row["stand_in"], row["protocol"]) == (stand_in, protocol)]
+            made.append(_table(paper, printed, number_, mine, protocol, stand_in == "true"))
+    return made
+
+
+def _plain(paper: Paper) -> list[PrintedTable]:
+    """Return a layout for a paper whose file gives none: a table a data set, a row a method that reports a number."""
+    made = []
+    for dataset in dict.fromkeys(claim.dataset for claim in paper.reported) or paper.parts:
+        claims = [claim for claim in paper.reported if claim.dataset == dataset]
+        metrics = dict.fromkeys(claim.metric for claim in claims) or ["accuracy"]
+        methods = dict.fromkeys(claim.method for claim in claims) or paper.methods
+        plain = {
+            "title": "reported numbers",
+            "dataset": dataset,
+            "columns": [{"title": f"{dataset_name(dataset)}, {metric}", "metric": metric} for metric in metrics],
+            "rows": [{"title": paper.methods[name].label, "methods": [name]} for name in methods],
+        }
+        made.append(PrintedTable.model_validate(plain))
+    return made
+
+
+def _table(
+    paper: Paper, printed: PrintedTable, number_: int, rows: Sequence[Row], protocol: str, stand_in: bool
+) -> Table:
+    columns = [*map(Column, printed.heads), *(Column(each.title, each.group, right=True) for each in printed.columns)]
+    cells = [[*map(Cell, row.words), *_cells(paper, printed, row, rows)] for row in printed.rows]
+    drawn = dict.fromkeys(row["dataset"] for row in rows)
+    notes = [
+        f"Each cell: reported / reproduced, in %. {DASH}: the paper gives no number, or it was not run. Empty: the "
+        "paper has no such cell."
+    ]
+    if {cell.mark for row in cells for cell in row} - {""}:
+        notes.append(
+            "r: reproduced, n: not reproduced, by the rule below the table of accuracies (docs/verdicts.md); of the "
+            "others nobody can tell."
+        )
+    if rows:
+        seeds = sorted({int(row["seeds"]) for row in rows})
+        notes.append(f"Reproduced: {protocol} protocol, mean over {' or '.join(map(str, seeds))} seed"
+                     f"{'s' if seeds != [1] else ''}, {_parts(rows)}.")  # fmt: skip
+    ran = f", reported and reproduced ({protocol} protocol)" if protocol else ", reported (nothing of it was run)"
+    return Table(
+        name=f"printed.{paper.id}.{number_ + 1}{f'.{protocol}' if protocol else ''}",
+        title=f"{paper.id}, {printed.title}{ran}",
+        columns=columns,
+        blocks=[cells],
+        notes=list(map(Note, notes)),
+        banner=stand_in_notice(*drawn) if stand_in else "",
+    )
+
+
+def _cells(paper: Paper, printed: PrintedTable, row: PrintedRow, rows: Sequence[Row]) -> list[Cell]:
+    cells = []
+    for method, dataset, metric in printed.cells(row):
+        if method is None:
+            cells.append(Cell(""))
+            continue
+        claims = [c for c in paper.reported if (c.method, c.dataset, c.metric) == (method, dataset, metric)]
+        found = _found(paper, rows, method, dataset, metric, claims[0].part if claims else None)
+        reported = stated(claims[0].value) if claims else DASH
+        cells.append(Cell(f"{reported} / {number(float(found['mean'])) if found else DASH}",
+                          mark=MARKS.get(found.get("verdict", ""), "") if found else ""))  # fmt: skip
+    return cells
+
+
+def _found(paper: Paper, rows: Sequence[Row], method: str, dataset: str, metric: str, part: str | None) -> Row | None:
+    """Return what was reproduced: on the part that the paper names, else on the last, the test set proper."""
+    name = paper.metrics.scored(metric)
+    mine = [row for row in rows if (row["method"], row["dataset"], row["metric"]) == (method, dataset, name)]
+    order = list(paper.parts[dataset])
+    mine.sort(key=lambda row: (row["part"] == part, order.index(row["part"])))
+    return mine[-1] if mine else None
+
+
+def _parts(rows: Sequence[Row]) -> str:
+    """Return on which part each data set was tested: the last of its parts."""
+    last = {row["dataset"]: row["split"] for row in rows}
+    return ", ".join(f"{dataset_name(dataset)}: {split}" for dataset, split in last.items())

@@ -1,0 +1,218 @@
+"""How fast the networks are on this machine, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from refer.errors import UserError
+from refer.files import read_json
+from refer.reporting.evidence import Paper, Record
+from refer.reporting.tables.table import (
+    Cell,
+    Column,
+    Note,
+    Table,
+    dataset_name,
+    number,
+    several,
+    thousands,
+    write_faces,
+)
+
+RATES = (25, 30)
+"""Frames per second that cameras commonly give; what a network is held against."""
+QUIET = 0.25
+"""Cores: what other programs may take up before a measurement is called disturbed."""
+
+
+def write_realtime(measured: Iterable[str | Path], outputs: Iterable[str | Path], papers: Iterable[Paper] = ()) -> None:
+    """Write what realtime.json files say to every path of `outputs` (.csv, .md, .tex, .html).
+
+    Raises:
+        UserError: a file is no such measurement, or there is none.
+    """
+    records = read_realtime(measured)
+    rows = [realtime_record(record) for record in one_a_method(records)]
+    write_faces(rows, [realtime_table(records, papers)], outputs)
+
+
+def read_realtime(measured: Iterable[str | Path]) -> list[Record]:
+    """Read realtime.json files.
+
+    Raises:
+        UserError: a file is no such measurement, or there is none.
+    """
+    records = []
+    for path in measured:
+        try:
+            record = read_json(path)
+            record["one_face"]["median_ms"], record["network_alone"], record["batch"], record["other_work"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: no measurement of this project ({error!r}); delete it and run again.") from None
+        records.append(record)
+    if not records:
+        raise UserError("real-time table: no realtime.json was given; measure at least one run.")
+    return records
+
+
+def one_a_method(records: Sequence[Record]) -> list[Record]:
+    """Return one record for each method of a paper on a data set: that of its lowest seed, in the order given.
+
+    Seeds differ in their weights alone, which make no difference to the time.
+    """
+    chosen: dict[tuple[str, str, str], Record] = {}
+    for record in records:
+        key = (record["paper"], record["data"], record["method"])
+        if key not in chosen or _rank(record) < _rank(chosen[key]):
+            chosen[key] = record
+    return list(chosen.values())
+
+
+def realtime_record(record: Record) -> dict[str, Any]:
+    """Return one row of the CSV."""
+    names = ("preset", "paper", "dataset", "data", "protocol", "method", "seed", "parameters", "image_size")
+    row = {name: record[name] for name in names}
+    row["backbones"] = " + ".join(record["backbones"])
+    row["face"] = _face(record)
+    for section in ("one_face", "network_alone", "batch"):
+        row |= {f"{section}_{name}": value for name, value in record[section].items()}
+    row |= {f"keeps_{rate}_per_s": keeps_up(record, rate) for rate in RATES}
+    row |= {name: record[name] for name in ("device", "device_name", "threads", "precision", "other_work")}
+    row |= {f"{name}_version": version for name, version in record["versions"].items()}
+    return row | {"checkpoint_sha256": record["checkpoint_sha256"], "measured": record["measured"]}
+
+
+def keeps_up(record: Record, rate: int) -> str:
+    """Say whether a face is judged before the next frame comes: `yes` in 19 of 20 frames, or `at the median`."""
+    frame = 1000 / rate
+    if record["one_face"]["p95_ms"] <= frame:
+        return "yes"
+    return "at the median" if record["one_face"]["median_ms"] <= frame else "no"
+
+
+def realtime_table(records: Sequence[Record], papers: Iterable[Paper] = ()) -> Table:
+    """Return the latency and the frames per second of one face, one row per method.
+
+    Args:
+        records: the content of realtime.json files; of several runs of a method that of the lowest seed is taken.
+        papers: where the methods' labels stand, and their order; a method of no paper given keeps its name.
+    """
+    known = {paper.id: paper for paper in papers}
+    chosen = sorted(one_a_method(records), key=lambda record: _place(record, known))
+    machines = list(dict.fromkeys(map(_machine, chosen)))
+    marks = {machine: chr(ord("a") + place) if len(machines) > 1 else "" for place, machine in enumerate(machines)}
+    blocks = [
+        [_row(record, known, marks[_machine(record)]) for record in block]
+        for _, block in groupby(chosen, key=lambda record: (record["paper"], record["data"]))
+    ]
+    return Table(
+        name="realtime",
+        title=f"One face on this machine: {several(len(chosen), 'method')}",
+        columns=[
+            Column("Paper"),
+            Column("Data"),
+            Column("Method"),
+            Column("Backbone"),
+            Column("Parameters (M)", right=True),
+            Column("Face (px)", "Size", right=True),
+            Column("seen (px)", "Size", right=True),
+            Column("median", "Latency of one face (ms)", right=True),
+            Column("5–95 %", "Latency of one face (ms)", right=True),
+            Column("network alone", "Latency of one face (ms)", right=True),
+            Column("one by one", "Faces per second", right=True),
+            Column(f"{chosen[0]['batch']['size']} at once", "Faces per second", right=True),
+            *(Column(f"{rate}/s", "Keeps up with") for rate in RATES),
+        ],
+        blocks=blocks,
+        notes=_notes(chosen, marks),
+    )
+
+
+def _notes(chosen: Sequence[Record], marks: Mapping[str, str]) -> list[Note]:
+    repeats = [record["one_face"]["repeats"] for record in chosen]
+    times = thousands(min(repeats)) if min(repeats) == max(repeats) else f"{min(repeats):,} to {max(repeats):,}"
+    pairs = any(len(record["inputs"]) > 1 for record in chosen)
+    notes = [
+        *(Note(f"Measured on {machine}.", mark) for machine, mark in marks.items()),
+        Note(f"What is timed: {chosen[0]['scope']}. {times} repetitions each, after a warm-up."),
+        Note(
+            "Keeps up with: yes where the 95th percentile of the latency is no longer than a frame "
+            f"({' or '.join(f'{1000 / rate:.1f} ms' for rate in RATES)}), else whether the median is; what is not "
+            "timed comes to that."
+        ),
+        Note(
+            "Of each method one run was measured, that of the lowest seed: time depends on network and size of the "
+            "image, not on weights or on what an image shows, and is the same for drawn and for real faces."
+        ),
+    ]
+    busy = [record for record in chosen if (record["other_work"] or 0) > QUIET]
+    if busy:
+        most, names = max(record["other_work"] for record in busy), ", ".join(record["method"] for record in busy)
+        notes.append(
+            Note(
+                f"Not on a quiet machine: meanwhile other programs kept up to {most:.1f} cores busy ({names}). These "
+                "times are longer than they need be; measure again with nothing else running."
+            )
+        )
+    if pairs:
+        notes.append(Note("2 × …: the network looks at two pictures of a face, which count as one face."))
+    if any(record["reads_batch"] for record in chosen):
+        notes.append(
+            Note("The logits of this network depend on its batch: for one face by itself they are others.", "*")
+        )
+    return notes
+
+
+def _row(record: Record, papers: Mapping[str, Paper], mark: str) -> list[Cell]:
+    paper = papers.get(record["paper"])
+    label = paper.methods[record["method"]].label if paper else record["method"]
+    one = record["one_face"]
+    return [
+        Cell(record["paper"]),
+        Cell(dataset_name(record["dataset"])),
+        Cell(label, mark="*" if record["reads_batch"] else ""),
+        Cell(" + ".join(record["backbones"])),
+        Cell(number(record["parameters"] / 1e6, 2)),
+        Cell(_face(record)),
+        Cell(str(record["image_size"])),
+        Cell(_milliseconds(one["median_ms"]), mark=mark),
+        Cell(f"{_milliseconds(one['p5_ms'])}–{_milliseconds(one['p95_ms'])}"),
+        Cell(_milliseconds(record["network_alone"]["median_ms"])),
+        Cell(_rate(one["frames_per_s"])),
+        Cell(_rate(record["batch"]["frames_per_s"])),
+        *(Cell(keeps_up(record, rate)) for rate in RATES),
+    ]
+
+
+def _face(record: Record) -> str:
+    times = f"{len(record['inputs'])} × " if len(record["inputs"]) > 1 else ""
+    return times + "×".join(map(str, record["face"]))
+
+
+def _milliseconds(value: float) -> str:
+    return number(value, 2 if value < 10 else 1 if value < 100 else 0)
+
+
+def _rate(value: float) -> str:
+    return thousands(round(value)) if value >= 10 else number(value, 1)
+
+
+def _machine(record: Record) -> str:
+    versions, threads = record["versions"], several(record["threads"], "thread")
+    what = record["device_name"] if record["device"] == "cpu" else f"{record['device_name']} ({record['device']})"
+    return (
+        f"{what}, {threads} of the CPU, {record['precision']}, torch {versions['torch']}, "
+        f"Python {versions['python']}; PyTorch as it is, not compiled"
+    )
+
+
+def _rank(record: Record) -> tuple[int, int, str]:
+    return record["seed"], record["fold"] or 0, record["protocol"]
+
+
+def _place(record: Record, papers: Mapping[str, Paper]) -> tuple[str, str, int]:
+    paper = papers.get(record["paper"])
+    return record["paper"], record["data"], list(paper.methods).index(record["method"]) if paper else 0

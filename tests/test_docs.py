@@ -69,6 +69,7 @@ def test_the_readmes_numbers_are_those_of_the_released_tables() -> None:
         f"+{claimed} points on RAF-DB by tran2023, is worth +{found} here** (−{least} to +{most})",
         f"{float(ranked[0]['mean']):.1f} % by ten crops, {-float(papers['difference']):.1f} points before the best",
         f"{len(ranked)} methods on the real FER2013",
+        f"of one seed each, on the {int(full['n']):,} images of PrivateTest",
     ):
         assert quoted in text
 

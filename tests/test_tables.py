@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from refer.evaluation.scores import score
 from refer.papers import load_paper
 from refer.reporting.tables import listings, table
 from refer.reporting.tables.compare import compare, duration
+from refer.reporting.tables.departures import departures
 from refer.reporting.tables.latex import latex
 from refer.reporting.tables.notes import cost
 from refer.spec import Averages
@@ -551,3 +554,20 @@ def test_the_projects_own_paper_files_fit(preset: Path, root: Path) -> None:
         if paper.id == "khalid2025":
             assert "83.0 (a)" in compared(preset, paper)[".md"].read_text()
             compared(preset)
+
+
+def test_what_methods_share_is_said_once() -> None:
+    methods = dict.fromkeys(["resnet18", "vgg11", "late-a", "late-b", "late", "early-a", "early-b"])
+    changed = {"recipe.epochs": "6 (was: 50)", "methods.vgg11.network.backbone": "compact (was: vgg11)"}
+    for name in ("late-a", "late-b", "early-a", "early-b"):
+        changed |= {f"methods.{name}.recipe.epochs": "4", f"methods.{name}.recipe.lr": "0.02"}
+    changed["methods.early-a.network.first"] = "compact"
+    paper: Any = SimpleNamespace(methods=methods, departures=changed)
+    assert departures(paper) == (
+        "recipe.epochs = 6 (was: 50), methods.vgg11.network.backbone = compact (was: vgg11), "
+        # `late` is of that family, but was left as it is.
+        "methods.{late-a, late-b, early-*}.{recipe.epochs = 4, recipe.lr = 0.02}, "
+        "methods.early-a.network.first = compact"
+    )
+    paper.departures = {f"methods.{name}.recipe.lr": "1" for name in methods}
+    assert departures(paper) == "methods.*.recipe.lr = 1"

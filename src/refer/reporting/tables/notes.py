@@ -11,6 +11,7 @@ from refer.evaluation.reported import counts
 from refer.reporting.evidence import Paper, Record, Reported
 from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, Result, Value
+from refer.reporting.tables.departures import departures
 from refer.reporting.tables.row_notes import Row, row_notes
 from refer.reporting.tables.table import Note, several, stand_in_notice
 
@@ -60,10 +61,7 @@ def footnotes(comparison: Comparison) -> Footnotes:
 def departure_notes(papers: Iterable[Paper]) -> list[Note]:
     """Return what the preset changes in the papers' files, a note a paper."""
     return [
-        Note(
-            f"What this preset changes in papers/{paper.id}.yaml: "
-            f"{', '.join(f'{key} = {value}' for key, value in paper.departures.items())}."
-        )
+        Note(f"What this preset changes in papers/{paper.id}.yaml: {departures(paper)}.")
         for paper in papers
         if paper.departures
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from refer.reporting.evidence import Paper
 from refer.reporting.names import listing
 from refer.reporting.swings import Sensitivity, Swing, measure
+from refer.reporting.tables.departures import departures
 from refer.reporting.tables.notes import cost
 from refer.reporting.tables.table import (
     DASH,
@@ -228,8 +229,7 @@ def _notes(found: Sensitivity) -> list[str]:
         )
     for name, paper in found.papers.items():
         if paper.departures:
-            listed = ", ".join(f"{key} = {value}" for key, value in paper.departures.items())
-            texts.append(f"What this preset changes in papers/{name}.yaml, for all options: {listed}.")
+            texts.append(f"What this preset changes in papers/{name}.yaml, for all options: {departures(paper)}.")
     return [*texts, *([f"Cost: {cost(found.records)}."] if found.records else [])]
 
 

@@ -343,7 +343,7 @@ def test_methods_may_see_other_images_but_seeds_may_not(own: Path) -> None:
 
 
 def test_nothing_right_of_the_predictions_imports_torch() -> None:
-    modules = ["evaluation.scores", "evaluation.intervals", *(f"reporting.{name}" for name in ("compare", "page"))]
+    modules = ["evaluation.scores", "evaluation.intervals", "reporting.tables.compare", "reporting.page"]
     code = (
         f"import sys, json; import {', '.join(f'refer.{name}' for name in modules)};"
         "print(json.dumps([name for name in ('torch', 'matplotlib', 'pandas', 'sklearn') if name in sys.modules]))"

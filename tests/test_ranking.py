@@ -126,7 +126,7 @@ def test_several_seeds_are_compared_seed_by_seed(root: Path, plan: Plan, tmp_pat
     expected = np.mean([pair[1][seed].mean() - pair[0][seed].mean() for seed in range(3)])
     found = rows.loc["local attention"]
     assert (found.difference, found.common_seeds, found.test) == (pytest.approx(100 * expected), 3, "crossed")
-    assert "One seed" not in (folder / "tables/contrasts.md").read_text()
+    assert "Of one seed" not in (folder / "tables/contrasts.md").read_text()
     ranked = pd.read_csv(folder / "tables/ranking.csv").set_index("method")
     means = [answers(folder, "tran2023", "resnet34")[seed].mean() for seed in range(3)]
     assert ranked.loc["resnet34"].sd == pytest.approx(100 * np.std(means, ddof=1))

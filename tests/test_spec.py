@@ -214,6 +214,19 @@ def test_the_matrix_lends_papers_the_data_sets_that_they_lack(root: Path, config
     assert {run.dataset for run in only.runs("khalid2025")} == {"fer2013"}
 
 
+def test_papers_of_the_matrix_have_seeds_of_their_own(root: Path, config: dict) -> None:
+    few = {"khalid2025": ["full"], "tran2023": ["late-r18-r34"]}
+    matrix = {"methods": few, "data": ["fer2013"], "seeds": {"tran2023": [0, 1, 2]}}
+    seeds: dict[str, set[int]] = {}
+    for run in plan.load_plan(config | {"matrix": matrix}, base=root).matrix():
+        seeds.setdefault(run.method, set()).add(run.seed)
+    # What late fusion begins with is trained as often.
+    assert seeds == {"full": {0}, **{name: {0, 1, 2} for name in ("late-r18-r34", "resnet18", "resnet34")}}
+    for wrong, said in (({"tran2024": [0]}, "matrix.seeds: no paper 'tran2024'"), ({"tran2023": []}, "matrix.seeds")):
+        with pytest.raises(UserError, match=said):
+            plan.load_plan(config | {"matrix": matrix | {"seeds": wrong}}, base=root)
+
+
 def test_a_network_that_begins_with_others_brings_them(root: Path, config: dict) -> None:
     config["reproduce"]["naseem2025"]["methods"] = ["fused"]
     del config["ambiguity"]["naseem2025"]

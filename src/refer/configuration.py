@@ -64,13 +64,16 @@ class Backgrounds(Strict):
         return self.source == STAND_IN
 
 
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
 class Reproduction(Strict):
     """Which of a paper's cells run, how often, and what differs from the paper's recipe."""
 
     data: list[Name] | Literal["all"] = "all"
     methods: list[Name] | Literal["all"] = "all"
     protocols: list[Literal["published", "audited"]] = Field(["published", "audited"])
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    seeds: Seeds = Field([0])
     folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="where a data set has any")
     override: dict[str, Any] = Field({}, description="dotted key of the paper's file → value")
 
@@ -96,8 +99,17 @@ class Matrix(Strict):
         "all", description="paper → its methods; all: every method of every paper that is reproduced"
     )
     data: list[Name] | Literal["all"] = Field("all", description="all: every data set that some paper divides")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    seeds: Seeds | dict[Name, Seeds] = Field([0], description="or paper → its seeds; 0 for papers that are not named")
     folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = "all"
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_repeats(cls, value: Any) -> Any:
+        return {name: once(seeds) for name, seeds in value.items()} if isinstance(value, dict) else once(value)
+
+    def seeds_of(self, paper: str) -> list[int]:
+        """The seeds of a paper's methods."""
+        return self.seeds.get(paper, [0]) if isinstance(self.seeds, dict) else self.seeds
 
 
 class Where(Strict):

@@ -145,7 +145,7 @@ class Plan:
             spec = self.papers[name]
             for dataset in named(wanted.data, spec.data):
                 for method in with_parents(named(chosen, spec.methods), spec.under("audited")):
-                    for seed in wanted.seeds:
+                    for seed in wanted.seeds_of(name):
                         for fold in folds_of(spec.data[dataset], wanted.folds):
                             yield name, dataset, "audited", method, seed, fold
 
@@ -290,6 +290,9 @@ def _lend(
     wanted = list(owners) if isinstance(config.matrix.data, str) else config.matrix.data
     methods = config.matrix.methods
     borrowed = {}
+    for name in config.matrix.seeds if isinstance(config.matrix.seeds, dict) else ():
+        if name not in papers:
+            raise UserError(f"{where}: matrix.seeds: no paper {unknown(name, papers)} under reproduce.")
     for name in config.reproduce if isinstance(methods, str) else methods:
         if name not in papers:
             raise UserError(f"{where}: matrix.methods: no paper {unknown(name, papers)} under reproduce.")

@@ -32,6 +32,8 @@ CHOSEN = (
     "little: methods differ in what they cost, and by the preset's epochs in how far they got."
 )
 
+ALONE = "Of one seed: how networks differ by chance is unknown."
+
 
 def write_ranking(comparisons: Sequence[Comparison], outputs: Iterable[str | Path]) -> None:
     """Write every method beside the best to every path of `outputs` (.csv, .md, .tex, .html); see `compare_all`."""
@@ -125,11 +127,7 @@ def _worths(data: str, those: Sequence[Worth]) -> Table:
         f"images of {evidence.split(those[0].has.result.part)} that both were tested on, seed by seed.",
         _family([each.found for each in those], "contrasts"),
         "By the paper: the difference of the accuracies that it reports, on its own data and with its own networks.",
-        *(
-            []
-            if any(each.found.seeds > 1 for each in those)
-            else ["One seed: how networks differ by chance is unknown."]
-        ),
+        *([ALONE] if any(each.found.seeds == 1 for each in those) else []),
     ]
     return Table(
         name=f"contrasts.{data}",

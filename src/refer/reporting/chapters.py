@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -26,7 +27,8 @@ from refer.reporting.tables.protocols import protocol_tables
 from refer.reporting.tables.splits import Split, split_table
 from refer.reporting.tables.table import Table, dataset_name, html
 
-_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+_PLAIN = " !$&'()*+,-./:;=?@[]^_`{|}~"
+"""What may stand in a data URI as it is; the templates escape what an attribute of HTML may not hold."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,10 @@ def embed(path: str | Path, alt: str) -> Picture:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such figure; draw the figures before the page.")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Picture(path.stem, f"data:{_TYPES[path.suffix]};base64,{content}", alt)
+    if path.suffix == ".svg":
+        # Not as base64: a quarter smaller, and what is packed for a release or by git stays compressible.
+        return Picture(path.stem, f"data:image/svg+xml,{quote(path.read_text(encoding='utf-8'), _PLAIN)}", alt)
+    return Picture(path.stem, f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", alt)
 
 
 def as_html(*those: Table) -> Markup:

@@ -134,6 +134,14 @@ def test_the_choice_of_the_epoch_is_told_where_both_learnt_the_same(tmp_path: Pa
     rows = pd.read_csv(told(folder, StubPaper(), "fer2013") / "protocols.khalid2025.fer2013.csv")
     row = rows[(rows.table == "effect") & (rows.method == "full") & (rows.part == "private")].iloc[0]
     assert row.epoch == pytest.approx(61 - 57)
+    # A method that tests another's network looks at each part once, and chooses nothing.
+    for path in runs_of(folder):
+        if "/full/" in str(path):
+            part = "private" if "/published/" in str(path) else "public"
+            path.with_name("training.csv").write_text(f"epoch,{part}_loss,{part}_accuracy\n0,1.0,0.6\n")
+            path.write_text(re.sub(r'"selected_epoch": \d+', '"selected_epoch": 0', path.read_text()))
+    rows = pd.read_csv(told(folder, StubPaper(), "fer2013") / "protocols.khalid2025.fer2013.csv")
+    assert rows[(rows.table == "effect") & (rows.method == "full")].epoch.isna().all()
 
 
 def test_another_division_is_said_and_one_protocol_alone_too(root: Path, tmp_path: Path) -> None:

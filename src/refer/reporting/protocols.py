@@ -167,8 +167,9 @@ def _epoch(
     for mine, theirs in zip(published, audited, strict=True):
         curves = [_curve(training.get(run.key)) for run in (mine, theirs)]
         column = f"{part}_accuracy"
-        if not all(curves) or column not in curves[0] or curves[0].get("train_loss") != curves[1].get("train_loss"):
-            return None
+        learnt = [each.get("train_loss") for each in curves]
+        if column not in curves[0] or not all(learnt) or learnt[0] != learnt[1]:
+            return None  # nor is there an epoch to choose where a method tests another's network
         at = {epoch: float(value) for epoch, value in zip(map(int, curves[0]["epoch"]), curves[0][column], strict=True)}
         gains.append(
             at[evidence.records[mine.key]["selected_epoch"]] - at[evidence.records[theirs.key]["selected_epoch"]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from refer.papers import load_paper
@@ -35,6 +37,24 @@ def test_every_number_stands_in_a_table_that_is_linked_beside_it(root: Path, nam
         text = "\n".join(path.read_text(encoding="utf-8") for path in tables)
         there = set(NUMBER.findall(re.sub(r"(?<=\d)–(?=\d)", " ", text)))
         assert numbers <= there, f"{sorted(numbers - there)} stand in none of the tables linked in: {block[:200]}"
+
+
+def test_what_the_choice_of_the_epoch_lost_is_that_of_the_curves(root: Path) -> None:
+    text = " ".join((root / "docs/findings.md").read_text(encoding="utf-8").split())
+    runs = root / "results/fer2013/runs/peers/fer2013"
+    at, chosen, late = [], [], []
+    for seed in ("seed0", "seed1"):
+        at.append(json.loads((runs / f"audited/compact/{seed}/run.json").read_text())["selected_epoch"])
+        curves = {each: pd.read_csv(runs / f"{each}/compact/{seed}/training.csv") for each in ("published", "audited")}
+        assert (curves["published"].train_loss == curves["audited"].train_loss).all(), "two different trainings"
+        private, public = curves["published"].set_index("epoch").private_accuracy, curves["audited"].public_loss
+        chosen.append(f"{100 * private[at[-1]]:.1f}")
+        late.append(f"{100 * private.iloc[-1]:.1f}")
+        assert len(public) - 2 <= public.argmin() <= len(public) - 1
+        assert f"{public.min():.2f} in both" in text
+    assert f"best after {at[0]} and {at[1]} of its {len(private)} epochs" in text
+    assert f"has {chosen[0]} and {chosen[1]} % of all PrivateTest then" in text
+    assert f"it has {late[0]} and {late[1]} (" in text
 
 
 def test_two_numbers_of_one_method_are_not_said_to_be_two_methods(root: Path) -> None:

@@ -17,6 +17,7 @@ from refer.reporting.figures.ranking import draw_ranking
 from refer.reporting.tables.matrix import compare_all
 from refer.reporting.tables.ranking import write_contrasts, write_ranking
 from report_fixtures import make_paper, predictions_of, rewrite, runs_of
+from test_figures import caught
 
 METHODS = {
     "tran2023": ["resnet34", "late-r18-r34", "attention-r18-r34", "attention-no-local"],
@@ -164,7 +165,10 @@ def test_tables_say_on_what_how_compared_and_what_was_changed(single: Path) -> N
 
 def test_the_figure_names_every_method_and_is_the_same_each_time(single: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / f"ranking{suffix}" for suffix in (".svg", ".png")]
-    draw_ranking(single / "tables/ranking.csv", outputs)
+    with caught() as written_in:
+        draw_ranking(single / "tables/ranking.csv", outputs)
+    n = pd.read_csv(single / "tables/ranking.csv").n[0]
+    assert f"a drawn stand-in for RAF-DB, test, audited protocol, n = {n}, seeds: 1" in written_in[0]
     before = [path.read_bytes() for path in outputs]
     draw_ranking(single / "tables/ranking.csv", outputs)
     assert [path.read_bytes() for path in outputs] == before

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.figures.panel import Panel, Tag, limits, percents
+from refer.reporting.names import span
 from refer.reporting.tables.table import stand_in_notice
 
 LINE_HEIGHT, BELOW, GAP = 0.155, 0.42, 0.25  # inches
@@ -60,9 +61,9 @@ def _block(figure: Figure, rows: Sequence[Row], papers: Sequence[str], top: floa
         panel.points([(float(row["mean"]), place)], marker, colour, 4, open_=behind)
     panel.tags(tags)
     first = rows[0]
-    panel.heading(
-        f"{described(first['dataset'], first['stand_in'] == 'true')}, {first['split']}, n = {int(first['n']):,}"
-    )
+    often = span(int(row["seeds"]) for row in rows)
+    where = f"{described(first['dataset'], first['stand_in'] == 'true')}, {first['split']}"
+    panel.heading(f"{where}, {first['protocol']} protocol, n = {int(first['n']):,}, seeds: {often}")
     words = [
         Word(beside - 0.08, float(panel.up(place)), row["label"], anchor="right") for place, row in enumerate(rows)
     ]

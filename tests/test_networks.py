@@ -60,7 +60,7 @@ def test_backbones_give_the_map_that_they_promise(backbone: str, channels: int, 
 def test_every_backbone_that_can_be_named_can_be_built() -> None:
     with torch.device("meta"):
         for name in get_args(BackboneName):
-            assert build_backbone(name, 3, "none").width in (64, 128, 512)
+            assert build_backbone(name, 3, "none").width in (64, 128, 160, 512)
     with pytest.raises(UserError, match="Did you mean 'resnet34'"):
         build_backbone("resnet43", 3, "none")
 

@@ -31,6 +31,8 @@ from refer.training.data import standardise
 from refer.training.environment import same_bits
 from refer.training.loop import train
 from refer.training.optimisation import Optimizer, build_optimizer, learning_rate, pack_state, unpack_state
+from refer.training.state import State
+from refer.training.watching import is_best, keep
 
 
 @pytest.fixture
@@ -55,6 +57,41 @@ def test_a_run_learns_and_says_how(prepared: Prepared, run: Run, tmp_path: Path)
     assert about["preset"] == "test"
     assert not (tmp_path / "out/resume.safetensors").exists()
     assert told[-1][0] == told[-1][1] == 3 * 112, "seven batches of 16 an epoch"
+
+
+def test_the_lowest_loss_chooses_the_epoch_where_the_recipe_says_so(
+    prepared: Prepared, run: Run, tmp_path: Path
+) -> None:
+    by_loss = dataclasses.replace(run, recipe=run.recipe.model_copy(update={"criterion": "loss"}))
+    train(by_loss, prepared.path, prepared.split, tmp_path / "out", preset="test")
+    curve = pd.read_csv(tmp_path / "out/training.csv")
+    about = json.loads((tmp_path / "out/run.json").read_text())
+    assert about["selected_epoch"] == 3 - int(np.argmin(curve["public_loss"].to_numpy()[::-1])), "ties: the later"
+    assert about["selection"] == "lowest loss on public"
+
+
+@pytest.mark.parametrize(
+    ("criterion", "select", "kept"), [("accuracy", "public", 3), ("loss", "public", 4), ("accuracy", "last", 5)]
+)
+def test_loss_accuracy_and_the_last_epoch_each_choose_their_own(
+    run: Run, criterion: str, select: str, kept: int
+) -> None:
+    recipe = run.recipe.model_copy(update={"criterion": criterion})
+    asked = dataclasses.replace(run, recipe=recipe, select=select)
+    network = torch.nn.Linear(1, 1)
+    state = State(network, build_optimizer(network.parameters(), run.recipe))
+    for loss, accuracy in ((1.2, 0.4), (0.9, 0.6), (1.0, 0.6), (0.9, 0.5), (1.1, 0.3)):
+        state.epoch += 1
+        if is_best(asked, state, "public", loss, accuracy):
+            keep(state, accuracy)
+        state.history.append({"public_loss": loss, "public_accuracy": accuracy})
+    assert (state.best_epoch, set(state.best)) == (kept, {"weight", "bias"})
+
+
+def test_a_criterion_that_is_not_named_is_not_in_what_decides_a_run(run: Run) -> None:
+    assert "criterion" not in run.as_dict()["recipe"], "released runs were made without knowing of it"
+    by_loss = dataclasses.replace(run, recipe=run.recipe.model_copy(update={"criterion": "loss"}))
+    assert Run.from_dict(by_loss.as_dict()) == by_loss
 
 
 def test_predictions_are_those_of_the_selected_epoch(prepared: Prepared, run: Run, tmp_path: Path) -> None:

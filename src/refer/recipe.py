@@ -13,7 +13,7 @@ from refer.training.composition import Composition
 
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
-LATER = ("ema", "views", "window")
+LATER = ("ema", "views", "window", "criterion")
 LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
 """Keys that the first released results did not know: a recipe that does not use them is what it was before."""
 
@@ -116,6 +116,11 @@ class Recipe(Strict):
     augmentation: Augmentation = Augmentation()
     ema: float = Field(
         0.0, ge=0, lt=1, description="decay a step of the moving average of the weights, which is what is kept; 0: none"
+    )
+    criterion: Literal["accuracy", "loss"] = Field(
+        "accuracy",
+        description="what makes an epoch the best on the part that the protocol selects by: the highest accuracy, "
+        "or the lowest cross-entropy",
     )
     views: Literal["none", "flip", "ten-crop"] = Field(
         "none",

@@ -32,9 +32,10 @@ def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> 
 def compact(channels: int, width: int = 32) -> Backbone:
     """A VGG-like net for CPUs: (B, channels, 48, 48) → (B, 4·width, 6, 6).
 
-    287,456 parameters at width 32 (`compact`), 72,304 at width 16 (`compact-16`), with three channels. The stride of
-    the first convolution keeps the costly 3x3 layers at 24 pixels and below: over 50 times the images per second of a
-    ResNet-18 with a 3x3 stem on a CPU core (docs/performance.md).
+    With three channels 287,456 parameters at width 32 (`compact`), 72,304 at width 16 (`compact-16`) and 448,600 at
+    width 40 (`compact-40`). The stride of the first convolution keeps the costly 3x3 layers at 24 pixels and below:
+    `compact` sees over 50 times the images per second of a ResNet-18 with a 3x3 stem on a CPU core
+    (docs/performance.md).
     """
     return Backbone(
         convolution(channels, width, stride=2),
@@ -114,8 +115,8 @@ def build_backbone(name: str, channels: int, weights: str) -> Backbone:
     match name:
         case "compact":
             return compact(channels)
-        case "compact-16":
-            return compact(channels, 16)
+        case "compact-16" | "compact-40":
+            return compact(channels, int(name.removeprefix("compact-")))
         case "compact-resnet8" | "compact-resnet14":
             return compact_resnet(channels, 1 if name.endswith("8") else 2)
         case "resnet18" | "resnet34":

@@ -17,6 +17,7 @@ BackboneName = Literal[
     "preactresnet18-open",
     "compact",
     "compact-16",
+    "compact-40",
     "compact-resnet8",
     "compact-resnet14",
 ]

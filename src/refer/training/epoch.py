@@ -19,7 +19,7 @@ from refer.training.optimisation import learning_rate
 from refer.training.state import Partial, State, watched_weights
 from refer.training.stopping import Stopping
 from refer.training.task import Task, objective
-from refer.training.watching import keep, measure
+from refer.training.watching import is_best, keep, measure
 
 Report = Callable[[int, int, str], None]
 """Called with the images seen so far, those to be seen in all, and a note, at every step."""
@@ -110,10 +110,9 @@ class Epochs:
             state.partial = None
             state.epoch += 1
             state.seconds += time.perf_counter() - partial.began
-            # Ties go to the later epoch: it has been trained for longer.
-            if self.run.select == "last" or accuracy >= state.best_score:
+            name = self.task.watched_name
+            if is_best(self.run, state, name, loss, accuracy):
                 keep(state, accuracy)
-        name = self.task.watched_name
         last = {
             "epoch": state.epoch,
             "lr": rate,

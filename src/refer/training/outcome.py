@@ -84,4 +84,6 @@ def complete(
 def _selection(run: Run, task: Task) -> str:
     if not task.learns:
         return "nothing to train"
-    return "last epoch" if run.select == "last" else f"best accuracy on {run.select}"
+    if run.select == "last":
+        return "last epoch"
+    return f"{'best accuracy' if run.recipe.criterion == 'accuracy' else 'lowest loss'} on {run.select}"

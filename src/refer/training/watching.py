@@ -53,6 +53,18 @@ def look_once(run: Run, state: State, task: Task, where: torch.device) -> None:
     print(f"nothing to train; {task.watched_name} loss {loss:.3f}, accuracy {100 * accuracy:.1f} %", flush=True)
 
 
+def is_best(run: Run, state: State, name: str, loss: float, accuracy: float) -> bool:
+    """Whether the epoch that was just looked at, not yet in the history, is the one to keep so far.
+
+    Ties go to the later epoch: it has been trained for longer.
+    """
+    if run.select == "last" or not state.best:
+        return True
+    if run.recipe.criterion == "loss":
+        return bool(loss <= state.history[state.best_epoch - 1][f"{name}_loss"])
+    return accuracy >= state.best_score
+
+
 def keep(state: State, accuracy: float) -> None:
     """Remember the weights that the network has now as the best ones."""
     state.best = {name: value.detach().cpu().clone() for name, value in state.network.state_dict().items()}

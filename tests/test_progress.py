@@ -140,11 +140,11 @@ def job(number, rule="train", began=0.0, log=None, **wildcards):
 
 def test_a_job_is_named_by_what_tells_it_apart():
     run = Run(began=0.0)
-    first = job(1, data="fer2013", protocol="audited", method="full", seed="0")
+    first = job(1, preset="demo", data="fer2013", protocol="audited", method="full", seed="0")
     run.start(first)
-    assert run.name(first) == "train audited full seed0"
-    run.start(job(2, data="fer2013-standin", protocol="audited", method="full", seed="0"))
     assert run.name(first) == "train fer2013 audited full seed0"
+    run.start(job(2, preset="demo", data="fer2013-standin", protocol="audited", method="full", seed="0"))
+    assert run.name(first) == "train fer2013 audited full seed0", "as it was told when it began"
 
 
 def test_time_left_is_the_work_left_over_the_jobs_at_once():

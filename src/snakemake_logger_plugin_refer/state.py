@@ -17,7 +17,8 @@ from refer.progress import Snapshot, progress_file, read
 READ_EVERY = 0.5  # seconds between two looks at a progress file
 UNKNOWN_AT_MOST = 0.25  # share of all jobs whose time may be guessed from the other rules' durations
 WORTH_TELLING = 60.0  # seconds: an incomplete estimate below this says nothing
-COMMON = ("preset", "paper", "data", "dataset")  # wildcards left out of names while they have a single value
+COMMON = "preset"
+"""The wildcard that all jobs share. Any other may turn out to differ, and a job's name must stay what it was."""
 
 
 @dataclass
@@ -88,7 +89,6 @@ class Run:
     failed: list[Job] = field(default_factory=list)
     _seen: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    _values: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _busy: float = 0.0
     _first: float | None = None
 
@@ -103,8 +103,6 @@ class Run:
         self.running[job.id] = job
         self.failed = [other for other in self.failed if other.id != job.id]
         self._seen[job.rule].add(job.id)
-        for name, value in job.wildcards.items():
-            self._values[name].add(str(value))
         # Checkpoints add jobs that the plan did not know.
         self.total = max(self.total, self.done + len(self.running) + len(self.failed))
 
@@ -124,13 +122,9 @@ class Run:
         return job
 
     def name(self, job: Job) -> str:
-        """Return the rule and those of its wildcards that tell the job apart: `train full seed0 published`."""
-        words = [job.rule]
-        for name, value in job.wildcards.items():
-            if name in COMMON and len(self._values[name]) < 2:
-                continue
-            words.append(f"{name}{value}" if str(value)[:1].isdecimal() else str(value))
-        return " ".join(words)
+        """Return the rule and its wildcards: `train khalid2025 fer2013 published full seed0`."""
+        told = {name: str(value) for name, value in job.wildcards.items() if name != COMMON}
+        return " ".join([job.rule, *(f"{name}{text}" if text[:1].isdecimal() else text for name, text in told.items())])
 
     def job_left(self, job: Job, now: float) -> float | None:
         """Return the seconds that a running job still needs: by its own word, else by the others of its rule."""

@@ -68,6 +68,15 @@ def test_drawn_and_real_data_never_share_a_path(root: Path, config: dict) -> Non
     assert not drawn & real
 
 
+def test_a_protocol_may_have_fewer_methods(root: Path, config: dict) -> None:
+    config = changed(config, "reproduce.khalid2025.protocols", {"published": ["full"], "audited": "all"})
+    runs = list(plan.load_plan(config, base=root).runs("khalid2025"))
+    wanted = config["reproduce"]["khalid2025"].get("methods", "all")
+    every = set(plan.load_plan(config, base=root).papers["khalid2025"].methods) if wanted == "all" else set(wanted)
+    assert {run.method for run in runs if run.protocol == "audited"} == every
+    assert {run.method for run in runs if run.protocol == "published"} == {"full"} < every
+
+
 def changed(config: dict, dotted: str, value: object) -> dict:
     result = copy.deepcopy(config)
     *parents, last = dotted.split(".")
@@ -84,14 +93,27 @@ def changed(config: dict, dotted: str, value: object) -> dict:
         ("sedes", [1], ["config.yaml: sedes", "no key 'sedes'", "Known"]),
         ("preset", "../up", ["config.yaml: preset", "'../up'"]),
         ("preset", 3, ["preset", "found 3", "expected text"]),
-        ("fer2013", None, ["fer2013", "None", "expected text"]),
+        ("fer2013", None, ["config.yaml: fer2013: found None (nothing), expected text or a list."]),
         ("reproduce.khalid2025.seed", [1], ["reproduce.khalid2025.seed", "Did you mean 'seeds'?"]),
         ("reproduce.khalid2025.seeds", ["one"], ["reproduce.khalid2025.seeds.0", "'one'", "a whole number"]),
         ("reproduce.khalid2025.seeds", [], ["reproduce.khalid2025.seeds"]),
         ("reproduce.khalid2025.seeds", [1, 1], ["only once"]),
         ("reproduce.khalid2025.methods", ["ful"], ["'ful'", "Did you mean 'full'?", "Known: full, region"]),
         ("reproduce.khalid2025.data", ["rafdb"], ["'rafdb'", "Known: fer2013"]),
-        ("reproduce.khalid2025.protocols", ["secret"], ["protocols.0", "'secret'"]),
+        ("reproduce.khalid2025.protocols", ["secret"], ["khalid2025.protocols.0: found 'secret' (text)"]),
+        (
+            "reproduce.khalid2025.protocols",
+            "audited",
+            ["protocols: found 'audited' (text), expected a list or a section."],
+        ),
+        (
+            "reproduce.khalid2025.protocols",
+            {"secret": "all"},
+            ["protocols.secret: found 'secret' (text), expected 'pub"],
+        ),
+        ("reproduce.khalid2025.protocols", {"audited": "full"}, ["protocols.audited: ", "expected a list or 'all'."]),
+        ("reproduce.khalid2025.protocols", {"audited": ["ful"]}, ["protocols.audited: ", "Did you mean 'full'?"]),
+        ("reproduce.khalid2025.protocols", {"audited": ["full", "full"]}, ["protocols", "only once"]),
         ("reproduce", {"khalid2024": {}}, ["'khalid2024'", "Did you mean 'khalid2025'?"]),
         ("ambiguity", {"khalid2025": {"backbon": "vgg13"}}, ["'backbon'", "Did you mean 'backbone'?"]),
         ("ambiguity", {"khalid2025": {"backbone": "vgg"}}, ["'vgg'", "Did you mean 'vgg13'?"]),

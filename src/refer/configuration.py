@@ -65,6 +65,9 @@ class Backgrounds(Strict):
 
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+ProtocolName = Literal["published", "audited"]
+BOTH: list[ProtocolName] = ["published", "audited"]
+Some = list[Name] | Literal["all"]
 
 
 class Reproduction(Strict):
@@ -72,7 +75,9 @@ class Reproduction(Strict):
 
     data: list[Name] | Literal["all"] = "all"
     methods: list[Name] | Literal["all"] = "all"
-    protocols: list[Literal["published", "audited"]] = Field(["published", "audited"])
+    protocols: list[ProtocolName] | dict[ProtocolName, Some] = Field(
+        BOTH, description="or protocol → those of `methods` that run under it"
+    )
     seeds: Seeds = Field([0])
     folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="where a data set has any")
     override: dict[str, Any] = Field({}, description="dotted key of the paper's file → value")
@@ -80,7 +85,12 @@ class Reproduction(Strict):
     @field_validator("seeds", "protocols", "methods", "data", "folds")
     @classmethod
     def _no_repeats(cls, value: Any) -> Any:
-        return once(value)
+        return {key: once(each) for key, each in value.items()} if isinstance(value, dict) else once(value)
+
+    def methods_under(self, protocol: ProtocolName) -> list[str] | str:
+        """Those of `methods` that run under a protocol, or all."""
+        chosen = self.protocols[protocol] if isinstance(self.protocols, dict) else "all"
+        return self.methods if isinstance(chosen, str) else chosen
 
 
 Source = Annotated[

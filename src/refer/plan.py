@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from refer.configuration import STAND_IN, Config, folds_of, named, unfold
+from refer.configuration import STAND_IN, Config, Reproduction, folds_of, named, unfold
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError, unknown
 from refer.networks import catalog
@@ -131,7 +131,8 @@ class Plan:
             own = [dataset for dataset in spec.data if dataset not in self.borrowed.get(name, ())]
             for dataset in own if isinstance(wanted.data, str) else wanted.data:
                 for protocol in wanted.protocols:
-                    for method in with_parents(named(wanted.methods, spec.methods), spec.under(protocol)):
+                    chosen = named(wanted.methods_under(protocol), spec.methods)
+                    for method in with_parents(chosen, spec.under(protocol)):
                         for seed in wanted.seeds:
                             for fold in folds_of(spec.data[dataset], wanted.folds):
                                 yield name, dataset, protocol, method, seed, fold
@@ -259,11 +260,13 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
                 raise UserError(f"{where}: {section}: no paper {unknown(name, known)} in {checked.papers}/.")
     for name, wanted in checked.reproduce.items():
         paper = load_paper(folder / f"{name}.yaml", checked.ambiguity.get(name), wanted.override)
-        for key, names, options in (
+        named_here: list[tuple[str, list[str] | str, Iterable[str]]] = [
             ("data", wanted.data, paper.data),
             ("methods", wanted.methods, paper.methods),
-            ("protocols", wanted.protocols, paper.protocols),
-        ):
+            ("protocols", list[str](wanted.protocols), list[str](paper.protocols)),
+            *_narrowed(wanted, paper),
+        ]
+        for key, names, options in named_here:
             for entry in [] if names == "all" else names:
                 if entry not in options:
                     raise UserError(f"{where}: reproduce.{name}.{key}: {name} has no {unknown(entry, options)}.")
@@ -278,6 +281,13 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     plan = Plan(checked, papers, _lend(checked, papers, everybody, where), variants)
     _check_data(plan, where)
     return plan
+
+
+def _narrowed(wanted: Reproduction, paper: Paper) -> Iterator[tuple[str, list[str] | str, Iterable[str]]]:
+    """Key, names and what they may be: of the methods that run under one protocol."""
+    if isinstance(wanted.protocols, dict):
+        for protocol, names in wanted.protocols.items():
+            yield f"protocols.{protocol}", names, named(wanted.methods, paper.methods)
 
 
 def _lend(

@@ -174,7 +174,7 @@ def confusion_names(wildcards):
 
 
 def protocols(wildcards):
-    return plan.config.reproduce[wildcards.paper].protocols
+    return list(plan.config.reproduce[wildcards.paper].protocols)
 
 
 def found(pictures):

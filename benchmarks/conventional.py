@@ -18,6 +18,7 @@ from torchvision import datasets, transforms
 
 from refer.datasets.outlines import masks
 from refer.networks.ferattention import Corrected
+from refer.recipe import Augmentation, Recipe
 from refer.training.composition import Composition
 from refer.training.draws import draw
 from refer.training.losses import feratt_terms
@@ -35,17 +36,23 @@ def write_files(prepared: Path, rows: np.ndarray, labels: np.ndarray, folder: Pa
         Image.fromarray(images[row].squeeze()).save(place / f"{row}.png")
 
 
-def chain(size: int) -> transforms.Compose:
-    """The changes of the benchmark's recipe, as torchvision has them."""
-    resize = [transforms.Resize((size, size))] if size != 48 else []
+def chain(size: int, how: Augmentation) -> transforms.Compose:
+    """The changes of the benchmark's recipe, as torchvision has them; mixup is of a batch, and not among them."""
+    light = transforms.ColorJitter(how.brightness, how.contrast)
+    corners = transforms.RandomPerspective(how.perspective)
     return transforms.Compose(
         [
-            *resize,
+            *([transforms.Resize((size, size))] if size != 48 else []),
             transforms.Grayscale(3),
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomAffine(10, (0.1, 0.1), (0.9, 1.1)),
+            *([transforms.RandomHorizontalFlip()] if how.flip else []),
+            transforms.RandomAffine(
+                how.rotation, (how.shift, how.shift), (1 - how.scale, 1 + how.scale), how.shear or None
+            ),
+            *([corners] if how.perspective else []),
+            *([light] if how.brightness or how.contrast else []),
             transforms.ToTensor(),
             transforms.Normalize([0.5] * 3, [0.25] * 3),
+            *([transforms.RandomErasing(how.erase)] if how.erase else []),
         ]
     )
 
@@ -76,17 +83,18 @@ class Conventional:
     """Steps of such a loop, epoch after epoch."""
 
     def __init__(
-        self, network: nn.Module, folder: Path, size: int, batch: int, workers: int, where: torch.device,
+        self, network: nn.Module, folder: Path, recipe: Recipe, workers: int, where: torch.device,
         backgrounds: Path | None,
     ) -> None:  # fmt: skip
-        data: Any = datasets.ImageFolder(folder, chain(size))
+        data: Any = datasets.ImageFolder(folder, chain(recipe.image_size, recipe.augmentation))
         if backgrounds is not None:
-            data = Composing(folder, backgrounds, size)
+            data = Composing(folder, backgrounds, recipe.image_size)
         self.loader = DataLoader(
-            data, batch, shuffle=True, num_workers=workers, drop_last=True, pin_memory=where.type == "cuda",
+            data, recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True, pin_memory=where.type == "cuda",
             persistent_workers=workers > 0,
         )  # fmt: skip
-        self.network, self.where, self.batch = network.to(where).train(), where, batch
+        self.network, self.where, self.batch = network.to(where).train(), where, recipe.batch_size
+        self.mixup = recipe.augmentation.mixup
         self.optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
         self.batches = self._endless()
 
@@ -97,11 +105,17 @@ class Conventional:
     def step(self) -> int:
         """One step; returns its images."""
         *images, labels = (each.to(self.where, non_blocking=True) for each in next(self.batches))
+        others, share = labels, 1.0
+        if self.mixup:
+            share, order = float(np.random.default_rng().beta(self.mixup, self.mixup)), torch.randperm(len(labels))
+            images[0], others = share * images[0] + (1 - share) * images[0][order], labels[order]
         output = self.network(images[0])
         if isinstance(output, Corrected):
             loss = torch.stack(list(feratt_terms(output, labels, 7, images[1], structured=False).values())).sum()
         else:
             loss = functional.cross_entropy(output, labels)
+            if self.mixup:
+                loss = share * loss + (1 - share) * functional.cross_entropy(output, others)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

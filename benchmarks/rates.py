@@ -28,6 +28,7 @@ from refer.networks.interface import logits_of
 from refer.plan import Run, load_plan
 from refer.planning.rates import COLUMNS, FILE, cost_of, read_rates
 from refer.training.environment import autocast, describe_device
+from refer.training.layout import memory_format
 
 CPU_BATCH = {True: 64, False: 8}
 """By whether images are small: of large ones a batch has enough work in fewer."""
@@ -39,7 +40,7 @@ def images(run: Run, network: nn.Module, batch: int, where: torch.device) -> lis
     """Random inputs of a network, one a modality."""
     size = run.recipe.image_size
     shape = (batch, int(getattr(network, "channels", 3)), size, size)
-    return [torch.rand(shape, device=where).contiguous(memory_format=torch.channels_last) for _ in run.inputs]
+    return [torch.rand(shape, device=where).contiguous(memory_format=memory_format(where, size)) for _ in run.inputs]
 
 
 def step_of(run: Run, network: nn.Module, batch: int, where: torch.device) -> Callable[[], None]:
@@ -70,7 +71,7 @@ def step_of(run: Run, network: nn.Module, batch: int, where: torch.device) -> Ca
 def measure(run: Run, where: torch.device, seconds: float) -> dict[str, Any]:
     """One row of the table."""
     network = catalog.build({**run.network, "weights": "none"}, CLASSES)
-    network = network.to(where).to(memory_format=torch.channels_last)
+    network = network.to(where).to(memory_format=memory_format(where, run.recipe.image_size))
     batch = CPU_BATCH[run.recipe.image_size <= SMALL] if where.type == "cpu" else run.recipe.batch_size
     step = step_of(run, network, batch, where)
     with FlopCounterMode(display=False) as counter:

@@ -8,8 +8,9 @@
 (c) `loop`: files, PIL transforms by torchvision, a DataLoader (the fastest of `--workers`), float32.
 
 On the same machine and the same images, in turns, after a warm-up; medians and their ratios. The images are the real
-FER2013 where `--data` is there, else a drawn stand-in; the table says which. (a) and (b) use bfloat16 and channels_last
-on a GPU, and with `--compile` torch.compile. Every turn is a row of the CSV file.
+FER2013 where `--data` is there, else a drawn stand-in; the table says which. (a) and (b) lie in memory as
+`refer.training.layout` says, and use bfloat16 on a GPU and with `--compile` torch.compile. Every turn is a row of the
+CSV file.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from refer.plan import Run
 from refer.recipe import Recipe
 from refer.training.environment import autocast, choose_device, describe_device
 from refer.training.epoch import Epochs
+from refer.training.layout import memory_format
 from refer.training.losses import feratt_terms
 from refer.training.optimisation import build_optimizer
 from refer.training.state import State
@@ -84,10 +86,11 @@ def run_of(name: str, size: int, batch: int, augmentation: str) -> Run:
 
 def alone(run: Run, where: torch.device, compiled: bool) -> Step:
     """(a): the step on random tensors, with PyTorch's own optimizer."""
-    network: Any = catalog.build(run.network, CLASSES).to(where).to(memory_format=torch.channels_last).train()
+    layout = memory_format(where, run.recipe.image_size)
+    network: Any = catalog.build(run.network, CLASSES).to(where).to(memory_format=layout).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     batch, size = run.recipe.batch_size, run.recipe.image_size
-    images = torch.rand(batch, 3, size, size, device=where).contiguous(memory_format=torch.channels_last)
+    images = torch.rand(batch, 3, size, size, device=where).contiguous(memory_format=layout)
     labels = torch.randint(0, CLASSES, (batch,), device=where)
     call = torch.compile(network) if compiled else network
 
@@ -191,8 +194,7 @@ def measure(run: Run, data: Data, where: torch.device, given: argparse.Namespace
     }
     for workers in given.workers:
         network = catalog.build(run.network, CLASSES)
-        size, batch = run.recipe.image_size, run.recipe.batch_size
-        loop = Conventional(network, data.files, size, batch, workers, where, composing)
+        loop = Conventional(network, data.files, run.recipe, workers, where, composing)
         ways[f"loop, {workers} workers"] = repeated(loop.step)
     for turn in ways.values():
         turn(given.seconds / 2)  # the first steps allocate, choose kernels, compile, start workers
@@ -225,7 +227,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch", type=int, help="otherwise by device and size")
     parser.add_argument("--workers", nargs="*", type=int, default=[0, 2], help="of the usual loop; none: without it")
-    parser.add_argument("--augmentation", choices=AUGMENTATION, default="usual", help="of refer; rich: the one pass")
+    parser.add_argument("--augmentation", choices=AUGMENTATION, default="usual", help="rich: every change, of both")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true")

@@ -15,15 +15,17 @@ import torch
 from refer import files
 from refer.errors import UserError
 from refer.evaluation.inference import infer
+from refer.evaluation.trained import load_trained
 from refer.papers import load_paper
 from refer.plan import Run, load_plan
 from refer.spec import Recipe
-from refer.training import checkpoint, task
+from refer.training import checkpoint, layout, task
 from refer.training.composition import Composition
 from refer.training.data import Reader, load_index, load_part
 from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed
 from refer.training.loop import train
 from refer.training.optimisation import learning_rate
+from refer.training.views import plain_view
 
 CPU = torch.device("cpu")
 
@@ -143,6 +145,43 @@ def parents_of(paired: Paired, folder: Path) -> dict[str, Path]:
         trained(paired, run, folder / branch)
         paths[branch] = folder / branch / "checkpoint.safetensors"
     return paths
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "expected"),
+    [
+        ("cpu", 48, torch.channels_last),
+        ("cpu", layout.SMALL, torch.channels_last),
+        ("cpu", 224, torch.contiguous_format),
+        ("cuda", 48, torch.channels_last),
+        ("cuda", 224, torch.channels_last),
+    ],
+)
+def test_large_images_lie_as_pytorch_has_them_on_a_cpu(kind: str, size: int, expected: torch.memory_format) -> None:
+    assert layout.memory_format(torch.device(kind), size) is expected
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_weights_and_images_lie_in_one_order_while_training_and_testing(
+    paired: Paired, tmp_path: Path, size: int
+) -> None:
+    how = recipe(image_size=size, epochs=1)
+    run = cell("visible", {"name": "cnn", "backbone": "compact", "weights": "none"}, how)
+    trained(paired, run, tmp_path)
+    index, _ = load_index(paired.path, paired.split)
+    learning = task.build_task(run, paired.path, index, 3, CPU, {}, None)
+    tested = load_trained(tmp_path / "checkpoint.safetensors", CPU)
+    orders = {torch.channels_last, torch.contiguous_format}
+    wanted = layout.memory_format(CPU, size)
+    (other,) = orders - {wanted}
+    assert learning.fitted is not None
+    drawn = learning.fitted.draw(torch.arange(4), 0).inputs[0]
+    looked_at = learning.watched.look(0, 4, plain_view(how)).inputs[0]
+    assert drawn.shape == looked_at.shape == (4, 3, size, size)
+    kernels = [each for net in (learning.network, tested.network) for each in net.parameters() if each.dim() == 4]
+    for tensor in (drawn, looked_at, *kernels):
+        assert tensor.is_contiguous(memory_format=wanted)
+        assert not tensor.is_contiguous(memory_format=other)
 
 
 def test_frozen_branches_are_looked_through_once(paired: Paired, tmp_path: Path) -> None:

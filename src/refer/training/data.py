@@ -170,14 +170,16 @@ def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False
 class Reader:
     """Turns uint8 images into what one network expects."""
 
-    def __init__(self, network: nn.Module, weights: str, size: int, channels_last: bool = True) -> None:
+    def __init__(
+        self, network: nn.Module, weights: str, size: int, layout: torch.memory_format = torch.channels_last
+    ) -> None:
         self.channels = int(getattr(network, "channels", 3))
         self.unit = getattr(network, "pixels", "by-weights") == "unit"
         self.imagenet = weights == "imagenet"
         self.size = size
-        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        self.layout = layout
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 (or float32, 0..255) → (B, channels, size, size) float32."""
         ready = standardise(images, self.channels, self.size, self.imagenet, self.unit)
-        return ready.contiguous(memory_format=self.format)
+        return ready.contiguous(memory_format=self.layout)

@@ -69,7 +69,7 @@ class Feed:
             numbers = items.numpy() + epoch * len(self)
             inputs = tuple(self.changes(each, self._stream(place), numbers) for place, each in enumerate(images))
             return self._mixed(Batch(inputs, self.labels(items)), numbers)
-        inputs = tuple(augment(self.reader(each), how).contiguous(memory_format=self.reader.format) for each in images)
+        inputs = tuple(augment(self.reader(each), how).contiguous(memory_format=self.reader.layout) for each in images)
         return Batch(inputs, self.labels(items))
 
     def _stream(self, place: int) -> int:
@@ -84,7 +84,7 @@ class Feed:
         drawn = shares(how, self._stream(0), numbers).astype(np.float32)
         share = sent(drawn, batch.labels.device)
         mixed = (each.roll(1, 0).lerp_(each, share.view(-1, 1, 1, 1)) for each in batch.inputs)
-        inputs = tuple(each.contiguous(memory_format=self.reader.format) for each in mixed)
+        inputs = tuple(each.contiguous(memory_format=self.reader.layout) for each in mixed)
         return batch._replace(inputs=inputs, others=batch.labels.roll(1), share=share)
 
     def look(self, start: int, stop: int, view: View | None = None) -> Batch:
@@ -142,7 +142,7 @@ class CleanFeed(Feed):
             return self._changed(images, masks, items, epoch)
         both = augment(torch.cat((self.reader(images), self.reader(masks)[:, :1]), dim=1), self.recipe.augmentation)
         images, masks = both[:, :-1], both[:, -1:]
-        return Batch((images.contiguous(memory_format=self.reader.format),), self.labels(items), images * masks)
+        return Batch((images.contiguous(memory_format=self.reader.layout),), self.labels(items), images * masks)
 
     def _changed(self, images: Tensor, masks: Tensor, items: Tensor, epoch: int) -> Batch:
         changes = self.changes
@@ -170,5 +170,5 @@ class ComposedFeed(Feed):
         numbers = items.numpy()
         rows = sent(numbers % len(self.part), self.part.labels.device)
         composed = self.composer(rows, self.seed, numbers + epoch * len(self))
-        images = self.reader(composed.image).contiguous(memory_format=self.reader.format)
+        images = self.reader(composed.image).contiguous(memory_format=self.reader.layout)
         return Batch((images,), self.part.labels[rows], self.reader(composed.target))

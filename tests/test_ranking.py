@@ -137,6 +137,20 @@ def test_several_seeds_are_compared_seed_by_seed(root: Path, plan: Plan, tmp_pat
     )
 
 
+@pytest.mark.parametrize("scarce", METHODS)
+def test_fewer_seeds_in_common_than_an_accuracy_is_of_are_said(plan: Plan, tmp_path: Path, scarce: str) -> None:
+    for name, methods in METHODS.items():
+        seeds = (0,) if name == scarce else (0, 1, 2)
+        make_paper(tmp_path, plan.papers[name], "rafdb", images=400, seeds=seeds, methods=methods)
+    folder = tmp_path / "demo"
+    score(predictions_of(folder), folder / "scores.parquet")
+    best = pd.read_csv(written(folder, plan)["ranking"][0]).iloc[0]
+    told = "shares with the best" in (folder / "tables/ranking.md").read_text(encoding="utf-8")
+    assert told == (best.paper == scarce), (
+        "three seeds share one with a best of one; one shares itself with a best of three"
+    )
+
+
 def test_all_are_ranked_on_the_images_that_all_were_tested_on(plan: Plan, tmp_path: Path) -> None:
     folder = filled(tmp_path, plan, (0,))
     for path in predictions_of(folder):

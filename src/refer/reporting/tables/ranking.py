@@ -32,6 +32,11 @@ CHOSEN = (
     "little: methods differ in what they cost, and by the preset's epochs in how far they got."
 )
 
+SHARED = (
+    "Points are of the seeds that a method shares with the best, seed by seed; for {} these are fewer than its accuracy "
+    "is of."
+)
+
 ALONE = "Of one seed: how networks differ by chance is unknown."
 
 
@@ -84,11 +89,13 @@ def _ranking(data: str, those: Sequence[Ranked]) -> Table:
     compared = [each for each in those if each.holm is not None]
     level = [each for each in compared if each.holm is not None and each.holm >= 0.05]
     close = f"{several(len(level), 'method')} cannot be told from the best" if level else "the best stands alone"
+    fewer = [each for each in compared if each.behind and each.behind.seeds < len(each.entry.result.seeds)]
     notes = [
         f"Accuracy (%) on the {several(best.n, 'image')} of {best.entry.result.split} that all methods were tested on, "
         "mean ± standard deviation over seeds (n − 1 in the denominator; with one seed there is none).",
         interval_note(each.entry.result for each in those),
         _family([each.behind for each in compared if each.behind], "methods") + f" Of these {close}.",
+        *([SHARED.format(several(len(fewer), "method"))] if fewer else []),
         CHOSEN,
     ]
     return Table(

@@ -57,6 +57,27 @@ def test_what_the_choice_of_the_epoch_lost_is_that_of_the_curves(root: Path) -> 
     assert f"it has {late[0]} and {late[1]} (" in text
 
 
+def test_without_the_residual_two_seeds_of_three_name_one_class(root: Path) -> None:
+    runs = root / "results/fer2013/runs/tran2023/fer2013/audited/attention-no-residual"
+    named = []
+    for seed in range(3):
+        table = pd.read_parquet(runs / f"seed{seed}/predictions.parquet")
+        named.append(table.filter(like="p_").idxmax(axis=1).unique().tolist())
+    assert named[1:] == [["p_happy"]] * 2
+    assert len(named[0]) > 2
+
+
+def test_the_wider_yardstick_kept_the_epochs_that_are_stated(root: Path) -> None:
+    runs = root / "results/fer2013/runs/peers/fer2013/audited/wide"
+    about = [json.loads((runs / f"seed{seed}/run.json").read_text()) for seed in (0, 1)]
+    assert [each["selection"] for each in about] == ["lowest loss on public"] * 2
+    text = " ".join((root / "docs/findings.md").read_text(encoding="utf-8").split())
+    first, second = (each["selected_epoch"] for each in about)
+    assert f"the {first}th and the {second}th." in text
+    assert {round(each["seconds"] / 60) for each in about} == {67}
+    assert "mean of two seeds of 67 minutes on a core each" in text
+
+
 def test_two_numbers_of_one_method_are_not_said_to_be_two_methods(root: Path) -> None:
     paper = load_paper(root / "papers/peers.yaml")
     assert [each.method for each in paper.reported] == ["resnet18-ten-crop"] * 2, "stated by two repositories"

@@ -33,8 +33,8 @@ CHOSEN = (
 )
 
 SHARED = (
-    "Points are of the seeds that a method shares with the best, seed by seed; for {} these are fewer than its accuracy "
-    "is of."
+    "Points are of the seeds that a method shares with the best, seed by seed; for {} these are fewer than its "
+    "accuracy is of."
 )
 
 ALONE = "Of one seed: how networks differ by chance is unknown."

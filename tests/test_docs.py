@@ -78,9 +78,10 @@ def test_the_readmes_numbers_are_those_of_the_released_tables() -> None:
         f"{len(ranked)} methods on the real FER2013",
         f"it has {float(wide['all']):.1f} %, mean of {published['seeds'].replace('2', 'two')} seeds",
         f"{float(published['mean']):.1f} % as papers count",
-        f"on those that stand nowhere else, chosen on PublicTest, "
+        "on those that stand nowhere else, chosen on PublicTest, "
         f"{float(audited['mean']):.1f} %: means of {published['seeds'].replace('2', 'two')} seeds",
-        f"of one seed each, on the {int(full['n']):,} images of PrivateTest",
+        f"on the {int(full['n']):,} images of PrivateTest",
+        f"tran2023's of {local['common_seeds'].replace('3', 'three')} seeds, others of one",
     ):
         assert quoted in text
 

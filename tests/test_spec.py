@@ -90,6 +90,8 @@ def changed(config: dict, dotted: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
+        ("str", 1, ["config.yaml: str: no key 'str'"]),
+        ("list[int]", 1, ["config.yaml: list[int]: no key 'list[int]'"]),
         ("sedes", [1], ["config.yaml: sedes", "no key 'sedes'", "Known"]),
         ("preset", "../up", ["config.yaml: preset", "'../up'"]),
         ("preset", 3, ["preset", "found 3", "expected text"]),

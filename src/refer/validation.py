@@ -40,7 +40,9 @@ def _by_place(items: list[Any]) -> list[tuple[tuple[str | int, ...], list[Any]]]
     values: dict[tuple[str | int, ...], dict[tuple[str | int, ...], list[Any]]] = {}
     for item in items:
         loc = tuple(part for part in item["loc"] if part != "[key]")
-        kinds = [number for number, part in enumerate(loc) if _is_kind(part, number == len(loc) - 1)]
+        # Of a key that is too many or missing, the last part is that key, however it is called.
+        sure = len(loc) - (item["type"] in ("extra_forbidden", "missing"))
+        kinds = [number for number, part in enumerate(loc[:sure]) if _is_kind(part, number == len(loc) - 1)]
         value = loc[: kinds[0]] if kinds else loc
         path = tuple(part for number, part in enumerate(loc) if number not in kinds)
         values.setdefault(value, {}).setdefault(path, []).append(item)

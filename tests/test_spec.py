@@ -91,6 +91,7 @@ def changed(config: dict, dotted: str, value: object) -> dict:
     ("key", "value", "words"),
     [
         ("str", 1, ["config.yaml: str: no key 'str'"]),
+        ("a\nb", 1, ["config.yaml: 'a\\nb': no key 'a\\nb'"]),
         ("list[int]", 1, ["config.yaml: list[int]: no key 'list[int]'"]),
         ("sedes", [1], ["config.yaml: sedes", "no key 'sedes'", "Known"]),
         ("preset", "../up", ["config.yaml: preset", "'../up'"]),

@@ -59,7 +59,8 @@ def _is_kind(part: str | int, last: bool) -> bool:
 
 
 def _complaint(model: type[BaseModel], path: tuple[str | int, ...], errors: list[Any]) -> str:
-    key, error = ".".join(map(str, path)), errors[0]
+    # A key may hold a line break, which a line about it must not.
+    key, error = ".".join(str(part) if str(part).isprintable() else repr(part) for part in path), errors[0]
     found = error.get("input")
     match error["type"]:
         case "extra_forbidden":

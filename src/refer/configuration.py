@@ -73,8 +73,8 @@ Some = list[Name] | Literal["all"]
 class Reproduction(Strict):
     """Which of a paper's cells run, how often, and what differs from the paper's recipe."""
 
-    data: list[Name] | Literal["all"] = "all"
-    methods: list[Name] | Literal["all"] = "all"
+    data: Some = "all"
+    methods: Some = "all"
     protocols: list[ProtocolName] | dict[ProtocolName, Some] = Field(
         BOTH, description="or protocol → those of `methods` that run under it"
     )
@@ -105,10 +105,10 @@ Source = Annotated[
 class Matrix(Strict):
     """Methods of all papers on all data sets that have what they need, under the audited protocol."""
 
-    methods: dict[Name, list[Name] | Literal["all"]] | Literal["all"] = Field(
+    methods: dict[Name, Some] | Literal["all"] = Field(
         "all", description="paper → its methods; all: every method of every paper that is reproduced"
     )
-    data: list[Name] | Literal["all"] = Field("all", description="all: every data set that some paper divides")
+    data: Some = Field("all", description="all: every data set that some paper divides")
     seeds: Seeds | dict[Name, Seeds] = Field([0], description="or paper → its seeds; 0 for papers that are not named")
     folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = "all"
 
@@ -137,12 +137,12 @@ class Where(Strict):
 class Sensitivity(Strict):
     """Which options of a paper's ambiguities run beside the choices made, each by itself, and with which cells."""
 
-    ambiguities: list[Name] | Literal["all"] = "all"
+    ambiguities: Some = "all"
     without: dict[Name, dict[str, Annotated[str, Field(min_length=1)]]] = Field(
         {}, description="ambiguity → option that is not run → why, for the table"
     )
-    methods: list[Name] | Literal["all"] = Field("all", description="all: those that `reproduce` names")
-    data: list[Name] | Literal["all"] = Field("all", description="all: those that `reproduce` names")
+    methods: Some = Field("all", description="all: those that `reproduce` names")
+    data: Some = Field("all", description="all: those that `reproduce` names")
     where: dict[Name, Where] = Field({}, description="ambiguity → other methods or data sets for its options")
     protocols: list[Literal["published", "audited"]] = Field(["published"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="all: those of `reproduce`")

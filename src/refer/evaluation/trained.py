@@ -12,8 +12,7 @@ from torch import nn
 from refer.networks import catalog
 from refer.plan import Run
 from refer.training import checkpoint
-from refer.training.data import Reader
-from refer.training.layout import memory_format
+from refer.training.data import Reader, placed
 
 
 class Trained(NamedTuple):
@@ -35,7 +34,5 @@ def load_trained(path: Path, where: torch.device) -> Trained:
     run = Run.from_dict(metadata["run"])
     network = catalog.build(catalog.without_weights(run.network), len(metadata["classes"]))
     network.load_state_dict(groups["network"])
-    layout = memory_format(where, run.recipe.image_size)
-    network = network.to(where).to(memory_format=layout).eval()
-    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size, layout)
-    return Trained(run, network, reader, metadata)
+    network, reader = placed(network, run, where)
+    return Trained(run, network.eval(), reader, metadata)

@@ -15,6 +15,8 @@ from torch.nn import functional
 from refer import files
 from refer.datasets.prepared import check, open_images, read_parquet
 from refer.errors import UserError
+from refer.run import Run
+from refer.training.layout import memory_format
 from refer.training.transfer import Images, Streamed, constant, fits, shrunk
 
 LUMA = (0.299, 0.587, 0.114)
@@ -183,3 +185,10 @@ class Reader:
         """(B, C, H, W) uint8 (or float32, 0..255) → (B, channels, size, size) float32."""
         ready = standardise(images, self.channels, self.size, self.imagenet, self.unit)
         return ready.contiguous(memory_format=self.layout)
+
+
+def placed(network: nn.Module, run: Run, where: torch.device) -> tuple[nn.Module, Reader]:
+    """A network on a device, and what reads images for it, in the order of memory that is quickest there."""
+    layout = memory_format(where, run.recipe.image_size)
+    network = network.to(where).to(memory_format=layout)
+    return network, Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size, layout)

@@ -22,9 +22,8 @@ from refer.networks.weights import load_state
 from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
-from refer.training.data import Part, Reader, load_part
+from refer.training.data import Part, Reader, load_part, placed
 from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
-from refer.training.layout import memory_format
 from refer.training.losses import cross_entropy, feratt_terms
 from refer.training.views import View, plain_view
 
@@ -84,9 +83,7 @@ def build_task(
     torch.manual_seed(run.seed)
     network = catalog.build(run.network if run.tests is None else catalog.without_weights(run.network), classes)
     start_from(network, run, parents)
-    layout = memory_format(where, run.recipe.image_size)
-    network = network.to(where).to(memory_format=layout)
-    reader = Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size, layout)
+    network, reader = placed(network, run, where)
     watched_name = run.select if run.select != "last" else run.evaluated[0]
     watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
     learns = any(parameter.requires_grad for parameter in network.parameters())

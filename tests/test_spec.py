@@ -252,6 +252,15 @@ def test_papers_of_the_matrix_have_seeds_of_their_own(root: Path, config: dict) 
             plan.load_plan(config | {"matrix": matrix | {"seeds": wrong}}, base=root)
 
 
+def test_each_protocol_may_have_seeds_of_its_own(root: Path, config: dict) -> None:
+    config["reproduce"]["khalid2025"] |= {"seeds": {"audited": [0, 2]}, "protocols": ["published", "audited"]}
+    runs = plan.load_plan(config, base=root).runs("khalid2025")
+    assert {(run.protocol, run.seed) for run in runs} == {("published", 0), ("audited", 0), ("audited", 2)}
+    config["reproduce"]["khalid2025"]["seeds"] = {"audited": [0, 0]}
+    with pytest.raises(UserError, match="only once"):
+        plan.load_plan(config, base=root)
+
+
 def test_a_network_that_begins_with_others_brings_them(root: Path, config: dict) -> None:
     config["reproduce"]["naseem2025"]["methods"] = ["fused"]
     del config["ambiguity"]["naseem2025"]

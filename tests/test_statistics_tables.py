@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -117,6 +118,32 @@ def test_published_less_audited_is_the_sum_of_its_parts(real: Path) -> None:
     assert (rows.published - rows.audited - rows.removed_images - rows.rest).abs().max() < 1e-9
     assert ((rows.low <= rows.rest + 1.5) & (rows.rest - 1.5 <= rows.high)).all()
     assert rows.epoch.isna().all(), "these runs learnt differently"
+
+
+def test_published_less_audited_is_of_the_seeds_that_both_have(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path, data="fer2013", images=120)
+    for path in folder.glob("runs/*/*/published/full/seed1/*"):
+        path.unlink()
+    rows = pd.read_csv(told(folder, StubPaper(), "fer2013") / "protocols.khalid2025.fer2013.csv")
+    assert set(zip(rows[rows.method == "full"].table, rows[rows.method == "full"].protocol.fillna(""),
+                   rows[rows.method == "full"].seeds, strict=True)) == {
+        ("removed", "published", 1), ("removed", "audited", 2), ("effect", "", 1)}  # fmt: skip
+    row = rows[(rows.table == "effect") & (rows.method == "full") & (rows.part == "private")].iloc[0]
+    published, audited = (hits(folder, protocol, "full", 0) for protocol in ("published", "audited"))
+    assert row.published == pytest.approx(100 * published.hit.mean())
+    assert row.audited == pytest.approx(100 * audited.hit[audited.kept].mean())
+    assert row.published - row.audited - row.removed_images == pytest.approx(row.rest)
+
+
+def test_a_rule_of_the_epoch_is_told_with_the_methods_that_follow_it(tmp_path: Path) -> None:
+    folder = make_preset(tmp_path, data="fer2013", images=40)
+    for path in runs_of(folder):
+        if "/audited/self/" in str(path):
+            record = json.loads(path.read_text())
+            path.write_text(json.dumps(record | {"selection": "lowest loss on public"}))
+    text = (told(folder, StubPaper(), "fer2013") / "protocols.khalid2025.fer2013.md").read_text()
+    told_in_words = "lowest loss on public (+ self-attention), best accuracy on public (the other methods)"
+    assert f"audited: {told_in_words}" in text
 
 
 def test_the_choice_of_the_epoch_is_told_where_both_learnt_the_same(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ class Reproduction(Strict):
     protocols: list[ProtocolName] | dict[ProtocolName, Some] = Field(
         BOTH, description="or protocol → those of `methods` that run under it"
     )
-    seeds: Seeds = Field([0])
+    seeds: Seeds | dict[ProtocolName, Seeds] = Field(
+        [0], description="or protocol → its seeds; 0 where it is not named"
+    )
     folds: list[Annotated[int, Field(ge=0)]] | Literal["all"] = Field("all", description="where a data set has any")
     override: dict[str, Any] = Field({}, description="dotted key of the paper's file → value")
 
@@ -91,6 +93,10 @@ class Reproduction(Strict):
         """Those of `methods` that run under a protocol, or all."""
         chosen = self.protocols[protocol] if isinstance(self.protocols, dict) else "all"
         return self.methods if isinstance(chosen, str) else chosen
+
+    def seeds_under(self, protocol: ProtocolName) -> list[int]:
+        """The seeds that run under a protocol."""
+        return self.seeds.get(protocol, [0]) if isinstance(self.seeds, dict) else self.seeds
 
 
 Source = Annotated[

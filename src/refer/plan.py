@@ -133,7 +133,7 @@ class Plan:
                 for protocol in wanted.protocols:
                     chosen = named(wanted.methods_under(protocol), spec.methods)
                     for method in with_parents(chosen, spec.under(protocol)):
-                        for seed in wanted.seeds:
+                        for seed in wanted.seeds_under(protocol):
                             for fold in folds_of(spec.data[dataset], wanted.folds):
                                 yield name, dataset, protocol, method, seed, fold
 

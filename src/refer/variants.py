@@ -112,10 +112,10 @@ def switches(plan: Plan) -> list[Switch]:
         own = [dataset for dataset in spec.data if dataset not in plan.borrowed.get(name, ())]
         where = wanted.where.get(variant.ambiguity, Where())
         methods = where.methods or named(wanted.methods, named(reproduced.methods, spec.methods))
-        seeds = tuple(reproduced.seeds if isinstance(wanted.seeds, str) else wanted.seeds)
         for dataset in where.data or named(wanted.data, named(reproduced.data, own)):
             folds = folds_of(spec.data[dataset], reproduced.folds if isinstance(wanted.folds, str) else wanted.folds)
             for protocol in wanted.protocols:
+                seeds = tuple(reproduced.seeds_under(protocol) if isinstance(wanted.seeds, str) else wanted.seeds)
                 for method in (method for method in methods if plan.fits(name, method, dataset)):
                     state, reason = _state(plan, variant, dataset, protocol, method)
                     found.append(

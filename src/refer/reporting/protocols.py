@@ -36,12 +36,14 @@ class Leak:
     n_removed: int
     adds: float
     interval: Interval
+    seeds: int
 
 
 @dataclass(frozen=True)
 class Effect:
     """Published less audited of one method on one part, in points, and what it is made of.
 
+    Of the seeds that ran under both protocols (`seeds` of them), or of all, where no seed did.
     `images` is what the removed images add to the published runs; `rest` is the difference that is left on the images
     that both count, with its interval and p; `epoch` is what the epoch that the published protocol chose is better
     there than the audited one's, where training.csv can tell. None where the two protocols divide the data differently.
@@ -101,7 +103,7 @@ def _leak(runs: Sequence[Predictions], part: str, kept: NDArray[np.bool_]) -> Le
     first = runs[0].key
     return Leak(
         first.protocol, first.method, part, everything, those, others, hits.shape[1], int((~kept).sum()),
-        everything - those, interval,
+        everything - those, interval, len(hits),
     )  # fmt: skip
 
 
@@ -113,18 +115,19 @@ def _effect(
     training: Mapping[RunKey, Path],
 ) -> Effect:
     method = published[0].key.method
+    seeds = {run.key.seed for run in published} & {run.key.seed for run in audited}
+    if seeds:
+        published, audited = ([run for run in runs if run.key.seed in seeds] for runs in (published, audited))
     ours, theirs = (100 * float(np.mean(_counted(runs, part))) for runs in (published, audited))
     kept = _kept(evidence, published, method, part)
-    seeds = [run.key.seed for run in published if run.key.seed in {other.key.seed for other in audited}]
     if kept is None or not seeds:
-        return Effect(method, part, ours, theirs, None, None, None, None, None, None, 0)
-    both = [[run for run in runs if run.key.seed in seeds] for runs in (published, audited)]
-    before, after = _hits(both[0], part)[:, kept], _hits(both[1], part)[:, kept]
+        return Effect(method, part, ours, theirs, None, None, None, None, None, None, len(seeds))
+    before, after = _hits(published, part)[:, kept], _hits(audited, part)[:, kept]
     folds = published[0].fold
     folds = divided(None if folds is None else folds[published[0].part == part][kept])
     found = paired_difference(after, before, folds)
     images = 100 * float(_hits(published, part).mean() - _hits(published, part)[:, kept].mean())
-    epoch = _epoch(evidence, both[0], both[1], part, training)
+    epoch = _epoch(evidence, published, audited, part, training)
     return Effect(
         method, part, ours, theirs, images, ours - theirs - images, 100 * found.low, 100 * found.high, found.p, epoch,
         len(seeds),

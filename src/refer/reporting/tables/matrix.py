@@ -11,7 +11,7 @@ from refer.reporting.matrix_cells import PROTOCOL, Columns, Entry, Row, by_data,
 from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, build
 from refer.reporting.tables.latex import LATEX_ROWS
-from refer.reporting.tables.notes import cost, departure_notes, interval_note
+from refer.reporting.tables.notes import cost, departure_notes, epoch_rules, interval_note, rules_told
 from refer.reporting.tables.table import (
     DASH,
     Cell,
@@ -218,8 +218,8 @@ def _divided(evidence: Evidence, entries: Sequence[Entry]) -> str:
     removed = [entry.result.removed for entry in entries]
     if any(removed):
         text += f", {span(removed)} of {span(e.result.n + e.result.removed for e in entries)} images removed"
-    rules = sorted({run["selection"] for run in runs if run["epochs"]})
-    return f"{text}; epoch: {', '.join(rules)}" if rules else text
+    rules = epoch_rules(evidence, (run for entry in entries for run in entry.runs))
+    return f"{text}; epoch: {rules_told(rules)}" if rules else text
 
 
 def _different_images(title: str, entries: Sequence[Entry]) -> list[str]:

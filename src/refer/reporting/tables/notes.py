@@ -8,7 +8,7 @@ from statistics import median
 
 from refer.evaluation.predictions import Predictions
 from refer.evaluation.reported import counts
-from refer.reporting.evidence import Paper, Record, Reported
+from refer.reporting.evidence import Evidence, Paper, Record, Reported
 from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, Result, Value
 from refer.reporting.tables.departures import departures
@@ -198,11 +198,10 @@ def _protocol_note(comparison: Comparison, protocol: str) -> str:
     """Return what a protocol means, which epoch it tests, and what it removed."""
     evidence = comparison.evidence
     known = evidence.paper.protocols.get(protocol)
-    runs = evidence.records_of(run for run in evidence.runs if run.key.protocol == protocol)
-    rules = {run["selection"] for run in runs if run["epochs"]}
+    rules = epoch_rules(evidence, (run for run in evidence.runs if run.key.protocol == protocol))
     text = f"{protocol}: {known.note.rstrip('.')}" if known and known.note else f"{protocol}"
     if rules:
-        text += f"{'. ' if known and known.note else ': '}Epoch tested: {', '.join(sorted(rules))}"
+        text += f"{'. ' if known and known.note else ': '}Epoch tested: {rules_told(rules)}"
     chosen = [part for part in evidence.parts if any(part in rule.split() for rule in rules)]
     if chosen:
         text += f", so that {' and '.join(map(evidence.split, chosen))} is flattered"
@@ -215,6 +214,24 @@ def _protocol_note(comparison: Comparison, protocol: str) -> str:
                   for split, those in removed.items()]  # fmt: skip
         text += f". Removed: {', '.join(listed)}"
     return f"{text}."
+
+
+def epoch_rules(evidence: Evidence, runs: Iterable[Predictions]) -> dict[str, list[str]]:
+    """Return the rules by which `runs` keep an epoch, each with the labels of its methods; the commonest rule last."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for record in evidence.records_of([run]):
+            if record["epochs"]:
+                found.setdefault(record["selection"], {})[evidence.paper.methods[run.key.method].label] = None
+    return {rule: list(found[rule]) for rule in sorted(found, key=lambda rule: (len(found[rule]), rule))}
+
+
+def rules_told(rules: Mapping[str, Sequence[str]]) -> str:
+    """Return `epoch_rules` in words, with the methods of each where there are several."""
+    if len(rules) < 2:
+        return "".join(rules)
+    *few, most = rules
+    return f"{', '.join(f'{rule} ({listing(rules[rule])})' for rule in few)}, {most} (the other methods)"
 
 
 def _different_images(comparison: Comparison) -> list[Note]:

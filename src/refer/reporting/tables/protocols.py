@@ -8,6 +8,7 @@ from typing import Any
 from refer.reporting.evidence import Evidence
 from refer.reporting.protocols import AUDITED, PUBLISHED, Effect, Leak
 from refer.reporting.results import Comparison
+from refer.reporting.tables.notes import epoch_rules, rules_told
 from refer.reporting.tables.table import (
     DASH,
     Cell,
@@ -33,7 +34,7 @@ def protocol_tables(comparison: Comparison, leaking: Sequence[Leak], found: Sequ
 
 def _leak_table(comparison: Comparison, leaking: Sequence[Leak]) -> Table:
     evidence = comparison.evidence
-    columns = [Column("Method"), Column("Protocol"), Column("Part")]
+    columns = [Column("Method"), Column("Protocol"), Column("Part"), Column("Seeds", right=True)]
     columns += [Column(head, group, right=True) for group, heads in (
         ("Accuracy (%)", ("All images", "Kept", "Removed")), ("Images", ("All", "Removed")),
         ("Removed images add", ("Points", "95 % interval"))) for head in heads]  # fmt: skip
@@ -42,6 +43,7 @@ def _leak_table(comparison: Comparison, leaking: Sequence[Leak]) -> Table:
             *_named(evidence, each.method),
             Cell(each.protocol),
             Cell(evidence.split(each.part)),
+            Cell(str(each.seeds)),
             *(Cell(number(value)) for value in (each.everything, each.kept, each.removed)),
             *(Cell(thousands(value)) for value in (each.n, each.n_removed)),
             Cell(signed(each.adds, 2)),
@@ -59,7 +61,7 @@ def _leak_table(comparison: Comparison, leaking: Sequence[Leak]) -> Table:
 
 def _effect_table(comparison: Comparison, found: Sequence[Effect]) -> Table:
     evidence = comparison.evidence
-    columns = [Column("Method"), Column("Part")]
+    columns = [Column("Method"), Column("Part"), Column("Seeds", right=True)]
     columns += [Column(head, group, right=True) for group, heads in (
         ("Accuracy (%)", ("Published", "Audited")), ("Published less audited, in points",
         ("All", "Removed images", "The rest", "95 % interval", "p", "Epoch"))) for head in heads]  # fmt: skip
@@ -67,6 +69,7 @@ def _effect_table(comparison: Comparison, found: Sequence[Effect]) -> Table:
         [
             *_named(evidence, each.method),
             Cell(evidence.split(each.part)),
+            Cell(str(each.seeds) if each.seeds else DASH),
             *(Cell(number(value)) for value in (each.published, each.audited)),
             *(Cell(signed(value, 1)) for value in (each.difference, each.images, each.rest)),
             Cell(DASH if each.low is None or each.high is None else _range(each.low, each.high)),
@@ -77,15 +80,15 @@ def _effect_table(comparison: Comparison, found: Sequence[Effect]) -> Table:
     ]
     divided = any(each.images is None for each in found)
     rules = {
-        protocol: sorted({record["selection"] for record in evidence.records_of(
-            run for run in evidence.runs if run.key.protocol == protocol) if record["epochs"]})
+        protocol: epoch_rules(evidence, (run for run in evidence.runs if run.key.protocol == protocol))
         for protocol in (PUBLISHED, AUDITED)
-    }  # fmt: skip
-    told = "; ".join(f"{protocol}: {', '.join(rule) or 'nothing to train'}" for protocol, rule in rules.items())
+    }
+    told = "; ".join(f"{protocol}: {rules_told(rule) or 'nothing to train'}" for protocol, rule in rules.items())
     notes = [
         "Removed images: what the images that the audit removes add to the published runs. The rest: published less "
         "audited runs on the images that both count, which is the epoch and whatever else the protocols change, with "
-        "the paired interval and p of docs/verdicts.md.",
+        "the paired interval and p of docs/verdicts.md. Seeds: those that ran under both protocols, of which all "
+        "numbers of the row are.",
         f"Epoch tested, {told}. Epoch: what the published choice gains on the part that it was made on, all else being "
         f"equal; {DASH} where the runs learnt differently, or the part chose no epoch.",
     ]
@@ -144,7 +147,7 @@ def protocol_records(comparison: Comparison, leaking: Sequence[Leak], found: Seq
         rows.append({**common, "table": "removed", **empty, "protocol": leak.protocol, "method": leak.method,
                      "part": leak.part, "all": leak.everything, "kept": leak.kept, "removed": leak.removed, "n": leak.n,
                      "n_removed": leak.n_removed, "removed_images": leak.adds, "low": 100 * leak.interval.low,
-                     "high": 100 * leak.interval.high})  # fmt: skip
+                     "high": 100 * leak.interval.high, "seeds": leak.seeds})  # fmt: skip
     for effect in found:
         rows.append({**common, "table": "effect", **empty, "method": effect.method, "part": effect.part,
                      "published": effect.published, "audited": effect.audited, "difference": effect.difference,

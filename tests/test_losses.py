@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from refer.networks.ferattention import Corrected
+from refer.plan import Run
+from refer.recipe import Recipe
+from refer.training.feed import Batch
 from refer.training.losses import (
     MixedLabels,
     attention_loss,
@@ -21,6 +26,7 @@ from refer.training.losses import (
     joined_with_mixup,
     mixup,
 )
+from refer.training.task import objective
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -201,6 +207,16 @@ def test_feratt_minimises_three_terms() -> None:
     assert torch.equal(terms["cross_entropy"], cross_entropy(explained.logits, labels))
     assert torch.equal(terms["attention"], attention_loss(explained.corrected, clean))
     assert torch.equal(terms["structure"], structure)
+
+
+def test_feratts_cross_entropy_is_taken_and_smoothed_as_the_recipe_says() -> None:
+    explained, labels = output()
+    terms = feratt_terms(explained, labels, 3, None, structured=False, on="softmax", label_smoothing=0.1)
+    assert torch.equal(terms["cross_entropy"], cross_entropy(explained.logits, labels, "softmax", 0.1))
+    recipe = Recipe(epochs=1, batch_size=6, image_size=2, optimizer="sgd", lr=0.1, label_smoothing=0.1)
+    batch = cast(Batch, SimpleNamespace(labels=labels, clean=None))
+    loss = objective(explained, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
+    assert torch.equal(loss, cross_entropy(explained.logits, labels, label_smoothing=0.1))
 
 
 def test_terms_that_do_not_apply_are_left_out() -> None:

@@ -169,6 +169,19 @@ def test_equal_answers_have_an_interval_and_no_p() -> None:
     assert found.low < 0 < found.high
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_folds_in_which_nothing_differs_are_not_certain_either(seeds: int) -> None:
+    folds, wrong = np.repeat(np.arange(4), 10), np.zeros((seeds, 40), dtype=bool)
+    found = paired_difference(wrong, wrong, folds)
+    assert (found.difference, found.p) == (0.0, 1.0)
+    assert found.low < 0 < found.high
+    once = wrong.copy()
+    once[:, ::10] = True  # an image more in each fold
+    found = paired_difference(wrong, once, folds)
+    assert found.low < 0.1 < found.high
+    assert found.p > 0.001
+
+
 def test_unpaired_is_newcombes_for_single_runs() -> None:
     # Newcombe 1998 (Statistics in Medicine 17:873), example (a), method 10: 56/70 − 48/80: 0.0524 to 0.3339.
     one, other = ((np.arange(n) < k)[None] for k, n in ((48, 80), (56, 70)))

@@ -164,7 +164,8 @@ def test_averaged_weights_are_kept_and_go_on_with_the_same_bits(prepared: Prepar
     ("change", "words"),
     [
         ({"augmentation": {"copies": "fixed", "shear": 3.0}}, "copies are instead of all other changes"),
-        ({"compose": {"size": 32}, "augmentation": {"mixup": 0.2}}, "composed faces take no augmentation"),
+        ({"compose": {"size": 32}, "augmentation": {"mixup": 0.2}}, "composed faces are changed by"),
+        ({"compose": {"size": 32}, "augmentation": {"flip": True}}, "composed faces are changed by"),
         ({"structure": True, "augmentation": {"mixup": 0.2}}, "the structure loss mixes representations itself"),
     ],
 )

@@ -68,6 +68,8 @@ def resolved_paper(
     for section in ("data", "protocols", "network", "recipe", "methods", "reported"):
         paper._departures.update(_changes(as_filed[section], raw[section], section))
     for name, ambiguity in paper.ambiguities.items():
+        if (filed := str(as_filed["ambiguities"][name]["choice"])) != ambiguity.choice:
+            paper._filed[name] = filed
         if changed := _unmet(raw, ambiguity.options[ambiguity.choice]):
             paper._overruled[name] = changed
     for key, protocol in paper.protocols.items():

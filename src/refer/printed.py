@@ -17,6 +17,7 @@ class PrintedColumn(Strict):
     group: str = Field("", description="the heading that it shares with its neighbours")
     dataset: Name | None = Field(None, description="none: the table's")
     metric: Literal["accuracy", "precision", "recall", "f1"] = "accuracy"
+    part: Name | None = Field(None, description="that its numbers are of; none: of the first that is reported")
 
 
 class PrintedRow(Strict):
@@ -59,12 +60,12 @@ class PrintedTable(Strict):
         """The data sets that it is of."""
         return {column.dataset or self.dataset or "" for column in self.columns}
 
-    def cells(self, row: PrintedRow) -> Iterator[tuple[str | None, str, str]]:
-        """Yield (method, data set, metric) of each cell of a row."""
+    def cells(self, row: PrintedRow) -> Iterator[tuple[str | None, str, str, str | None]]:
+        """Yield (method, data set, metric, part) of each cell of a row."""
         one_each = len(row.methods) == len(self.columns)
         for number, column in enumerate(self.columns):
             at = number if one_each else self.groups.index(column.group)
-            yield row.methods[at], column.dataset or self.dataset or "", column.metric
+            yield row.methods[at], column.dataset or self.dataset or "", column.metric, column.part
 
     @model_validator(mode="before")
     @classmethod

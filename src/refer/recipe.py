@@ -132,8 +132,8 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _composed_alone(self) -> Recipe:
-        if self.compose is not None and self.compose_train and self.augmentation.extended:
-            raise ValueError("composed faces take no augmentation: leave out shear and what follows it")
+        if self.compose is not None and self.compose_train and self.augmentation != Augmentation():
+            raise ValueError("composed faces are changed by `compose` alone: leave out augmentation, or set it to {}")
         if self.structure and self.augmentation.mixup:
             raise ValueError("the structure loss mixes representations itself: leave out augmentation.mixup")
         return self

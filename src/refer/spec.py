@@ -226,6 +226,7 @@ class Paper(Strict):
     layout: list[PrintedTable] = Field([], description="the paper's tables of results as it prints them")
     confusions: list[PrintedConfusion] = Field([], description="confusion matrices that are known of the paper")
     _departures: dict[str, str] = PrivateAttr(default_factory=dict)
+    _filed: dict[str, str] = PrivateAttr(default_factory=dict)
     _overruled: dict[str, str] = PrivateAttr(default_factory=dict)
     _variants: dict[str, Paper] = PrivateAttr(default_factory=dict)
 
@@ -233,6 +234,11 @@ class Paper(Strict):
     def departures(self) -> dict[str, str]:
         """What a configuration changed in the paper's file: key → `new value (was: old value)`."""
         return self._departures
+
+    @property
+    def filed(self) -> dict[str, str]:
+        """Ambiguities of which the configuration chose another option than the paper's file: name → the file's."""
+        return self._filed
 
     @property
     def overruled(self) -> dict[str, str]:
@@ -285,7 +291,7 @@ class Paper(Strict):
                     raise ValueError(f"contrasts.{number} names the method {unknown(name, self.methods)}")
         for table in self.layout:
             for row in table.rows:
-                for name, dataset, _ in table.cells(row):
+                for name, dataset, *_ in table.cells(row):
                     if name is not None and name not in self.methods:
                         raise ValueError(f"layout, {table.title}: {row.title}: no method {unknown(name, self.methods)}")
                     if dataset not in self.data:

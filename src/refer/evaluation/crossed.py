@@ -94,6 +94,8 @@ def p_value(found: Shares, value: float = 0.0) -> float:
     from scipy.optimize import brentq
 
     distance, smallest = abs(found.mean - value), 1e-12
+    if not distance:
+        return 1.0
     if half_width(found, 1 - smallest) <= distance:
         return smallest
     if half_width(found, smallest) >= distance:

@@ -54,19 +54,23 @@ def paired_interval(one: Hits, other: Hits, folds: NDArray[np.int64] | None = No
 
     Two images are added, one that each method alone gets right, as Bonett and Price do for matched proportions
     (2012, Journal of Educational and Behavioral Statistics 37): so no exception is needed where few answers differ.
-    Several seeds are joined as in `crossed`; folds need no addition, for they are sums over many images.
+    Several seeds are joined as in `crossed`. Folds get the variance of the two added images at the least, so that
+    methods whose answers differ in no fold, or in all alike, are not certain to differ.
     """
     return _interval(_adjusted(one, other, folds))
 
 
-def unpaired_interval(one: Hits, other: Hits) -> Interval:
+def unpaired_interval(
+    one: Hits, other: Hits, folds: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None] = (None, None)
+) -> Interval:
     """Return the 95 % interval of accuracy(`other`) − accuracy(`one`), a fraction in −1..1, on different images.
 
-    Their own intervals are joined (Zou and Donner 2008, Statistics in Medicine 27); with single seeds, whose intervals
-    are Wilson's, that is Newcombe's (1998, Statistics in Medicine 17).
+    `folds` are those of either, as in `crossed.shares`. Their own intervals are joined (Zou and Donner 2008, Statistics
+    in Medicine 27); with single seeds, whose intervals are Wilson's, that is Newcombe's (1998, Statistics in Medicine
+    17).
     """
     (a, a_low, a_high), (b, b_low, b_high) = (
-        (float(hits.mean()), *accuracy_interval(hits)[:2]) for hits in (one, other)
+        (float(hits.mean()), *accuracy_interval(hits, of)[:2]) for hits, of in zip((one, other), folds, strict=True)
     )
     low = b - a - np.hypot(b - b_low, a_high - a)
     high = b - a + np.hypot(b_high - b, a - a_low)
@@ -99,7 +103,9 @@ def _interval(found: Shares) -> Interval:
 def _adjusted(one: Hits, other: Hits, folds: NDArray[np.int64] | None) -> Shares:
     """Return where the variance of the difference comes from."""
     values = other.astype(np.int8) - one.astype(np.int8)
-    if folds is not None:
-        return shares(values, folds)
     added = np.tile(np.array([1, -1], dtype=np.int8), (len(values), 1))
-    return shares(np.hstack([values, added]))
+    found = shares(np.hstack([values, added]))
+    if folds is None:
+        return found
+    of_folds = shares(values, folds)
+    return of_folds._replace(images=max(of_folds.images, found.images))

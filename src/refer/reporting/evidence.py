@@ -152,6 +152,8 @@ class Paper(Protocol):
     @property
     def departures(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
+    def filed(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
     def overruled(self) -> Mapping[str, str]: ...  # noqa: D102
 
 

@@ -66,7 +66,9 @@ Columns = Mapping[str, Sequence[Entry]]
 
 
 FACTS: tuple[tuple[str, Callable[[Record], bool]], ...] = (
-    ("starts from scratch", lambda run: str(run["initial_weights"]).startswith("none")),
+    ("has no weights from elsewhere", lambda run: str(run["initial_weights"]).startswith("none")),
+    ("goes on from networks of its paper that were trained here", lambda run: bool(run.get("starts_from"))),
+    ("tests another method's network in another way, or on other images", lambda run: bool(run.get("tests"))),
     (
         "is tested on faces composed on backgrounds, not on the images as they are",
         lambda run: bool(run["recipe"].get("compose")) and run["recipe"].get("compose_test", True),
@@ -105,7 +107,7 @@ def facts(rows: Mapping[Row, Sequence[Entry]]) -> tuple[list[Note], dict[Row, st
         if len(those) == len(rows):
             general.append(Note(f"Every method {text}."))
         elif those:
-            letter = "abc"[len(lettered)]
+            letter = "abcdefgh"[len(lettered)]
             lettered.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
             marks.update({row: f"{marks[row]}, {letter}" if row in marks else letter for row in those})
     return [*lettered, *general], marks

@@ -21,6 +21,8 @@ from refer.reporting.results import Comparison
 class Ranked:
     """A method's place on a data set, by its mean accuracy (a fraction) on the images that all were tested on.
 
+    Equal means share a place.
+
     `sd` is the standard deviation over seeds (n − 1), in points, None for one. `behind` is its accuracy less that of
     the best, seed by seed, and `holm` its p adjusted for all methods of the data set; None for the best itself, and
     where no seed was run of both.
@@ -72,11 +74,12 @@ def _ranked(entries: Sequence[Entry], answers: Sequence[Answers]) -> list[Ranked
     first = order[0]
     behind = [None if k == first else compared(answers[first], answers[k]) for k in order]
     adjusted = iter(holm([each.p for each in behind if each is not None]))
+    means = [float(answers[k].hits.mean()) for k in order]
     return [
         Ranked(
-            place,
+            1 + means.index(mean),
             entries[k],
-            float(answers[k].hits.mean()),
+            mean,
             100 * float(answers[k].hits.mean(axis=1).std(ddof=1)) if len(answers[k].hits) > 1 else None,
             accuracy_interval(answers[k].hits, answers[k].folds),
             len(answers[k].ids),
@@ -84,7 +87,7 @@ def _ranked(entries: Sequence[Entry], answers: Sequence[Answers]) -> list[Ranked
             difference,
             None if difference is None else next(adjusted),
         )
-        for place, (k, difference) in enumerate(zip(order, behind, strict=True), 1)
+        for k, mean, difference in zip(order, means, behind, strict=True)
     ]
 
 

@@ -165,14 +165,14 @@ def _swing(switch: Switch, paper: Paper, before: Sequence[Predictions], after: S
     if not common:
         raise UserError(f"{other.path}: no part in common with {one.path}, so there is nothing to compare.")
     part = common[-1]
-    (old, folds), (new, _) = hits_of(before, part), hits_of(after, part)
+    (old, folds), (new, new_folds) = hits_of(before, part), hits_of(after, part)
     (mean, sd), (new_mean, new_sd) = (mean_sd(100 * each.mean(axis=1)) for each in (old, new))
     p, test = None, ""
     if np.array_equal(one.ids[one.of(part)], other.ids[other.of(part)]):
         found = paired_difference(old, new, divided(folds))
         interval, p, test = Interval(found.low, found.high, "paired"), found.p, found.test
     else:
-        interval = unpaired_interval(old, new)
+        interval = unpaired_interval(old, new, (divided(folds), divided(new_folds)))
     return Swing(
         switch=switch,
         label=paper.methods[switch.method].label,

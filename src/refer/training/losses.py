@@ -150,6 +150,8 @@ def feratt_terms(
     structured: bool,
     mixed: MixedLabels = "shares",
     sigma: float = 0.5,
+    on: On = "logits",
+    label_smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
     """The terms whose sum, unweighted, feratt2019 minimises.
 
@@ -161,11 +163,13 @@ def feratt_terms(
         structured: whether the representation is to have Gaussian structure (+Rep).
         mixed: how mixed representations are labelled.
         sigma: of the Gaussians.
+        on: as in `cross_entropy`; the paper takes logits.
+        label_smoothing: as in `cross_entropy`; the paper has none.
 
     Returns:
         Name → scalar.
     """
-    terms = {"cross_entropy": cross_entropy(output.logits, labels)}
+    terms = {"cross_entropy": cross_entropy(output.logits, labels, on, label_smoothing)}
     if clean is not None:
         terms["attention"] = attention_loss(output.corrected, clean)
     if structured:

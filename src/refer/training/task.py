@@ -160,8 +160,9 @@ def objective(output: Any, batch: Batch, run: Run, classes: int) -> Tensor:
     recipe = run.recipe
     if isinstance(output, Corrected):
         terms = feratt_terms(
-            output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels
-        )
+            output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels,
+            on=recipe.loss, label_smoothing=recipe.label_smoothing,
+        )  # fmt: skip
         return torch.stack(list(terms.values())).sum()
     logits, how = logits_of(output), (recipe.loss, recipe.label_smoothing)
     if batch.share is None or batch.others is None:

@@ -32,6 +32,8 @@ def draw_ranking(table: str | Path, outputs: Iterable[str | Path]) -> None:
         "bars: 95 % intervals",
         "filled: cannot be told from the best (p by Holm at least 0.05)",
     ]
+    if any(not row["p_holm"] for those in blocks.values() for row in those[1:]):
+        told.append("stroke: not compared with the best, no seed in common")
     told = told if rows else ["no two methods were tested on the same images"]
     notice = stand_in_notice(*drawn) if drawn else ""
     title = "All methods, from the best to the worst"
@@ -58,6 +60,7 @@ def _block(figure: Figure, rows: Sequence[Row], papers: Sequence[str], top: floa
         colour, marker = _sign(papers.index(row["paper"]))
         panel.bars([(float(row["low"]), float(row["high"]), place)], colour, 1.3)
         behind = bool(row["p_holm"]) and float(row["p_holm"]) < 0.05
+        marker = marker if place == 0 or row["p_holm"] else "|"
         panel.points([(float(row["mean"]), place)], marker, colour, 4, open_=behind)
     panel.tags(tags)
     first = rows[0]

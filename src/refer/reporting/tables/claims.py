@@ -46,14 +46,14 @@ class Beside:
 
 
 def beside_best(paper: Paper) -> list[Beside]:
-    """Return every number that the paper reports, in its order, beside the best of the same data set and measure.
+    """Return every number that the paper reports, beside the best of the same data set, measure and part.
 
     Both are taken for samples of their own: two counts of n by Fisher's exact test, two means over folds, of which a
     standard deviation is stated, by Welch's. Precision, recall and F1 are no counts.
     """
     found: list[Beside] = []
-    for dataset, metric in sorted({(c.dataset, c.metric) for c in paper.reported}, key=_order(paper)):
-        claims = [each for each in paper.reported if (each.dataset, each.metric) == (dataset, metric)]
+    for kind in sorted(dict.fromkeys(map(_kind, paper.reported)), key=_order(paper)):
+        claims = [each for each in paper.reported if _kind(each) == kind]
         best = max(claims, key=lambda each: each.value)
         mine = [_compare(paper, each, best) for each in claims]
         tested = [k for k, each in enumerate(mine) if each.p is not None]
@@ -62,7 +62,15 @@ def beside_best(paper: Paper) -> list[Beside]:
     return found
 
 
-def _order(paper: Paper) -> Callable[[tuple[str, str]], tuple[int, int]]:
+Kind = tuple[str, str, str | None]
+"""Data set, measure and part of a reported number."""
+
+
+def _kind(claim: Reported) -> Kind:
+    return claim.dataset, claim.metric, claim.part
+
+
+def _order(paper: Paper) -> Callable[[Kind], tuple[int, int]]:
     """Return by what data sets and measures are sorted: as the paper's file names them, accuracy first."""
     metrics = ["accuracy", *dict.fromkeys(claim.metric for claim in paper.reported)]
     return lambda each: (list(paper.parts).index(each[0]), metrics.index(each[1]))
@@ -100,15 +108,18 @@ def claims_table(paper: Paper) -> Table:
     """Return the table of what the paper's own numbers can tell."""
     heads = ("n", "Right")
     measured = any(claim.metric != "accuracy" for claim in paper.reported)
-    columns = [Column("Data"), *([Column("Measure")] if measured else []), Column("Method")]
+    parts = {(claim.dataset, claim.part) for claim in paper.reported}
+    divided = len(parts) > len({dataset for dataset, _ in parts})
+    columns = [Column("Data"), *([Column("Part")] if divided else []), *([Column("Measure")] if measured else [])]
+    columns += [Column("Method")]
     columns += [Column("Reported", right=True)]
     columns += [Column(head, right=True) for head in (*heads, "95 % interval")]
     columns += [Column(head, "The best less this", right=True)
                 for head in ("Points", "95 % interval", "p", "p (Holm)", "Images to tell")]  # fmt: skip
     found = beside_best(paper)
     blocks = [
-        [_row(paper, each, measured) for each in found if (each.stated.dataset, each.stated.metric) == block]
-        for block in dict.fromkeys((each.stated.dataset, each.stated.metric) for each in found)
+        [_row(paper, each, measured, divided) for each in found if _kind(each.stated) == block]
+        for block in dict.fromkeys(_kind(each.stated) for each in found)
     ]
     return Table(
         name=f"claims.{paper.id}",
@@ -119,11 +130,12 @@ def claims_table(paper: Paper) -> Table:
     )
 
 
-def _row(paper: Paper, each: Beside, measured: bool) -> list[Cell]:
+def _row(paper: Paper, each: Beside, measured: bool, divided: bool) -> list[Cell]:
     one, sample = each.stated, each.sample
     best = one is each.best
     cells = [
         Cell(dataset_name(one.dataset)),
+        *([Cell(paper.parts[one.dataset][one.part] if one.part else DASH)] if divided else []),
         *([Cell(measure(paper.metrics.scored(one.metric)))] if measured else []),
         Cell(paper.methods[one.method].label),
         Cell(stated(one.value) if one.sd is None else f"{stated(one.value)} ± {stated(one.sd)}", bold=best),
@@ -151,13 +163,18 @@ def _counts(sample: Claim) -> str:
 
 
 def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
-    notes = ["Bold: the best of its data set and measure."]
+    notes = ["Bold: the best of its data set, measure and part."]
     if any(each.stated.n for each in found):
         notes.append(
-            "Right: how many right answers of n are printed so, rounded or cut off. Interval: Wilson's. p: Fisher's "
-            "exact test that both methods are right equally often, as if on test images of their own: which of them "
-            "each got right is not published; Holm: for all comparisons of a data set and measure. Images to tell: the "
-            "test set that finds such a difference in four of five cases (two-sided 5 %, power 80 %)."
+            "Right: how many right answers of n are printed so, rounded or cut off, with the decimals shown (of a "
+            "number that ends on 0 these are fewer than printed). Interval: Wilson's."
+        )
+    if any(each.p is not None and each.stated.n for each in found):
+        notes.append(
+            "p: Fisher's exact test that both methods are right equally often, as if on test images of their own: "
+            "which of them each got right is not published; Holm: for all comparisons of a data set and measure. "
+            "Images to tell: the test set that finds such a difference in four of five cases (two-sided 5 %, power "
+            "80 %)."
         )
     if any(each.sample is not None and not each.sample.counts and each.stated.n for each in found):
         notes.append(
@@ -214,6 +231,7 @@ def _records(paper: Paper) -> list[dict[str, Any]]:
         {
             "paper": paper.id,
             "dataset": each.stated.dataset,
+            "part": each.stated.part,
             "method": each.stated.method,
             "metric": each.stated.metric,
             "reported": each.stated.value,

@@ -9,6 +9,7 @@ from pathlib import Path
 from refer.evaluation.reported import NOT_REPRODUCED, REPRODUCED
 from refer.printed import PrintedRow, PrintedTable
 from refer.reporting.evidence import Paper
+from refer.reporting.names import listing
 from refer.reporting.tables.table import (
     DASH,
     Cell,
@@ -56,12 +57,21 @@ def _plain(paper: Paper) -> list[PrintedTable]:
     made = []
     for dataset in dict.fromkeys(claim.dataset for claim in paper.reported) or paper.parts:
         claims = [claim for claim in paper.reported if claim.dataset == dataset]
-        metrics = dict.fromkeys(claim.metric for claim in claims) or ["accuracy"]
+        kinds = dict.fromkeys((claim.metric, claim.part) for claim in claims) or [("accuracy", None)]
+        splits = paper.parts[dataset] if len({part for _, part in kinds}) > 1 else {}
         methods = dict.fromkeys(claim.method for claim in claims) or paper.methods
+
         plain = {
             "title": "reported numbers",
             "dataset": dataset,
-            "columns": [{"title": f"{dataset_name(dataset)}, {metric}", "metric": metric} for metric in metrics],
+            "columns": [
+                {
+                    "title": ", ".join(filter(None, (dataset_name(dataset), splits.get(part or ""), metric))),
+                    "metric": metric,
+                    "part": part,
+                }
+                for metric, part in kinds
+            ],
             "rows": [{"title": paper.methods[name].label, "methods": [name]} for name in methods],
         }
         made.append(PrintedTable.model_validate(plain))
@@ -72,7 +82,8 @@ def _table(
     paper: Paper, printed: PrintedTable, number_: int, rows: Sequence[Row], protocol: str, stand_in: bool
 ) -> Table:
     columns = [*map(Column, printed.heads), *(Column(each.title, each.group, right=True) for each in printed.columns)]
-    cells = [[*map(Cell, row.words), *_cells(paper, printed, row, rows)] for row in printed.rows]
+    used: list[Row] = []
+    cells = [[*map(Cell, row.words), *_cells(paper, printed, row, rows, used)] for row in printed.rows]
     drawn = dict.fromkeys(row["dataset"] for row in rows)
     notes = [
         f"Each cell: reported / reproduced, in %. {DASH}: the paper gives no number, or it was not run. Empty: the "
@@ -83,10 +94,10 @@ def _table(
             "r: reproduced, n: not reproduced, by the rule below the table of accuracies (docs/verdicts.md); of the "
             "others nobody can tell."
         )
-    if rows:
-        seeds = sorted({int(row["seeds"]) for row in rows})
+    if used:
+        seeds = sorted({int(row["seeds"]) for row in used})
         notes.append(f"Reproduced: {protocol} protocol, mean over {' or '.join(map(str, seeds))} seed"
-                     f"{'s' if seeds != [1] else ''}, {_parts(rows)}.")  # fmt: skip
+                     f"{'s' if seeds != [1] else ''}, {_parts(used)}.")  # fmt: skip
     ran = f", reported and reproduced ({protocol} protocol)" if protocol else ", reported (nothing of it was run)"
     return Table(
         name=f"printed.{paper.id}.{number_ + 1}{f'.{protocol}' if protocol else ''}",
@@ -98,14 +109,20 @@ def _table(
     )
 
 
-def _cells(paper: Paper, printed: PrintedTable, row: PrintedRow, rows: Sequence[Row]) -> list[Cell]:
+def _cells(paper: Paper, printed: PrintedTable, row: PrintedRow, rows: Sequence[Row], used: list[Row]) -> list[Cell]:
+    """Return the cells of a row, and add what was reproduced of it to `used`."""
     cells = []
-    for method, dataset, metric in printed.cells(row):
+    for method, dataset, metric, part in printed.cells(row):
         if method is None:
             cells.append(Cell(""))
             continue
-        claims = [c for c in paper.reported if (c.method, c.dataset, c.metric) == (method, dataset, metric)]
-        found = _found(paper, rows, method, dataset, metric, claims[0].part if claims else None)
+        claims = [
+            c
+            for c in paper.reported
+            if (c.method, c.dataset, c.metric) == (method, dataset, metric) and part in (None, c.part)
+        ]
+        found = _found(paper, rows, method, dataset, metric, claims[0].part if claims else part)
+        used += [found] if found else []
         reported = stated(claims[0].value) if claims else DASH
         cells.append(Cell(f"{reported} / {number(float(found['mean'])) if found else DASH}",
                           mark=MARKS.get(found.get("verdict", ""), "") if found else ""))  # fmt: skip
@@ -122,6 +139,8 @@ def _found(paper: Paper, rows: Sequence[Row], method: str, dataset: str, metric:
 
 
 def _parts(rows: Sequence[Row]) -> str:
-    """Return on which part each data set was tested: the last of its parts."""
-    last = {row["dataset"]: row["split"] for row in rows}
-    return ", ".join(f"{dataset_name(dataset)}: {split}" for dataset, split in last.items())
+    """Return on which part each data set was tested."""
+    tested: dict[str, dict[str, None]] = {}
+    for row in rows:
+        tested.setdefault(row["dataset"], {})[row["split"]] = None
+    return ", ".join(f"{dataset_name(dataset)}: {listing(splits)}" for dataset, splits in tested.items())

@@ -178,15 +178,17 @@ def ambiguity_records(paper: Paper) -> list[dict[str, Any]]:
             "question": each.question,
             "choice": _choice(paper, name),
             "alternatives": "; ".join(option for option in each.options if option != each.choice),
-            "reason": each.reason,
+            "reason": f"{paper.filed[name]}: {each.reason}" if name in paper.filed else each.reason,
         }
         for name, each in paper.ambiguities.items()
     ]
 
 
 def _choice(paper: Paper, name: str) -> str:
-    """Return the choice that was made, and what the configuration runs instead where it is overruled."""
+    """Return the choice that was made, whose it is, and what the configuration runs instead where it is overruled."""
     made, instead = paper.ambiguities[name].choice, paper.overruled.get(name)
+    if filed := paper.filed.get(name):
+        made += f" (of this preset; papers/{paper.id}.yaml has {filed})"
     return f"{made} (overruled here: {instead})" if instead else made
 
 

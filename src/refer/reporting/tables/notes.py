@@ -217,10 +217,16 @@ def _protocol_note(comparison: Comparison, protocol: str) -> str:
 
 
 def epoch_rules(evidence: Evidence, runs: Iterable[Predictions]) -> dict[str, list[str]]:
-    """Return the rules by which `runs` keep an epoch, each with the labels of its methods; the commonest rule last."""
+    """Return the rules by which the epochs of `runs` were kept, each with its methods' labels; the commonest rule last.
+
+    A method that tests another's network has that one's rule; one with nothing to train has none.
+    """
     found: dict[str, dict[str, None]] = {}
     for run in runs:
-        for record in evidence.records_of([run]):
+        for single in run.runs:
+            record = evidence.records[single.key]
+            if tested := record.get("tests"):
+                record = evidence.records.get(single.key._replace(method=tested), record)
             if record["epochs"]:
                 found.setdefault(record["selection"], {})[evidence.paper.methods[run.key.method].label] = None
     return {rule: list(found[rule]) for rule in sorted(found, key=lambda rule: (len(found[rule]), rule))}
@@ -231,7 +237,7 @@ def rules_told(rules: Mapping[str, Sequence[str]]) -> str:
     if len(rules) < 2:
         return "".join(rules)
     *few, most = rules
-    return f"{', '.join(f'{rule} ({listing(rules[rule])})' for rule in few)}, {most} (the other methods)"
+    return f"{', '.join(f'{rule} ({listing(rules[rule])})' for rule in few)}, {most} (all others that are trained)"
 
 
 def _different_images(comparison: Comparison) -> list[Note]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,7 @@ from refer.evaluation.paired import Difference, holm
 from refer.evaluation.predictions import Predictions
 from refer.reporting.answers import Answers, compared
 from refer.reporting.evidence import Evidence
+from refer.reporting.names import span
 from refer.reporting.results import Comparison
 from refer.reporting.tables.table import (
     DASH,
@@ -20,7 +22,6 @@ from refer.reporting.tables.table import (
     Table,
     dataset_name,
     probability,
-    several,
     signed,
     stand_in_notice,
     thousands,
@@ -117,12 +118,16 @@ def pair_table(comparison: Comparison, found: Sequence[Pair]) -> Table:
             block.append(row)
         blocks.append(block)
     tested = [pair.found.test for pair in chosen]
-    notes = [NOTE, f"p, two-sided: {'; '.join(text for test, text in TESTS.items() if test in tested)}."]
-    family = [sum(pair.protocol == p and pair.part == q for pair in chosen)
-              for p in evidence.protocols for q in evidence.parts]  # fmt: skip
-    notes.append(
-        f"Holm: adjusted for the {several(max(family, default=0), 'comparison')} of a protocol and part. Bold: below "
-        "0.05. Every other two methods stand in the CSV, adjusted for all of them."
+    families = Counter((pair.protocol, pair.part) for pair in chosen).values()
+    notes = (
+        ["No other method was run with a seed that it was run with."]
+        if not chosen
+        else [
+            NOTE,
+            f"p, two-sided: {'; '.join(text for test, text in TESTS.items() if test in tested)}.",
+            f"Holm: adjusted for the comparisons of a protocol and part ({span(families)}). Bold: below "
+            "0.05. Every other two methods stand in the CSV, adjusted for all of them.",
+        ]
     )
     if evidence.stand_in:
         notes.append("Of drawn data, a difference is one between methods on drawings.")

@@ -78,7 +78,8 @@ def _effect_table(comparison: Comparison, found: Sequence[Effect]) -> Table:
         ]
         for each in found
     ]
-    divided = any(each.images is None for each in found)
+    alone = any(not each.seeds for each in found)
+    divided = any(each.images is None and each.seeds for each in found)
     rules = {
         protocol: epoch_rules(evidence, (run for run in evidence.runs if run.key.protocol == protocol))
         for protocol in (PUBLISHED, AUDITED)
@@ -87,11 +88,16 @@ def _effect_table(comparison: Comparison, found: Sequence[Effect]) -> Table:
     notes = [
         "Removed images: what the images that the audit removes add to the published runs. The rest: published less "
         "audited runs on the images that both count, which is the epoch and whatever else the protocols change, with "
-        "the paired interval and p of docs/verdicts.md. Seeds: those that ran under both protocols, of which all "
-        "numbers of the row are.",
+        "the paired interval and p of docs/verdicts.md. Seeds: those that ran under both protocols, of which the "
+        "row is.",
         f"Epoch tested, {told}. Epoch: what the published choice gains on the part that it was made on, all else being "
         f"equal; {DASH} where the runs learnt differently, or the part chose no epoch.",
     ]
+    if alone:
+        notes.append(
+            f"{DASH} under Seeds: none ran under both protocols; each accuracy is of its own seeds, and nothing more "
+            "is compared."
+        )
     if divided:
         notes.append(
             f"{DASH}: the audited protocol divides the data differently (people kept apart), so that its test images "
@@ -105,7 +111,7 @@ def _nothing(comparison: Comparison) -> Table:
     ran = " and ".join(evidence.protocols)
     text = f"Only the {ran} protocol was run, and it counts every image: there is nothing to set against it."
     if len(evidence.protocols) > 1:
-        text = "The protocols have no part in common."
+        text = "No method was run under both protocols and tested on the same part, and no image was removed."
     elif evidence.protocols == [PUBLISHED]:
         text = "Only the published protocol was run: which images the audited one would remove, its runs would tell."
     return _table(comparison, "published against audited", [Column("Method")], [], [text])

@@ -33,8 +33,8 @@ CHOSEN = (
 )
 
 SHARED = (
-    "Points are of the seeds that a method shares with the best, seed by seed; for {} these are fewer than its "
-    "accuracy is of."
+    "Points are of the seeds that a method shares with the best, seed by seed; for {} these are fewer than one of the "
+    "two accuracies is of."
 )
 
 ALONE = "Of one seed: how networks differ by chance is unknown."
@@ -79,7 +79,9 @@ def _ranking(data: str, those: Sequence[Ranked]) -> Table:
             Cell(str(each.place)),
             Cell(each.entry.row[0]),
             Cell(each.entry.result.label, mark=marks.get(each.entry.row, "")),
-            Cell(number(100 * each.mean) + ("" if each.sd is None else f" ± {each.sd:.1f}"), bold=each is best),
+            Cell(
+                number(100 * each.mean) + ("" if each.sd is None else f" ± {each.sd:.1f}"), bold=each.mean == best.mean
+            ),
             Cell(f"{100 * each.interval.low:.1f}{DASH}{100 * each.interval.high:.1f}"),
             Cell(str(len(each.entry.result.seeds))),
             *_points(each.behind, each.holm),
@@ -88,13 +90,27 @@ def _ranking(data: str, those: Sequence[Ranked]) -> Table:
     ]
     compared = [each for each in those if each.holm is not None]
     level = [each for each in compared if each.holm is not None and each.holm >= 0.05]
-    close = f"{several(len(level), 'method')} cannot be told from the best" if level else "the best stands alone"
-    fewer = [each for each in compared if each.behind and each.behind.seeds < len(each.entry.result.seeds)]
+    close = f"{several(len(level), 'method')} cannot be told from the best" if level else "every one falls short of it"
+    apart_from = len(those) - 1 - len(compared)
+    fewer = [
+        each
+        for each in compared
+        if each.behind and each.behind.seeds < max(len(e.result.seeds) for e in (each.entry, best.entry))
+    ]
     notes = [
         f"Accuracy (%) on the {several(best.n, 'image')} of {best.entry.result.split} that all methods were tested on, "
         "mean ± standard deviation over seeds (n − 1 in the denominator; with one seed there is none).",
         interval_note(each.entry.result for each in those),
-        _family([each.behind for each in compared if each.behind], "methods") + f" Of these {close}.",
+        *(
+            [_family([each.behind for each in compared if each.behind], "methods") + f" Of these {close}."]
+            if compared
+            else []
+        ),
+        *(
+            [f"{several(apart_from, 'method')} with no seed in common with the best: not compared with it."]
+            if apart_from
+            else []
+        ),
         *([SHARED.format(several(len(fewer), "method"))] if fewer else []),
         CHOSEN,
     ]

@@ -250,7 +250,7 @@ def _statistics(found: Sensitivity) -> list[str]:
     if len(tests) < len({each.test for each in found.swings}):
         told.append(
             f"“{OTHER_IMAGES}”: the option also changes which images are tested, so that nothing can be paired; the "
-            "two intervals are joined (Newcombe), and n is that of the choice and that of the option"
+            "two intervals are joined (of single runs: Newcombe's), and n is that of the choice and that of the option"
         )
     tested = sum(each.paired for each in found.swings)
     adjusted = [f"p is adjusted by Holm for {several(tested, 'test')}"] if tested else []

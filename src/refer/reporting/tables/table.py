@@ -114,7 +114,9 @@ def probability(p: float) -> str:
     """Return a p value as it is printed: two digits that count, never 0 and never 1."""
     if p < 0.001:
         return "<0.001"
-    return f"{min(p, 0.99):.2f}" if p >= 0.0995 else f"{p:.3f}"
+    if p > 0.99:
+        return ">0.99"
+    return f"{p:.2f}" if p >= 0.0995 else f"{p:.3f}"
 
 
 def rounded(value: int) -> str:

@@ -213,7 +213,7 @@ def test_feratts_cross_entropy_is_taken_and_smoothed_as_the_recipe_says() -> Non
     explained, labels = output()
     terms = feratt_terms(explained, labels, 3, None, structured=False, on="softmax", label_smoothing=0.1)
     assert torch.equal(terms["cross_entropy"], cross_entropy(explained.logits, labels, "softmax", 0.1))
-    recipe = Recipe(epochs=1, batch_size=6, image_size=2, optimizer="sgd", lr=0.1, label_smoothing=0.1)
+    recipe = Recipe(epochs=1, batch_size=6, image_size=16, optimizer="sgd", lr=0.1, label_smoothing=0.1)
     batch = cast(Batch, SimpleNamespace(labels=labels, clean=None))
     loss = objective(explained, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
     assert torch.equal(loss, cross_entropy(explained.logits, labels, label_smoothing=0.1))

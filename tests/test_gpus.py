@@ -22,6 +22,8 @@ from refer.gpus import handed_out, visible
         ("", []),
         ("-1", []),
         ("2,-1,0", ["2"]),
+        ("NoDevFiles", []),
+        ("void", []),
         ("GPU-8a, GPU-9b", ["GPU-8a", "GPU-9b"]),
     ],
 )
@@ -34,7 +36,7 @@ def test_without_a_list_all_devices_are_seen(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     for name in ("nvidia10", "nvidia0", "nvidia2", "nvidiactl", "nvidia0.lock"):
         (tmp_path / name).touch()
-    assert visible(tmp_path) == ["0", "2", "10"]
+    assert visible(tmp_path) == ["0", "1", "2"], "CUDA counts those that it sees"
 
 
 def test_each_job_gets_another_and_the_environment_is_as_before(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from refer.errors import UserError
 from refer.networks import catalog
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import build_backbone
+from refer.networks.classifier import GridPool, by_products
 from refer.networks.options import BackboneName
 from refer.networks.preactresnet import PreActivationBlock
 
@@ -215,6 +217,31 @@ def test_weights_that_cannot_be_had_say_which_file_to_put_where(monkeypatch: pyt
         build_backbone("resnet18", 1, "imagenet")
     with pytest.raises(UserError, match=r"no file nowhere\.safetensors"):
         build_backbone("resnet18", 3, "nowhere.safetensors")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("invalid hash value (expected 1, got 2)"), EOFError("Ran out")])
+def test_broken_weights_are_told_from_missing_ones(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(UserError, match="could not be downloaded"):
+        build_backbone("resnet18", 3, "imagenet")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/resnet18-f37072fd.pth").touch()
+    with pytest.raises(UserError, match=r"could not be read .*\n.*resnet18-f37072fd.pth, whole, or set"):
+        build_backbone("resnet18", 3, "imagenet")
+
+
+@pytest.mark.parametrize(("grid", "rows", "columns"), [(3, 7, 7), (3, 6, 5), (2, 3, 12), (1, 4, 4), (7, 3, 3)])
+def test_a_grid_of_products_is_that_of_pytorch(grid: int, rows: int, columns: int) -> None:
+    torch.manual_seed(0)
+    maps = torch.randn(2, 5, rows, columns, dtype=torch.float64)
+    assert torch.allclose(by_products(maps, grid), torch.nn.AdaptiveAvgPool2d(grid)(maps), atol=1e-7)
+    assert torch.equal(GridPool(grid)(maps), torch.nn.AdaptiveAvgPool2d(grid)(maps)), "on the CPU PyTorch's own"
 
 
 def test_weights_from_a_local_file(tmp_path) -> None:

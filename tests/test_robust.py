@@ -31,7 +31,7 @@ from refer.training.epoch import FailedError
 from refer.training.loop import train
 from refer.training.outcome import FAILED, OUTPUTS
 from refer.training.state import RESUME
-from refer.training.transfer import LIMIT, Streamed, picked
+from refer.training.transfer import LIMIT, Streamed, available, picked
 
 CPU = torch.device("cpu")
 
@@ -270,3 +270,16 @@ def test_images_are_streamed_to_a_gpu_beside_its_work(prepared: Prepared, monkey
         items = torch.randperm(120)[:64]
         busy = (busy @ busy).clamp(-1, 1)
         assert torch.equal(picked(streamed, items), picked(resident, items))
+
+
+def test_a_jobs_own_limit_of_memory_counts(tmp_path: Path) -> None:
+    mine, groups = tmp_path / "cgroup", tmp_path / "groups"
+    job = groups / "slurm/job_7"
+    (job / "step").mkdir(parents=True)
+    mine.write_text("0::/slurm/job_7/step\n")
+    assert available(groups, mine) > 100
+    (job / "step/memory.max").write_text("max\n")
+    for name, value in (("max", "1000"), ("current", "950"), ("stat", "anon 900\ninactive_file 50")):
+        (job / f"memory.{name}").write_text(f"{value}\n")
+    assert available(groups, mine) == 100
+    assert available(groups, tmp_path / "none") > 100

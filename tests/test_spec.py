@@ -252,6 +252,14 @@ def test_papers_of_the_matrix_have_seeds_of_their_own(root: Path, config: dict) 
             plan.load_plan(config | {"matrix": matrix | {"seeds": wrong}}, base=root)
 
 
+def test_a_network_reads_images_as_those_that_it_begins_with(root: Path, config: dict) -> None:
+    reproduce = {"tran2023": {"methods": ["late-r18-r34"], "override": {"methods.late-*.network.weights": "none"}}}
+    with pytest.raises(
+        UserError, match=r"late-r18-r34.*found 'none', but resnet\d+, whose network it needs, has 'imag"
+    ):
+        plan.load_plan(config | {"reproduce": reproduce, "ambiguity": {}}, base=root).runs("tran2023")
+
+
 def test_each_protocol_may_have_seeds_of_its_own(root: Path, config: dict) -> None:
     config["reproduce"]["khalid2025"] |= {"seeds": {"audited": [0, 2]}, "protocols": ["published", "audited"]}
     runs = plan.load_plan(config, base=root).runs("khalid2025")

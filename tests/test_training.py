@@ -383,9 +383,11 @@ def test_training_does_not_import_pytorchs_compiler() -> None:
     assert done.stdout.strip() == "[]", "1.3 s of every run's start"
 
 
-def test_biases_and_norms_are_not_decayed() -> None:
-    optimizer = build_optimizer(torch.nn.Linear(3, 2).parameters(), RECIPE.model_copy(update={"weight_decay": 0.5}))
+@pytest.mark.parametrize(("decayed", "bias"), [("weights", 0.0), ("all", 0.5)])
+def test_biases_and_norms_decay_only_where_all_does(decayed: str, bias: float) -> None:
+    recipe = RECIPE.model_copy(update={"weight_decay": 0.5, "decayed": decayed})
+    optimizer = build_optimizer(torch.nn.Linear(3, 2).parameters(), recipe)
     decays = {
         parameter.ndim: group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]
     }
-    assert decays == {2: 0.5, 1: 0.0}
+    assert decays == {2: 0.5, 1: bias}

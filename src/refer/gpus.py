@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import IO
 
 POLL = 2.0
+NONE = ("", "-1", "NoDevFiles", "void")
+"""What no GPU is called: the last two by Slurm and by NVIDIA's container runtime."""
 
 
 def visible(devices: str | Path = "/dev") -> list[str]:
     """Name the GPUs that this process may use: what CUDA_VISIBLE_DEVICES lists, or else the machine's NVIDIA devices.
 
-    Asks neither torch nor a driver.
+    Asks neither torch nor a driver. CUDA counts from 0 those that it sees: in a container that was given the third and
+    the fourth GPU, /dev/nvidia2 and /dev/nvidia3 are 0 and 1.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         names = [name.strip() for name in given.split(",")]
         # As CUDA reads it: what stands behind an invalid entry is not seen.
-        return names[: next((at for at, name in enumerate(names) if name in ("", "-1")), len(names))]
+        return names[: next((at for at, name in enumerate(names) if name in NONE), len(names))]
     found = (path.name.removeprefix("nvidia") for path in Path(devices).glob("nvidia[0-9]*"))
-    return [str(number) for number in sorted(int(name) for name in found if name.isdigit())]
+    return list(map(str, range(sum(name.isdigit() for name in found))))
 
 
 @contextmanager

@@ -170,6 +170,14 @@ class Plan:
         network = dict(sorted({**spec.network, **chosen.network}.items()))
         plain = merged(spec.recipe.model_dump(mode="json"), chosen.recipe)
         recipe = validated(Recipe, plain, f"{paper}: methods.{method}.recipe")
+        for parent in {*chosen.starts_from.values(), *filter(None, [chosen.tests])}:
+            theirs = {**spec.network, **spec.methods[parent].network}
+            weights = [str(each.get("weights", "none")) for each in (network, theirs)]
+            if (weights[0] == "imagenet") != (weights[1] == "imagenet"):
+                raise UserError(
+                    f"{paper}: methods.{method}.network.weights: found {weights[0]!r}, but {parent}, whose network it "
+                    f"needs, has {weights[1]!r} and learns from images standardised for that; give both the same."
+                )
         return Run(
             paper=paper,
             dataset=dataset,

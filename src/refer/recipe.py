@@ -13,7 +13,7 @@ from refer.training.composition import Composition
 
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
-LATER = ("ema", "views", "window", "criterion")
+LATER = ("ema", "views", "window", "criterion", "decayed")
 LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
 """Keys that the first released results did not know: a recipe that does not use them is what it was before."""
 
@@ -92,6 +92,9 @@ class Recipe(Strict):
     lr: float = Field(gt=0, description="the peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
     weight_decay: float = Field(0.0, ge=0)
+    decayed: Literal["weights", "all"] = Field(
+        "weights", description="whether biases and normalisation weights decay too, as they do in PyTorch if not told"
+    )
     schedule: Literal["constant", "cosine", "cosine-epochs", "cosine-accuracy"] = Field(
         "constant",
         description="of the rate; cosine-epochs swings with a half period of `period` epochs, cosine-accuracy "

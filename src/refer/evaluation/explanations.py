@@ -21,7 +21,7 @@ from refer.training import checkpoint
 from refer.training.composer import load_composer
 from refer.training.data import Part, load_index, standardise
 from refer.training.environment import autocast, choose_device
-from refer.training.task import COMPOSED_SEED, EVALUATION_BATCH, evaluated_part
+from refer.training.task import COMPOSED_SEED, at_once, evaluated_part
 from refer.training.transfer import picked
 
 SIGMA = 0.5
@@ -161,9 +161,10 @@ def _represented(trained: Trained, part: Part, where: torch.device, most: int) -
         part = _subset(part, np.sort(np.random.default_rng(0).choice(len(part), most, replace=False)))
     compute: Callable[..., Tensor] = getattr(trained.network, "features", trained.network)
     found = []
-    for start in range(0, len(part), EVALUATION_BATCH):
+    many = at_once(trained.reader.size)
+    for start in range(0, len(part), many):
         with autocast(where):
-            inputs = (trained.reader(images[start : start + EVALUATION_BATCH]) for images in part.inputs)
+            inputs = (trained.reader(images[start : start + many]) for images in part.inputs)
             found.append(compute(*inputs).float().cpu())
     return torch.cat(found), part.labels.cpu()
 

@@ -93,7 +93,7 @@ def late_fusion(
         classes: K, the number of expressions.
         first: backbone of the one branch.
         second: backbone of the other.
-        weights: `none` or `imagenet`; of no consequence once the branches are loaded.
+        weights: `none` or `imagenet`; of the branches' kind, which says how images are standardised.
         channels: of the images that the network expects.
         rule: how the decisions are combined.
     """

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import Backbone, build_backbone
 from refer.networks.catalog import network
+from refer.networks.classifier import GridPool
 from refer.networks.interface import Network
 from refer.networks.options import BackboneName, Dropout
 
@@ -30,7 +31,7 @@ class RegionAttentionNet(Network):
         super().__init__()
         self.channels = channels
         self.backbone = backbone
-        self.regions = nn.AdaptiveAvgPool2d(grid)
+        self.regions = GridPool(grid)
         self.mixing = mixing
         self.region = region
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(backbone.width, classes))

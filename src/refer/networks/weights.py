@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from refer.errors import UserError
@@ -47,13 +48,15 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
         entry = getattr(torchvision_models(), IMAGENET[name]).IMAGENET1K_V1
         try:
             state = entry.get_state_dict(progress=False, check_hash=True)
-        except OSError as error:
+        # torch.hub: of another hash, or a file in its folder that is cut short.
+        except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
             import torch
 
-            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+            what = "could not be read" if file.is_file() else "could not be downloaded"
             raise UserError(
-                f"ImageNet weights of {name} could not be downloaded ({error}).\n"
-                f"Put {entry.url} at {folder / Path(entry.url).name}, or set the ambiguity weights to 'none'."
+                f"ImageNet weights of {name} {what} ({str(error).splitlines()[0]}).\n"
+                f"Put {entry.url} at {file}, whole, or set the ambiguity weights to 'none'."
             ) from None
         net.load_state_dict(state)
         return

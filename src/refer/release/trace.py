@@ -74,7 +74,7 @@ def read_table(path: str | Path) -> Table:
     if not path.is_file():
         known = sorted(each.name for each in path.parent.glob("*.csv"))
         raise UserError(f"{path.parent}: no table {unknown(path.name, known)}.")
-    if path.absolute().parts[-4] != "results" or path.absolute().parts[-2] != "tables":
+    if [*path.absolute().parts[-4:-3], *path.absolute().parts[-2:-1]] != ["results", "tables"]:
         raise UserError(f"{path}: expected results/<preset>/tables/<table>.csv, with the runs beside it.")
     with path.open(encoding="utf-8", newline="") as handle:
         reader = csv.DictReader(handle)

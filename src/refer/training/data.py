@@ -141,13 +141,11 @@ def _inputs(images: np.ndarray, rows: np.ndarray, device: torch.device, size: in
 
 def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device, side: int) -> Tensor:
     """(N, C, H, W) uint8 on the device; no larger than `side`."""
-    if images.shape[1] <= side:
-        return torch.from_numpy(images[rows]).permute(0, 3, 1, 2).contiguous().to(device)
-    small = torch.empty((len(rows), images.shape[3], side, side), dtype=torch.uint8, device=device)
-    for start in range(0, len(rows), 256):
+    found = torch.empty((len(rows), images.shape[3], side, side), dtype=torch.uint8, device=device)
+    for start in range(0, len(rows), 256):  # piece by piece, for the host may have less room than the device
         part = torch.from_numpy(images[rows[start : start + 256]]).to(device).permute(0, 3, 1, 2)
-        small[start : start + 256] = shrunk(part, side)
-    return small
+        found[start : start + 256] = shrunk(part, side) if images.shape[1] > side else part
+    return found
 
 
 def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False, unit: bool = False) -> Tensor:

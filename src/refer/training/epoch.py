@@ -170,6 +170,8 @@ class Epochs:
             partial.steps, partial.seen = number + 1, partial.seen + len(items)
             partial.seconds = time.perf_counter() - partial.began
             self._tell(state, partial.seen, best)
+            if self.stopping.signal is not None:
+                losses.look()  # or a loss that is no number would be saved, unseen
             self.stopping.check()
         return partial, rate, losses
 

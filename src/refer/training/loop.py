@@ -86,7 +86,8 @@ def train(
         **({"backgrounds": files.sha256(backgrounds / "backgrounds.npy")} if backgrounds else {}),
     }
 
-    task = build_task(run, prepared, index, len(classes), where, parents or {}, backgrounds)
+    with same_bits(where, deterministic):
+        task = build_task(run, prepared, index, len(classes), where, parents or {}, backgrounds)
     network = task.network
     state = State(network, build_optimizer(network.parameters(), run.recipe) if task.learns else None)
     if task.learns and run.recipe.ema:

@@ -71,11 +71,12 @@ class Optimizer:
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer; biases and normalisation weights (one dimension) are not decayed."""
+    """The recipe's optimizer; biases and normalisation weights (one dimension) decay only if all are to."""
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    least = 0 if recipe.decayed == "all" else 2
     groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p.ndim >= least], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trainable if p.ndim < least], "weight_decay": 0.0},
     ]
     return Optimizer([group for group in groups if group["params"]], recipe)
 

@@ -23,6 +23,7 @@ from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
 from refer.training.data import Part, Reader, load_part, placed
+from refer.training.environment import autocast
 from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
 from refer.training.losses import cross_entropy, feratt_terms
 from refer.training.views import View, plain_view
@@ -142,11 +143,12 @@ def extracted(network: nn.Module, reader: Reader, part: Part, view: View) -> Par
     """Return a part with what the network's frozen branches make of its images in a view, one feature per branch."""
     network.eval()
     made: list[tuple[Tensor, ...]] = []
-    with torch.no_grad():
+    # In the precision in which the network will predict.
+    with torch.no_grad(), autocast(part.labels.device):
         many = min(EXTRACTED, at_once(reader.size))
         for start in range(0, len(part), many):
             images = (reader(view(each[start : start + many])) for each in part.inputs)
-            made.append(network.extract(*images))  # type: ignore[operator]
+            made.append(tuple(each.float() for each in network.extract(*images)))  # type: ignore[operator]
     return replace(part, inputs=tuple(torch.cat(pieces) for pieces in zip(*made, strict=True)))
 
 

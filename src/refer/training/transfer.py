@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,32 @@ def fits(needed: int, device: torch.device) -> bool:
             return needed <= float(given) * 2**20
         except ValueError:
             raise UserError(f"{LIMIT}: found {given!r}, expected a number of megabytes.") from None
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
     return needed <= free / 2
+
+
+def available(groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes of memory that this process may still take: the machine's, or what its control groups leave a job of it.
+
+    Args:
+        groups: where the control groups (version 2) are mounted.
+        mine: which one this process is in, as the kernel writes it.
+    """
+    found = [int(psutil.virtual_memory().available)]
+    try:
+        lines = mine.read_text(encoding="utf-8").splitlines()
+        own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+        for group in (groups / own, *(groups / own).parents):
+            if groups not in (group, *group.parents):
+                break
+            limit = group / "memory.max"
+            if limit.is_file() and (most := limit.read_text().strip()) != "max":
+                used = int((group / "memory.current").read_text())
+                stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+                found.append(int(most) - used + int(stat.get("inactive_file", 0)))  # a cache gives way
+    except (OSError, ValueError):
+        pass  # another system, or groups that may not be looked at
+    return max(min(found), 0)
 
 
 def shrunk(images: Tensor, size: int) -> Tensor:

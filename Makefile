@@ -1,4 +1,5 @@
-# Shortcuts. Each target installs what it needs into .venv first; nothing is put anywhere else.
+# Shortcuts. Each target installs what it needs into .venv first (reviewers' targets into .venv-report, uv into
+# .tools where there is none); nothing is put outside this folder but uv's cache.
 # Everything here is also a plain command: source .venv/bin/activate && snakemake --cores all
 
 .DEFAULT_GOAL := help

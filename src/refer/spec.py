@@ -106,7 +106,7 @@ class DataUse(Strict):
 
 
 class Protocol(Strict):
-    """Which images count and which epoch is kept; see DESIGN: `published` against `audited`."""
+    """Which images count and which epoch is kept; docs/data.md, Splits, has `published` against `audited`."""
 
     audited: bool
     changes: dict[str, Any] = Field({}, description="dotted key of the paper's file → what it is under this protocol")

@@ -52,7 +52,7 @@ def write_crate(preset: Preset, runs: Sequence[Finished], about: About, files: M
     try:
         from rocrate.rocrate import ROCrate
     except ImportError:
-        raise UserError("A release needs the package rocrate; install it: pip install 'refer[release]'") from None
+        raise UserError("A release needs the package rocrate, which `make install` puts into .venv.") from None
 
     graph = Graph(preset, about, files, ROCrate(version=VERSION))
     graph.crate.metadata.extra_terms.update(TERMS)

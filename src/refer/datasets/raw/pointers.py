@@ -125,7 +125,7 @@ def check_kaggle(place: Kaggle) -> None:
     """
     if importlib.util.find_spec("kagglehub") is None:
         raise UserError(
-            f"{place.shown} needs kagglehub, which is not installed: pip install 'refer[kaggle]' (or kagglehub), or "
+            f"{place.shown} needs kagglehub, which is not installed: uv pip install --python .venv kagglehub; or "
             f"download it from {_page(place)} and give its path."
         )
 

@@ -135,7 +135,7 @@ def test_notes_say_how_data_are_divided_and_what_sets_methods_apart(faces: dict[
     assert "- CK+: train, val and test in 12 folds of other people (0, 1 and 2 run); tested on test, 3 of 60" in text
     assert re.search(r"- RAF-DB \(drawn\): train, val.* and test; tested on test, 6 of 120 images removed", text)
     assert re.search(r"\| PreActResNet18, real \(a\) ", text)
-    assert "- (a) Has no weights from elsewhere." in text
+    assert "- (a) Starts without weights from elsewhere." in text
     assert re.search(r"\| Late fusion, ResNet18 \+ ResNet34 \(b\) ", text)
     assert "- (b) Goes on from networks of its paper that were trained here." in text
     assert re.search(r"\| FERAtt\+Rep\+Cls, synthetic \(c\) ", text)

@@ -181,7 +181,7 @@ def test_a_rule_of_the_epoch_is_told_with_the_methods_that_follow_it(tmp_path: P
             path.write_text(json.dumps(record | {"tests": "self", "epochs": 0}))
     text = (told(folder, StubPaper(), "fer2013") / "protocols.khalid2025.fer2013.md").read_text()
     told_in_words = (
-        "best accuracy on public (VGG backbone and + region attention), lowest loss on public (all others that are "
+        "best accuracy on public (“VGG backbone” and “+ region attention”), lowest loss on public (all others that are "
         "trained)"
     )
     assert f"audited: {told_in_words}" in text

@@ -66,7 +66,7 @@ Columns = Mapping[str, Sequence[Entry]]
 
 
 FACTS: tuple[tuple[str, Callable[[Record], bool]], ...] = (
-    ("has no weights from elsewhere", lambda run: str(run["initial_weights"]).startswith("none")),
+    ("starts without weights from elsewhere", lambda run: str(run["initial_weights"]).startswith("none")),
     ("goes on from networks of its paper that were trained here", lambda run: bool(run.get("starts_from"))),
     ("tests another method's network in another way, or on other images", lambda run: bool(run.get("tests"))),
     (

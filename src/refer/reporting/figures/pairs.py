@@ -48,7 +48,7 @@ def _draw(paper: Paper, data: str, protocol: str, rows: Sequence[Row], outputs: 
     if rows:
         told = (
             f"{described(dataset, stand_in)}, {paper.parts[dataset][part]} · n = {span(int(row['n']) for row in rows)} "
-            f"images, {several(max(int(row['seeds']) for row in rows), 'seed')} · below the diagonal: accuracy of the "
+            f"images, seeds: {span(int(row['seeds']) for row in rows)} · below the diagonal: accuracy of the "
             "row less the column's, in points; above: p, adjusted by Holm for "
             f"{several(len(rows), 'pair')} ({_tests(rows)})"
         )

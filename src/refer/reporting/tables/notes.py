@@ -237,7 +237,8 @@ def rules_told(rules: Mapping[str, Sequence[str]]) -> str:
     if len(rules) < 2:
         return "".join(rules)
     *few, most = rules
-    return f"{', '.join(f'{rule} ({listing(rules[rule])})' for rule in few)}, {most} (all others that are trained)"
+    named = (f"{rule} ({listing(f'“{label}”' for label in rules[rule])})" for rule in few)
+    return f"{', '.join(named)}, {most} (all others that are trained)"
 
 
 def _different_images(comparison: Comparison) -> list[Note]:

@@ -9,6 +9,8 @@ import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -17,10 +19,14 @@ from hypothesis import strategies as st
 from refer import files
 from refer.cli import main
 from refer.errors import UserError
+from refer.papers import load_paper
 from refer.release import archive, contents
 from refer.release.bundle import Release, release
+from refer.release.crate import About
+from refer.release.description import zenodo
 from refer.release.manifest import read_manifest
-from refer.release.runs import find_preset
+from refer.release.runs import Finished, Preset, find_preset
+from refer.spec import NO_DOI
 from release_fixtures import make_project
 from report_fixtures import rewrite
 
@@ -68,6 +74,21 @@ def test_the_archive_holds_every_result_and_what_explains_it(project: Path) -> N
     assert json.loads(found["zenodo.json"])["related_identifiers"][0]["identifier"] == "10.59461/ijdiic.v4i2.166"
     assert "DRAWN" in found["README.md"].decode()
     assert any("Drawn" in remark for remark in made.remarks)
+
+
+def test_what_has_no_doi_is_not_cited_by_one(root: Path) -> None:
+    peers, tran = (load_paper(root / f"papers/{name}.yaml") for name in ("peers", "tran2023"))
+    assert peers.doi == NO_DOI
+    assert "doi" not in peers.citation
+    assert tran.citation.endswith(f"doi:{tran.doi}")
+    plan = SimpleNamespace(papers={each.id: each for each in (peers, tran)}, origin=lambda name: name)
+    runs = [cast(Finished, SimpleNamespace(run=SimpleNamespace(paper=name))) for name in plan.papers]
+    about = SimpleNamespace(
+        title="", created="2026-01-01", description="", creators=[], licence="MIT", keywords=[], version="1"
+    )
+    preset = cast(Preset, SimpleNamespace(plan=plan))
+    found = json.loads(zenodo(preset, runs, cast(About, about)))["related_identifiers"]
+    assert [each["identifier"] for each in found] == [tran.doi]
 
 
 def test_sha256sum_finds_all_as_listed(project: Path, tmp_path: Path) -> None:

@@ -203,6 +203,9 @@ class Ambiguity(Strict):
         return self
 
 
+NO_DOI = "none"
+
+
 class Paper(Strict):
     """A publication: `papers/<id>.yaml`, with the ambiguities resolved to their choices."""
 
@@ -211,7 +214,7 @@ class Paper(Strict):
     authors: list[str]
     year: int
     venue: str
-    doi: str
+    doi: str = Field(description=f"or {NO_DOI}")
     licence: str
     summary: str
     data: dict[Name, DataUse] = Field(min_length=1)
@@ -262,8 +265,9 @@ class Paper(Strict):
 
     @property
     def citation(self) -> str:
-        """Authors (year). Title. Venue. doi."""
-        return f"{', '.join(self.authors)} ({self.year}). {self.title}. {self.venue}. doi:{self.doi}"
+        """Authors (year). Title. Venue. doi, where it has one."""
+        told = f"{', '.join(self.authors)} ({self.year}). {self.title}. {self.venue}"
+        return told if self.doi == NO_DOI else f"{told}. doi:{self.doi}"
 
     @property
     def parts(self) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ from refer import yaml
 from refer.release.crate import About
 from refer.release.runs import Finished, Preset
 from refer.reporting.tables.table import dataset_name, several
+from refer.spec import NO_DOI
 
 
 def template(name: str) -> jinja2.Template:
@@ -71,6 +72,7 @@ def zenodo(preset: Preset, runs: Sequence[Finished], about: About) -> str:
         "related_identifiers": [
             {"identifier": preset.plan.papers[name].doi, "relation": "cites", "resource_type": "publication-article"}
             for name in papers
+            if preset.plan.papers[name].doi != NO_DOI
         ],
     }
     return json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"

@@ -198,7 +198,7 @@ def untold(paper: Paper, found: Sequence[Beside]) -> list[str]:
     """Return a sentence for each reported number of another method that its test set cannot tell from the best."""
     return [
         f"{_names(paper, each)}: {_counted(each.best)} against {_counted(each.stated)} images. "
-        f"{thousands(each.stated.n)} images cannot tell them apart (p = {probability(each.p)}); "
+        f"{thousands(each.stated.n)} images cannot tell them apart ({_told(each.p)}); "
         f"about {rounded(each.images)} could."
         for each in found
         if each.p is not None
@@ -208,6 +208,11 @@ def untold(paper: Paper, found: Sequence[Beside]) -> list[str]:
         and each.best.n
         and each.stated.method != each.best.method
     ]
+
+
+def _told(p: float) -> str:
+    text = probability(p)
+    return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
 
 
 def _names(paper: Paper, each: Beside) -> str:

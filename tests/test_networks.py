@@ -15,8 +15,8 @@ from refer.errors import UserError
 from refer.networks import catalog
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import build_backbone
-from refer.networks.classifier import GridPool, by_products
 from refer.networks.options import BackboneName
+from refer.networks.pooling import GridPool, by_products
 from refer.networks.preactresnet import PreActivationBlock
 
 BASE = {"name": "region_attention_net", "backbone": "compact", "channels": 1}

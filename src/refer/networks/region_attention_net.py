@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import Backbone, build_backbone
 from refer.networks.catalog import network
-from refer.networks.classifier import GridPool
 from refer.networks.interface import Network
 from refer.networks.options import BackboneName, Dropout
+from refer.networks.pooling import GridPool
 
 
 class RegionAttentionNet(Network):

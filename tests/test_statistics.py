@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from refer.evaluation.crossed import Shares, half_width, p_value, shares
 from refer.evaluation.intervals import accuracy_interval, wilson
-from refer.evaluation.paired import holm, mcnemar, paired_difference, paired_interval, unpaired_interval
+from refer.evaluation.paired import gain_interval, holm, mcnemar, paired_difference, paired_interval, unpaired_interval
 from statistics_fixtures import answers, pair
 
 TIMES = 2000
@@ -180,6 +180,23 @@ def test_folds_in_which_nothing_differs_are_not_certain_either(seeds: int) -> No
     found = paired_difference(wrong, once, folds)
     assert found.low < 0.1 < found.high
     assert found.p > 0.001
+
+
+@pytest.mark.parametrize(
+    ("seeds", "removed", "right", "least", "most"),
+    [(1, 840, 0.7, 0.935, 0.965), (1, 20, 0.7, 0.935, 0.975), (1, 4, 0.9, 0.935, 1.0), (3, 300, 0.7, 0.94, 0.985)],
+)
+def test_what_removed_images_add_is_covered(seeds: int, removed: int, right: float, least: float, most: float) -> None:
+    rng, times, n = np.random.default_rng(3), 1000, 1000 + removed
+    kept, covered = np.arange(n) >= removed, 0
+    chance = np.where(kept, 0.6, right)
+    for _ in range(times):
+        # Half of the images' chances is their own, common to all seeds.
+        known, own = rng.random(n) < chance, rng.random((seeds, n)) < chance
+        hits = np.where(rng.random((seeds, n)) < 0.5, known, own)
+        low, high, _ = gain_interval(hits, kept)
+        covered += bool(low <= removed / n * (right - 0.6) <= high)
+    assert least <= covered / times <= most
 
 
 def test_unpaired_is_newcombes_for_single_runs() -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from refer.evaluation.crossed import Shares, half_width, shares
 from refer.evaluation.intervals import Interval, divided
-from refer.evaluation.paired import paired_difference
+from refer.evaluation.paired import gain_interval, paired_difference
 from refer.evaluation.predictions import Predictions, RunKey
 from refer.reporting.evidence import Evidence
 
@@ -93,37 +92,13 @@ def effects(evidence: Evidence, training: Mapping[RunKey, Path]) -> list[Effect]
 
 def _leak(runs: Sequence[Predictions], part: str, kept: NDArray[np.bool_]) -> Leak:
     hits = _hits(runs, part)
-    gain = _gain(hits, kept, divided(None if runs[0].fold is None else runs[0].fold[runs[0].part == part]))
-    half = half_width(gain)
-    interval = Interval(gain.mean - half, gain.mean + half, "crossed")
+    interval = gain_interval(hits, kept, divided(None if runs[0].fold is None else runs[0].fold[runs[0].part == part]))
     everything, those, others = (100 * float(each.mean()) for each in (hits, hits[:, kept], hits[:, ~kept]))
     first = runs[0].key
     return Leak(
         first.protocol, first.method, part, everything, those, others, hits.shape[1], int((~kept).sum()),
         everything - those, interval, len(hits),
     )  # fmt: skip
-
-
-def _gain(hits: NDArray[np.bool_], kept: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> Shares:
-    """Return how much more accurate `hits` (seeds, images) are on all images than on those `kept`, and how surely.
-
-    The same networks answer both, so that what they have in common does not count, and the images' shares add up. Each
-    of the two groups gets a right and a wrong answer more (Agresti and Caffo 2000, The American Statistician 54), so
-    that a handful of removed images that are all right is not certain.
-    """
-    share = float((~kept).mean())
-    more = np.tile(np.array([True, False]), (len(hits), 1))
-    groups = [shares(np.hstack([hits[:, each], more])) for each in (kept, ~kept)]
-    means = [hits[:, each].mean(axis=1, keepdims=True) for each in (kept, ~kept)]
-    # What each image adds to the gain, seed by seed: its mean is the gain, its variance that of both groups.
-    adds = share * (means[1] - means[0]) + np.where(
-        kept, -share / (1 - share) * (hits - means[0]), hits - means[1]
-    )  # fmt: skip
-    found = shares(adds, folds)
-    images = share**2 * (groups[0].images + groups[1].images)
-    if folds is None:
-        return found._replace(images=images, images_df=groups[1].images_df)
-    return found._replace(images=max(found.images, images))
 
 
 def _effect(

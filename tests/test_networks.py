@@ -219,12 +219,9 @@ def test_weights_that_cannot_be_had_say_which_file_to_put_where(monkeypatch: pyt
         build_backbone("resnet18", 3, "nowhere.safetensors")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("invalid hash value (expected 1, got 2)"), EOFError("Ran out")])
-def test_broken_weights_are_told_from_missing_ones(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_weights_are_told_from_missing_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise error
+        raise RuntimeError("invalid hash value (expected 1, got 2)")
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -232,7 +229,7 @@ def test_broken_weights_are_told_from_missing_ones(
         build_backbone("resnet18", 3, "imagenet")
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/resnet18-f37072fd.pth").touch()
-    with pytest.raises(UserError, match=r"could not be read .*\n.*resnet18-f37072fd.pth, whole, or set"):
+    with pytest.raises(UserError, match=r"(?s)its SHA-256 is not .* not whole.*resnet18-f37072fd.pth, whole, or set"):
         build_backbone("resnet18", 3, "imagenet")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from refer.errors import UserError
@@ -46,18 +45,17 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
         return
     if weights == "imagenet":
         entry = getattr(torchvision_models(), IMAGENET[name]).IMAGENET1K_V1
+        import torch
+
+        file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+        instead = f"Put {entry.url} at {file}, whole, or set the ambiguity weights to 'none'."
+        # A file that is there already is not looked at by torch.hub; its name ends with how its hash begins.
+        if file.is_file() and not sha256(file).startswith(file.stem.rpartition("-")[2]):
+            raise UserError(f"{file}: its SHA-256 is not that of its name, so it is not whole.\n{instead}")
         try:
             state = entry.get_state_dict(progress=False, check_hash=True)
-        # torch.hub: of another hash, or a file in its folder that is cut short.
-        except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
-            import torch
-
-            file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
-            what = "could not be read" if file.is_file() else "could not be downloaded"
-            raise UserError(
-                f"ImageNet weights of {name} {what} ({str(error).splitlines()[0]}).\n"
-                f"Put {entry.url} at {file}, whole, or set the ambiguity weights to 'none'."
-            ) from None
+        except (OSError, RuntimeError) as error:  # no network; what came has another hash
+            raise UserError(f"ImageNet weights of {name} could not be downloaded ({error}).\n{instead}") from None
         net.load_state_dict(state)
         return
     from safetensors import SafetensorError

@@ -239,7 +239,9 @@ def test_a_kaggle_data_set_needs_its_version(source: str) -> None:
 def test_a_kaggle_data_set_without_kagglehub_says_how_to_get_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     monkeypatch.setattr(pointers.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install --python .venv kagglehub; .*kaggle\.com/datasets/msambare/fer2013"):
+    with pytest.raises(
+        UserError, match=r"pip install --python .venv kagglehub; .*kaggle\.com/datasets/msambare/fer2013"
+    ):
         sources.check("fer2013", HANDLE, here / "receipt.json")
 
 

@@ -76,6 +76,7 @@ class StubPaper:
     parts: dict[str, dict[str, str]] = field(
         default_factory=lambda: {"fer2013": {"train": "Training", "public": "PublicTest", "private": "PrivateTest"}}
     )
+    test_sets: dict[str, str] = field(default_factory=lambda: {"fer2013": "private"})
     protocols: dict[str, StubProtocol] = field(
         default_factory=lambda: {
             "published": StubProtocol("every image as released"),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml as yaml_library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -274,3 +275,52 @@ def test_a_network_that_begins_with_others_brings_them(root: Path, config: dict)
     del config["ambiguity"]["naseem2025"]
     methods = {run.method for run in plan.load_plan(config, base=root).runs("naseem2025")}
     assert methods == {"fused", "infrared"}
+
+
+TEST_SETS = {
+    "feratt2019": {"bu3dfe": "test", "ckplus": "test"},
+    "khalid2025": {"fer2013": "private"},
+    "naseem2025": {"viri": "test", "nvie": "test"},
+    "peers": {"fer2013": "private"},
+    "tran2023": {"rafdb": "test"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(TEST_SETS))
+@pytest.mark.parametrize("turned", [sorted, lambda keys: sorted(keys, reverse=True)], ids=["sorted", "reversed"])
+def test_the_order_of_keys_does_not_choose_the_test_set(root: Path, tmp_path: Path, name: str, turned: object) -> None:
+    def reordered(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: reordered(value[key]) for key in turned(value)}
+        return [reordered(each) for each in value] if isinstance(value, list) else value
+
+    path = root / f"papers/{name}.yaml"
+    (tmp_path / path.name).write_text(yaml_library.safe_dump(reordered(yaml.read(path)), sort_keys=False), "utf-8")
+    as_filed, other = papers.load_paper(path), papers.load_paper(tmp_path / path.name)
+    assert as_filed.test_sets == other.test_sets == TEST_SETS[name]
+    for dataset, use in other.data.items():
+        for key in other.protocols:
+            parts = use.evaluated(other.protocol(key, dataset))
+            assert parts[-1] == TEST_SETS[name][dataset]
+            assert parts == as_filed.data[dataset].evaluated(as_filed.protocol(key, dataset))
+            # Shares are drawn, and an audit looks at earlier parts, in the order of the scheme.
+            schemes = [paper.data[dataset].scheme(paper.protocol(key, dataset)) for paper in (as_filed, other)]
+            assert json.dumps(schemes[0].as_dict()) == json.dumps(schemes[1].as_dict())
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ({"parts": {"train": "Training", "public": "PublicTest"}}, "data.fer2013.test"),
+        ({"parts": {"train": "Training", "public": "PublicTest"}, "test": "privat"}, "test names the part 'privat'"),
+        ({"parts": {"train": "Training", "public": "PublicTest"}, "test": "train"}, "test names the part 'train'"),
+        ({"folds": {"count": 3}, "test": "val"}, "test names the part 'val'"),
+    ],
+)
+def test_a_data_set_without_a_test_set_is_refused(root: Path, tmp_path: Path, use: dict, said: str) -> None:
+    content = yaml.read(root / "papers/khalid2025.yaml") | {"data": {"fer2013": use}}
+    (tmp_path / "khalid2025.yaml").write_text(yaml_library.safe_dump(content), "utf-8")
+    with pytest.raises(UserError) as refused:
+        papers.load_paper(tmp_path / "khalid2025.yaml")
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) <= 2

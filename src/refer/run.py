@@ -15,8 +15,9 @@ from refer.validation import validated
 class Run:
     """One cell: paper × data set × protocol × method × seed (× fold), with everything that decides its outcome.
 
-    `inputs` are the modalities that its network reads. `starts_from` maps branches of the network to the methods
-    whose runs of the same cell they begin with; `tests` names the method whose network is tested, untrained.
+    `evaluated` are the parts that are predicted, the test set last. `inputs` are the modalities that its network
+    reads. `starts_from` maps branches of the network to the methods whose runs of the same cell they begin with;
+    `tests` names the method whose network is tested, untrained.
     """
 
     paper: str
@@ -39,6 +40,11 @@ class Run:
     def parents(self) -> dict[str, str]:
         """Branch of its network, or `network` for all of it → the method whose run of this cell it needs."""
         return dict(self.starts_from) if self.tests is None else {"network": self.tests}
+
+    @property
+    def test(self) -> str:
+        """The part that is the test set."""
+        return self.evaluated[-1]
 
     @property
     def path(self) -> str:

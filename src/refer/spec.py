@@ -37,9 +37,11 @@ class Folds(Strict):
 class DataUse(Strict):
     """How a paper divides a data set; the part `train` is learnt from, the others are predicted.
 
-    One of `parts`, `shares` and `folds` says how. Every paper's split is made by `refer.datasets.split`.
+    One of `parts`, `shares` and `folds` says how, and `test` which part is the test set: the order of the keys says
+    nothing. Every paper's split is made by `refer.datasets.split`.
     """
 
+    test: Name = Field(description="the part that is the test set, whose numbers stand beside the reported ones")
     parts: dict[Name, str] | None = Field(None, description="part → the owner's split")
     shares: dict[Name, float] | None = Field(None, description="part → share of each class, drawn at random")
     folds: Folds | None = None
@@ -65,16 +67,26 @@ class DataUse(Strict):
             raise ValueError(f"the shares must sum to 1; found {sum(self.shares.values()):g}")
         if self.validation is not None and (self.parts is None or self.validation.part in self.parts):
             raise ValueError("validation carves a new part out of the owner's training split: it goes with parts alone")
+        given_parts = ["test"] if self.folds is not None else [part for part in self._own() if part != "train"]
+        if self.test not in given_parts:
+            raise ValueError(f"test names the part {unknown(self.test, given_parts)}")
         return self
+
+    def _own(self) -> dict[str, Any]:
+        """The parts of the file, `train` first and the test set last, whatever the order there."""
+        given: dict[str, Any] = dict(self.parts or self.shares or {})
+        first = {"train": given.pop("train")} if "train" in given else {}
+        last = {self.test: given.pop(self.test)} if self.test in given else {}
+        return {**first, **given, **last}
 
     @property
     def labels(self) -> dict[str, str]:
-        """Every part that some protocol may have, in order → what it is called in a report."""
+        """Every part that some protocol may have → what it is called in a report; `train` first, the test set last."""
         if self.folds is not None:
             return {part: part for part in ("train", "val", "test")}
         if self.shares is not None:
-            return {part: part for part in self.shares}
-        labels = dict(self.parts or {})
+            return {part: part for part in self._own()}
+        labels = self._own()
         if self.validation is None:
             return labels
         carved = {self.validation.part: f"{self.validation.part} (of {labels['train']})"}
@@ -91,8 +103,8 @@ class DataUse(Strict):
         carved = self.validation is not None and self.validation.part == protocol.select
         kept_apart = "val" if self.folds is not None and protocol.select == "val" else None
         return Scheme(
-            parts=self.parts,
-            shares=self.shares,
+            parts=None if self.parts is None else self._own(),
+            shares=None if self.shares is None else self._own(),
             folds=self.folds.count if self.folds else None,
             validation=self.validation.part if self.validation and carved else kept_apart,
             share=self.validation.share if self.validation and carved else None,
@@ -101,7 +113,7 @@ class DataUse(Strict):
         )
 
     def evaluated(self, protocol: Protocol) -> list[str]:
-        """The parts that predictions are made for under a protocol, in order."""
+        """The parts that predictions are made for under a protocol, the test set last."""
         return [part for part in self.names(protocol) if part != "train"]
 
 
@@ -273,6 +285,11 @@ class Paper(Strict):
     def parts(self) -> dict[str, dict[str, str]]:
         """Data set → part → what it is called there (the owner's split, where the owner made one)."""
         return {name: use.labels for name, use in self.data.items()}
+
+    @property
+    def test_sets(self) -> dict[str, str]:
+        """Data set → the part that is its test set."""
+        return {name: use.test for name, use in self.data.items()}
 
     @property
     def folds(self) -> dict[str, int]:

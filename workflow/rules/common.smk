@@ -168,7 +168,7 @@ def confusion_names(wildcards):
         f"{run.paper}.{run.data}.{run.protocol}.{run.method}.{part}"
         for run in runs
         for part in run.evaluated
-        if part == run.evaluated[-1] or part in owners
+        if part == run.test or part in owners
     ]
     return list(dict.fromkeys(names))
 

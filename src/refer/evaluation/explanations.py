@@ -44,7 +44,7 @@ def explain(
 ) -> None:
     """Write explanations.safetensors: representations of test images and, of drawn faces only, what led to them.
 
-    The images are those of the last part that the run is evaluated on, as the protocol keeps them. Tensors:
+    The images are those of the test set, as the protocol keeps them. Tensors:
 
         test/features      (n, d) float32   what the classifier sees, of at most `most` images drawn at random
         test/labels        (n,) int64
@@ -89,8 +89,7 @@ def explain(
     if trained.metadata["classes"] != classes or trained.metadata["data_fingerprint"] != fingerprint:
         raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")
     learnt, tested = (
-        evaluated_part(run, prepared, index, name, where, backgrounds, kept_only=True)
-        for name in ("train", run.evaluated[-1])
+        evaluated_part(run, prepared, index, name, where, backgrounds, kept_only=True) for name in ("train", run.test)
     )
     means, counts = class_means(*_represented(trained, learnt, where, most), len(classes))
     features, labels = _represented(trained, tested, where, most)
@@ -111,7 +110,7 @@ def explain(
                 for key in ("paper", "dataset", "data", "protocol", "method", "seed", "fold", "stand_in")
             },
             "classes": classes,
-            "part": run.evaluated[-1],
+            "part": run.test,
             "images": len(tested),
             "composed": run.recipe.compose is not None,
             "sigma": SIGMA if run.recipe.structure else None,

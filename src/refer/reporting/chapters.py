@@ -148,7 +148,7 @@ def chapter(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]],
     order = [
         f"{stem}.{protocol}.{method}.{part}"
         for method in shown
-        for part in reversed(evidence.parts)  # the last part is the test set proper
+        for part in reversed(evidence.parts)  # the test set first
         for protocol in reversed(evidence.protocols)
     ]
     matrices = {path.stem: path for path in _of(figures, "confusion", stem)}

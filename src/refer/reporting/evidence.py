@@ -134,6 +134,8 @@ class Paper(Protocol):
     @property
     def parts(self) -> Mapping[str, Mapping[str, str]]: ...  # noqa: D102
     @property
+    def test_sets(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
     def protocols(self) -> Mapping[Any, ProtocolNote]: ...  # noqa: D102
     @property
     def folds(self) -> Mapping[str, int]: ...  # noqa: D102
@@ -184,6 +186,11 @@ class Evidence:
         """The parts that some protocol evaluates, in the paper's order."""
         found = {part for run in self.runs for part in run.parts}
         return sorted(found, key=list(self.paper.parts[self.dataset]).index)
+
+    @property
+    def test(self) -> str:
+        """The part that is the test set."""
+        return self.paper.test_sets[self.dataset]
 
     def split(self, part: str) -> str:
         """Return what the data set calls a part, e.g. PrivateTest for private."""

@@ -24,7 +24,7 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell: what a method reaches on the last part of a data set, and the runs behind it, one a seed."""
+    """One cell: what a method reaches on the test set of a data set, and the runs behind it, one a seed."""
 
     evidence: Evidence
     result: Result
@@ -85,10 +85,8 @@ def by_data(comparisons: Iterable[Comparison]) -> dict[str, list[Entry]]:
     """Return the entries of every data set, in the catalogue's order, real data before drawn."""
     found: dict[str, list[Entry]] = {}
     for comparison in comparisons:
-        results = [r for r in comparison.results if r.protocol == PROTOCOL]
-        last = [part for part in comparison.evidence.parts if any(r.part == part for r in results)][-1:]
-        for r in results:
-            if r.part in last:
+        for r in comparison.results:
+            if r.protocol == PROTOCOL and r.part == comparison.evidence.test:
                 runs = comparison.evidence.of(*r.row)
                 found.setdefault(comparison.evidence.data, []).append(Entry(comparison.evidence, r, runs))
     if not found:

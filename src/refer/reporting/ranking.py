@@ -58,7 +58,7 @@ class Worth:
 def ranking(comparisons: Sequence[Comparison]) -> dict[str, list[Ranked]]:
     """Return the methods of every data set from the best to the worst; a data set of one method has no order.
 
-    Of each comparison the audited results on the last part count, as in the matrix.
+    Of each comparison the audited results on the test set count, as in the matrix.
     """
     found = {}
     for data, entries in by_data(comparisons).items():

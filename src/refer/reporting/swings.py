@@ -91,7 +91,7 @@ def measure(
     predictions: Iterable[str | Path],
     runs: Iterable[str | Path],
 ) -> Sensitivity:
-    """Return what each switch is worth on the last part of its data set, the test set proper.
+    """Return what each switch is worth on the test set of its data set.
 
     Args:
         switches: what is compared with what, see `refer.plan.Plan.switches`.
@@ -160,11 +160,10 @@ def _swing(switch: Switch, paper: Paper, before: Sequence[Predictions], after: S
     for name in ("classes", "data_fingerprint", "stand_in", "preset"):
         if getattr(one, name) != getattr(other, name):
             raise UserError(f"{other.path}: {name} is another than in {one.path}; predict both again.")
-    split = paper.parts[switch.dataset]
-    common = [part for part in split if part in one.parts and part in other.parts]
-    if not common:
-        raise UserError(f"{other.path}: no part in common with {one.path}, so there is nothing to compare.")
-    part = common[-1]
+    part = paper.test_sets[switch.dataset]
+    for run in (one, other):
+        if part not in run.parts:
+            raise UserError(f"{run.path}: no images of the test set {part!r}; predict this run again.")
     (old, folds), (new, new_folds) = hits_of(before, part), hits_of(after, part)
     (mean, sd), (new_mean, new_sd) = (mean_sd(100 * each.mean(axis=1)) for each in (old, new))
     p, test = None, ""
@@ -176,7 +175,7 @@ def _swing(switch: Switch, paper: Paper, before: Sequence[Predictions], after: S
     return Swing(
         switch=switch,
         label=paper.methods[switch.method].label,
-        split=split[part],
+        split=paper.parts[switch.dataset][part],
         part=part,
         stand_in=one.stand_in,
         n_before=old.shape[1],

@@ -29,12 +29,15 @@ def draw_overview(
 ) -> None:
     """Draw every reported number that was run, beside what came out, from the CSVs of the comparison tables.
 
-    Accuracies above; precision, recall and F1 below, side by side. Of several parts only the last is drawn, the test
-    set proper; drawn data are told apart and have no verdict.
+    Accuracies above; precision, recall and F1 below, side by side. Of several parts only the test set is drawn; drawn
+    data are told apart and have no verdict.
     """
     rows = read_rows(tables)
     judged = verdicts(papers, rows)
-    found = [row for row in judged if row["mean"] is not None and _proper(papers, rows, row)]
+    test_sets = {(paper.id, dataset): part for paper in papers for dataset, part in paper.test_sets.items()}
+    found = [
+        row for row in judged if row["mean"] is not None and row["part"] == test_sets[row["paper"], row["dataset"]]
+    ]
     drawn = list(dict.fromkeys(row["dataset"] for row in found if row["stand_in"] == "true"))
     counts = ", ".join(f"{count} {name}" for name, count in tally(judged).items())
     told = [f"reported numbers: {counts or 'none'}", "bars: 95 % intervals"]
@@ -53,13 +56,6 @@ def draw_overview(
             top -= high + 0.62
         if blocks:
             _key(figure, {row["protocol"] for row in found}, (0.26 if notice else 0.04) / figure.get_figheight())
-
-
-def _proper(papers: Sequence[Paper], rows: Sequence[Mapping[str, str]], row: Row) -> bool:
-    """Whether a row is of the last part of its data set that was tested."""
-    order = list(next(paper for paper in papers if paper.id == row["paper"]).parts[row["dataset"]])
-    parts = {each["part"] for each in rows if (each["paper"], each["data"]) == (row["paper"], row["data"])}
-    return bool(row["part"] == max(parts, key=order.index))
 
 
 def _blocks(found: Sequence[Row]) -> list[dict[str, list[Row]]]:

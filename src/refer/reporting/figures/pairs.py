@@ -23,7 +23,7 @@ Corners = list[tuple[float, float]]
 
 
 def draw_pairs(paper: Paper, table: str | Path, outputs: Iterable[str | Path]) -> None:
-    """Draw the maps that `outputs` names, from the CSV of all pairs: of the last part, the test set proper.
+    """Draw the maps that `outputs` names, from the CSV of all pairs: of the test set.
 
     Each output is called `<paper>.<data>.<protocol>` with the suffix .svg or .png.
     """
@@ -38,8 +38,7 @@ def _draw(paper: Paper, data: str, protocol: str, rows: Sequence[Row], outputs: 
     dataset = data.removesuffix("-standin")
     if dataset not in paper.parts:
         raise UserError(f"{outputs[0]}: {paper.id} has no data set {dataset}.")
-    order = list(paper.parts[dataset])
-    part = max((row["part"] for row in rows), key=order.index, default="")
+    part = paper.test_sets[dataset]
     rows = [row for row in rows if row["part"] == part]
     known = {row["method"] for row in rows} | {row["less"] for row in rows}
     methods = [method for method in paper.methods if method in known]

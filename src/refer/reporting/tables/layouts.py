@@ -130,12 +130,11 @@ def _cells(paper: Paper, printed: PrintedTable, row: PrintedRow, rows: Sequence[
 
 
 def _found(paper: Paper, rows: Sequence[Row], method: str, dataset: str, metric: str, part: str | None) -> Row | None:
-    """Return what was reproduced: on the part that the paper names, else on the last, the test set proper."""
+    """Return what was reproduced: on the part that the paper names, else on the test set."""
     name = paper.metrics.scored(metric)
     mine = [row for row in rows if (row["method"], row["dataset"], row["metric"]) == (method, dataset, name)]
-    order = list(paper.parts[dataset])
-    mine.sort(key=lambda row: (row["part"] == part, order.index(row["part"])))
-    return mine[-1] if mine else None
+    wanted = {row["part"]: row for row in mine}
+    return wanted.get(part or "") or wanted.get(paper.test_sets[dataset])
 
 
 def _parts(rows: Sequence[Row]) -> str:

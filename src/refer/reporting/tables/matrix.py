@@ -69,7 +69,7 @@ def matrix_records(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
 def matrix_table(comparisons: Sequence[Comparison]) -> Table:
     """Return the table: a row per method, by paper, and for each data set accuracy, 95 % confidence interval and n.
 
-    Of each comparison the audited results on the last part count.
+    Of each comparison the audited results on the test set count.
 
     Raises:
         UserError: there are none.

@@ -100,7 +100,7 @@ def _found(row: Row) -> dict[str, Any]:
 def chosen(found: Sequence[Found]) -> list[Found]:
     """Return one row for each reported number that was run in several ways.
 
-    As published rather than audited, for that is what the number is of; on the last part, the test set proper.
+    As published rather than audited, for that is what the number is of; on the test set.
     """
     result: dict[tuple[str, str, str, str, float], Found] = {}
     for row in found:

@@ -79,7 +79,7 @@ def test_it_says_of_what_and_with_what(record: dict[str, Any]) -> None:
     expected = {
         "paper": "khalid2025", "method": "full", "seed": 0, "fold": None, "stand_in": True, "preset": "p",
         "inputs": ["visible"], "face": [48, 48, 1], "image_size": 24, "backbones": ["compact"], "reads_batch": False,
-        "device": "cpu", "threads": 1, "precision": "float32",
+        "device": "cpu", "threads": 1, "precision": "fp32",
     }  # fmt: skip
     assert {name: record[name] for name in expected} == expected
     assert record["parameters"] == sum(each.numel() for each in catalog.build(REGIONS, 3).parameters())
@@ -186,7 +186,7 @@ def test_a_broken_checkpoint_leaves_nothing(tmp_path: Path) -> None:
 def test_a_gpu_is_waited_for(tmp_path: Path) -> None:
     untrained(tmp_path / "c.safetensors", a_run(REGIONS))
     realtime.measure_latency(tmp_path / "c.safetensors", tmp_path / "r.json", device="cuda", seconds=0)
-    assert json.loads((tmp_path / "r.json").read_text())["precision"] == "bfloat16 autocast"
+    assert json.loads((tmp_path / "r.json").read_text())["precision"] == "fp32", "what is compared is computed in fp32"
 
 
 def at(record: dict[str, Any], median: float, high: float, **changes: Any) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def test_notes_say_on_which_machine_and_what_is_timed(record: dict[str, Any]) ->
     one = {**record, "device_name": "a processor", "other_work": 0.1}
     notes = realtime_table([one]).notes
     assert notes[0].mark == ""
-    assert notes[0].text.startswith("Measured on a processor, 1 thread of the CPU, float32, torch ")
+    assert notes[0].text.startswith("Measured on a processor, 1 thread of the CPU, fp32, torch ")
     assert record["scope"] in notes[1].text
     assert "40.0 ms or 33.3 ms" in notes[2].text
     assert not any("quiet" in note.text for note in notes)

@@ -194,8 +194,11 @@ KILLED = """
 
 
 @pytest.mark.slow
-def test_killed_at_many_moments_it_ends_with_the_same_bits(prepared: Prepared, run: Run, tmp_path: Path) -> None:
-    recipe = run.recipe.model_copy(update={"epochs": 4, "ema": 0.9})
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_killed_at_many_moments_it_ends_with_the_same_bits(
+    prepared: Prepared, run: Run, tmp_path: Path, precision: str
+) -> None:
+    recipe = run.recipe.model_copy(update={"epochs": 4, "ema": 0.9, "precision": precision})
     run = dataclasses.replace(run, recipe=recipe)
     train(run, prepared.path, prepared.split, tmp_path / "whole")
     out = tmp_path / "killed"

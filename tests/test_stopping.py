@@ -29,18 +29,19 @@ def run(root: Path) -> Run:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "report_of", "where"),
+    ("number", "report_of", "where", "precision"),
     [
         # There are 7 steps an epoch, and one report at its end.
-        (signal.SIGTERM, 12, "epoch 1 and 4 steps"),
-        (signal.SIGUSR1, 12, "epoch 1 and 4 steps"),
-        (signal.SIGTERM, 3, "epoch 0 and 3 steps"),
+        (signal.SIGTERM, 12, "epoch 1 and 4 steps", "fp32"),
+        (signal.SIGUSR1, 12, "epoch 1 and 4 steps", "bf16"),
+        (signal.SIGTERM, 3, "epoch 0 and 3 steps", "bf16"),
     ],
 )
 def test_told_to_end_within_an_epoch_it_ends_with_the_same_bits(
     prepared: Prepared, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals,
-    report_of: int, where: str,
+    report_of: int, where: str, precision: str,
 ) -> None:  # fmt: skip
+    run = dataclasses.replace(run, recipe=run.recipe.model_copy(update={"precision": precision}))
     train(run, prepared.path, prepared.split, tmp_path / "whole")
     out = tmp_path / "ended"
     steps = 0

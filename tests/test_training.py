@@ -219,7 +219,7 @@ def test_a_split_of_another_index_is_refused(prepared: Prepared, run: Run, tmp_p
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_gpu_learns_too(prepared: Prepared, run: Run, tmp_path: Path) -> None:
     train(run, prepared.path, prepared.split, tmp_path, device="cuda")
-    assert json.loads((tmp_path / "run.json").read_text())["precision"] == "bfloat16 autocast"
+    assert json.loads((tmp_path / "run.json").read_text())["precision"] == "bf16"
     assert pd.read_csv(tmp_path / "training.csv")["public_accuracy"].max() > 0.6
 
 

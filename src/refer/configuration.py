@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from refer import yaml
 from refer.errors import UserError
+from refer.recipe import Precision
 from refer.spec import DataUse, Name, Strict
 
 STAND_IN = "stand-in"
@@ -199,6 +200,11 @@ class Config(Strict):
     papers: str = Field("papers", description="folder of the papers' files")
     margin: float = Field(
         2.0, gt=0, le=20, description="points within which a reproduced accuracy passes for the reported one"
+    )
+    precision: Precision = Field(
+        "auto",
+        description="of a training step, where a recipe names none: fp32, bf16, or auto, which is bf16 where the "
+        "processor or the GPU is quicker at it. A preset whose results are released names fp32 or bf16",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     deterministic: bool = Field(

@@ -169,6 +169,7 @@ class Plan:
         rule = spec.protocol(protocol, dataset)
         network = dict(sorted({**spec.network, **chosen.network}.items()))
         plain = merged(spec.recipe.model_dump(mode="json"), chosen.recipe)
+        plain["precision"] = plain["precision"] or self.config.precision
         recipe = validated(Recipe, plain, f"{paper}: methods.{method}.recipe")
         for parent in {*chosen.starts_from.values(), *filter(None, [chosen.tests])}:
             theirs = {**spec.network, **spec.methods[parent].network}

@@ -18,6 +18,9 @@ LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "b
 """Keys that the first released results did not know: a recipe that does not use them is what it was before."""
 
 
+Precision = Literal["fp32", "bf16", "auto"]
+
+
 class Augmentation(Strict):
     """Random changes of a training image, drawn anew each time it is seen.
 
@@ -133,6 +136,12 @@ class Recipe(Strict):
         None, ge=0.5, lt=1, description="share of the side of ten-crop's windows; none: augmentation.crop, or 11/12"
     )
 
+    precision: Precision | None = Field(
+        None,
+        description="of a training step: fp32, bf16, or auto, which is bf16 where the device is quicker at it; none: "
+        "what the configuration says. Predictions are always made in fp32",
+    )
+
     @model_validator(mode="after")
     def _composed_alone(self) -> Recipe:
         if self.compose is not None and self.compose_train and self.augmentation != Augmentation():
@@ -150,6 +159,8 @@ class Recipe(Strict):
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; keys that came later are left out where they ask for nothing."""
         plain: dict[str, Any] = self.model_dump(mode="json")
+        if self.precision in (None, "fp32"):
+            del plain["precision"]  # the first released results know no other
         for section, model, later in ((plain, Recipe, LATER), (plain["augmentation"], Augmentation, LATER_CHANGES)):
             for key in later:
                 if section[key] == model.model_fields[key].default:

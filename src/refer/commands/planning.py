@@ -37,7 +37,7 @@ def run(parsed: argparse.Namespace) -> int:
         raise UserError("refer plan: --devices and --tflops must be above 0.")
     plan = load_plan(yaml.read(parsed.configfile), str(parsed.configfile))
     rates = read_rates()
-    gpus = sorted({rate.device for rate in rates} - {"cpu"})
+    gpus = sorted({rate.device for rate in rates} - {"cpu", "cpu bf16"})
     device, tflops = parsed.device, parsed.tflops
     if device is None and tflops is None:
         device = "cpu" if plan.config.device == "cpu" else next(iter(gpus), None)

@@ -20,7 +20,7 @@ from refer.networks.region_attention_net import RegionAttentionNet
 from refer.training import checkpoint
 from refer.training.composer import load_composer
 from refer.training.data import Part, load_index, standardise
-from refer.training.environment import autocast, choose_device
+from refer.training.environment import choose_device
 from refer.training.task import COMPOSED_SEED, at_once, evaluated_part
 from refer.training.transfer import picked
 
@@ -162,9 +162,8 @@ def _represented(trained: Trained, part: Part, where: torch.device, most: int) -
     found = []
     many = at_once(trained.reader.size)
     for start in range(0, len(part), many):
-        with autocast(where):
-            inputs = (trained.reader(images[start : start + many]) for images in part.inputs)
-            found.append(compute(*inputs).float().cpu())
+        inputs = (trained.reader(images[start : start + many]) for images in part.inputs)
+        found.append(compute(*inputs).float().cpu())
     return torch.cat(found), part.labels.cpu()
 
 
@@ -180,8 +179,7 @@ def _examples(
     chosen = by_turns(part.labels.cpu().numpy(), count)
     few = _subset(part, chosen)
     images = picked(part.inputs[0], torch.from_numpy(chosen))
-    with autocast(where):
-        shown = shown_by(trained.network, trained.reader(images))
+    shown = shown_by(trained.network, trained.reader(images))
     if not shown:
         return {}
     how, size = trained.run.recipe.compose, trained.run.recipe.image_size

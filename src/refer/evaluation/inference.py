@@ -14,7 +14,7 @@ from refer import files
 from refer.errors import UserError
 from refer.evaluation.trained import load_trained
 from refer.training.data import load_index
-from refer.training.environment import autocast, choose_device
+from refer.training.environment import choose_device
 from refer.training.feed import Feed
 from refer.training.outcome import FAILED
 from refer.training.task import at_once, evaluated_part
@@ -59,8 +59,7 @@ def infer(
         feed, chunks, many = Feed(part, reader, run.recipe), [], at_once(reader.size)
         for start in range(0, len(part), many):
             batches = [feed.look(start, start + many, view) for view in views_of(run.recipe)]
-            with autocast(where):
-                logits = averaged([network(*batch.inputs) for batch in batches])
+            logits = averaged([network(*batch.inputs) for batch in batches])
             chunks.append(logits.softmax(dim=1))
         probabilities = torch.cat(chunks).cpu().numpy()
         if not np.isfinite(probabilities).all():

@@ -19,7 +19,7 @@ from refer.evaluation.trained import load_trained
 from refer.networks import catalog
 from refer.networks.options import BackboneName
 from refer.networks.weights import portable
-from refer.training.environment import autocast, choose_device, describe_device, versions
+from refer.training.environment import choose_device, describe_device, versions
 
 SCOPE = (
     "from a cropped and decoded face (uint8, in the host's memory) to the probabilities of its classes (there again): "
@@ -75,14 +75,12 @@ def measure_latency(
     ready = [reader(_sent(faces, where)) for faces in one]
 
     def judge(pictures: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        with autocast(where):
-            logits = network(*(reader(_sent(faces, where)) for faces in pictures))
+        logits = network(*(reader(_sent(faces, where)) for faces in pictures))
         probabilities: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
         return probabilities
 
     def alone() -> None:
-        with autocast(where):
-            network(*ready)
+        network(*ready)
 
     def summary(work: Callable[[], object], images: int = 1, least: int = LEAST) -> dict[str, float]:
         return summarised(timings(work, _waiting(where), seconds, least), images)
@@ -111,6 +109,7 @@ def measure_latency(
             **measured,
             "other_work": others.cores(),
             **describe_device(where, threads),
+            "precision": "fp32",
             "versions": versions(),
             "checkpoint_sha256": files.sha256(checkpoint_path),
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from refer.networks.full_precision import in_fp32
+
 
 class RegionAttention(nn.Module):
     """Learned weights over regions, computed from the image itself ("dynamic region attention").
@@ -23,6 +25,7 @@ class RegionAttention(nn.Module):
         self.score = nn.Sequential(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1))
         self.gate = gate
 
+    @in_fp32
     def weights(self, tokens: Tensor) -> Tensor:
         """(B, R, d) → (B, R), in 0..1; with softmax they sum to 1."""
         scores = self.score(tokens).squeeze(-1)
@@ -47,6 +50,7 @@ class RegionSelfAttention(nn.Module):
         self.attend = nn.MultiheadAttention(width, heads, batch_first=True)
         self.norm = nn.LayerNorm(width)
 
+    @in_fp32
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, R, d) → (B, R, d)."""
         placed = tokens + self.position

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from refer.errors import UserError
 from refer.networks.catalog import network
 from refer.networks.classifier import Extractor
+from refer.networks.full_precision import in_fp32
 from refer.networks.options import BackboneName, Dropout
 from refer.networks.two_branches import Matched, TwoBranchNet, classifier_head, extractors, vector_grids
 
 
+@in_fp32
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Formula 1 of the paper: softmax(Q Kᵀ / scale) V ⊗ V, where ⊗ is element by element.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -65,6 +65,14 @@ class Network(nn.Module):
                 if key.startswith(self.branch_prefix)
             }
             load_state(self.get_submodule(name), part, f"the trained network of the branch {name}")
+
+
+def in_full(output: Tensor | tuple[Tensor, ...]) -> Any:
+    """What a network returned, in float32: losses are computed from that, whatever the network learns in."""
+    if isinstance(output, Tensor):
+        return output.float()
+    full = (each.float() for each in output)
+    return type(output)(*full) if hasattr(output, "_fields") else tuple(full)
 
 
 def logits_of(output: Tensor | tuple[Tensor, ...]) -> Tensor:

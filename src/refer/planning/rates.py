@@ -16,6 +16,7 @@ from typing import Any
 
 from refer.errors import UserError
 from refer.plan import Run
+from refer.processor import bf16_instructions
 
 FILE = Path(__file__).with_name("rates.csv")
 CHEAPER = 3
@@ -40,6 +41,11 @@ class Rate:
         return asdict(self)
 
 
+def device_of(kind: str, precision: str) -> str:
+    """Name a device as rates.csv does: a CPU is another one in bf16; a GPU always learns in bf16 there."""
+    return "cpu bf16" if (kind, precision) == ("cpu", "bf16") else kind
+
+
 COLUMNS = tuple(Rate.__dataclass_fields__)
 
 
@@ -60,6 +66,12 @@ def cost_of(run: Run) -> tuple[str, int]:
     if known.get("frozen"):
         parts.append("frozen")
     return " ".join([str(known["name"]), "+".join(parts)]).strip(), run.recipe.image_size
+
+
+def precision_of(run: Run) -> str:
+    """The precision in which a run would learn on the CPU of this machine."""
+    wanted = run.recipe.precision or "fp32"
+    return ("bf16" if bf16_instructions() else "fp32") if wanted == "auto" else wanted
 
 
 def read_rates(path: Path = FILE) -> list[Rate]:
@@ -96,7 +108,9 @@ def speed(rates: Sequence[Rate], run: Run, device: str, tflops: float | None = N
     features = nearest.does == "features"
     if tflops is not None:
         return Speed(1e3 * tflops / gflop, nearest.parameters, features, f"guessed, {tflops:g} TFLOP/s")
-    here = [rate for rate in rates if rate.device == device]
+    here = [rate for rate in rates if rate.device == device_of(device, precision_of(run))]
+    if not any(rate.network == name for rate in here):
+        here = [rate for rate in rates if rate.device == device]  # what is not measured in bf16 is as slow as in fp32
     if not here:
         known = ", ".join(sorted({rate.device for rate in rates}))
         raise UserError(

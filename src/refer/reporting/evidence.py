@@ -24,6 +24,12 @@ RECORDED = ("preset", "dataset", "stand_in", "checkpoint_sha256", "data_fingerpr
 """What is asked of every one, beside what names the run."""
 
 
+def precision_of(record: Record) -> str:
+    """Return in which precision a run learnt, fp32 or bf16; older records call them otherwise."""
+    told = str(record.get("precision", "fp32"))
+    return {"float32": "fp32", "bfloat16 autocast": "bf16"}.get(told, told)
+
+
 class Method(Protocol):
     """What a report needs to know of a method."""
 

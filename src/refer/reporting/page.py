@@ -13,7 +13,7 @@ from refer.evaluation.reported import MARGIN
 from refer.files import write_text
 from refer.reporting.audit import read_audit
 from refer.reporting.chapters import as_html, audit_chapter, bitmap_first, chapter, embed
-from refer.reporting.evidence import Paper, Record, gather, read_records
+from refer.reporting.evidence import Paper, Record, gather, precision_of, read_records
 from refer.reporting.front import front
 from refer.reporting.results import records
 from refer.reporting.tables.compare import build, duration
@@ -161,7 +161,7 @@ def _facts(records: Sequence[Record]) -> dict[str, str]:
     names = [dataset_name(d) + (" (drawn)" if drawn else "") for d, drawn in datasets]
     epochs = sorted({r["epochs"] for r in records if r["epochs"]}) or [0]
     cells = ("method", "protocol", "seed")
-    devices = dict.fromkeys(f"{r['device_name']} ({r['device']})" for r in records)
+    devices = dict.fromkeys(f"{r['device_name']} ({r['device']}, {precision_of(r)})" for r in records if r["epochs"])
     return {
         "Data": ", ".join(names),
         "Papers": ", ".join(dict.fromkeys(r["paper"].partition("+")[0] for r in records)),

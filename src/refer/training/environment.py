@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 
 import refer
 from refer.errors import UserError
+from refer.processor import processor_name
 from refer.training.energy import Meter
 
 
@@ -64,18 +64,11 @@ def same_bits(device: torch.device, wanted: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before[1]
 
 
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 where the device is quick at it; CPUs and Apple's GPUs stay at float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-
-
 def describe_device(device: torch.device, threads: int) -> dict[str, Any]:
-    """Kind, name and precision, and whether it gives the same bits each time, for run.json."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    precision = "bfloat16 autocast" if device.type == "cuda" else "float32"
+    """Kind and name, and whether it gives the same bits each time, for run.json."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     same = device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
-    told = {"device": device.type, "device_name": name, "threads": threads, "precision": precision}
-    return {**told, "deterministic": same}
+    return {"device": device.type, "device_name": name, "threads": threads, "deterministic": same}
 
 
 def start_meter(device: torch.device) -> Meter:
@@ -84,16 +77,6 @@ def start_meter(device: torch.device) -> Meter:
         return Meter(device.type)
     at: Any = torch.cuda.get_device_properties(device)
     return Meter("cuda", f"{at.pci_domain_id:08x}:{at.pci_bus_id:02x}:{at.pci_device_id:02x}.0")
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from refer.errors import UserError
-from refer.networks.interface import logits_of
+from refer.networks.interface import in_full, logits_of
 from refer.plan import Run
-from refer.training.environment import autocast
 from refer.training.feed import Batch
 from refer.training.optimisation import learning_rate
+from refer.training.precision import Chosen
 from refer.training.state import Partial, State, watched_weights
 from refer.training.stopping import Stopping
 from refer.training.task import Task, objective
@@ -82,12 +82,13 @@ class Losses:
 
 @dataclass(frozen=True)
 class Epochs:
-    """A run's epochs: with what, where, and who is told."""
+    """A run's epochs: with what, where, in which precision, and who is told."""
 
     run: Run
     task: Task
     classes: int
     where: torch.device
+    precision: Chosen
     stopping: Stopping
     report: Report | None = None
 
@@ -180,9 +181,9 @@ class Epochs:
         assert state.optimizer is not None
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        with autocast(self.where):
-            output = self.task.call(*batch.inputs)
-        logits = logits_of(output).float()
+        with self.precision.autocast():
+            output = in_full(self.task.call(*batch.inputs))
+        logits = logits_of(output)
         loss = objective(output, batch, self.run, self.classes)
         state.optimizer.zero_grad()
         loss.backward()

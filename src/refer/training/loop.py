@@ -42,7 +42,7 @@ def train(
     """Train a run and write checkpoint.safetensors, training.csv and run.json into `out`.
 
     Every epoch's state lies in `out/resume.safetensors` until the run is complete. A run that is started
-    again goes on from there, if it is the same run (recipe, network, data, device kind); on the CPU it ends
+    again goes on from there, if it is the same run (recipe, network, data, device kind, precision); on the CPU it ends
     with the bits that it would have had without the interruption.
 
     Args:
@@ -89,6 +89,9 @@ def train(
     with same_bits(where, deterministic):
         task = build_task(run, prepared, index, len(classes), where, parents or {}, backgrounds)
     network = task.network
+    precision = task.precision(run.recipe.precision or "fp32", where)
+    print(precision, flush=True)
+    identity["precision"] = precision.name
     state = State(network, build_optimizer(network.parameters(), run.recipe) if task.learns else None)
     if task.learns and run.recipe.ema:
         state.average = Average(network)
@@ -98,7 +101,7 @@ def train(
         restore(state, resume, identity, where)
         if not task.learns:
             look_once(run, state, task, where)
-        epochs = Epochs(run, task, len(classes), where, stopping, report)
+        epochs = Epochs(run, task, len(classes), where, precision, stopping, report)
         try:
             while task.learns and state.epoch < run.recipe.epochs:
                 epochs.next(state)
@@ -117,6 +120,6 @@ def train(
             files.write_json(out / FAILED, failed.facts)
             raise
         lock.check()
-        complete(run, state, task, index, classes, where, out, preset, threads, identity, started, meter)
+        complete(run, state, task, index, classes, where, out, preset, threads, precision, identity, started, meter)
         if not keep_state:
             forget(out)

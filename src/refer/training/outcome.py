@@ -16,6 +16,7 @@ from refer.plan import Run
 from refer.training import checkpoint
 from refer.training.energy import Meter
 from refer.training.environment import describe_device, git_state, versions
+from refer.training.precision import Chosen
 from refer.training.state import State
 from refer.training.task import Task
 
@@ -34,6 +35,7 @@ def complete(
     out: Path,
     preset: str,
     threads: int,
+    precision: Chosen,
     identity: Mapping[str, Any],
     started: datetime,
     meter: Meter,
@@ -49,6 +51,7 @@ def complete(
             "classes": classes,
             "epoch": state.best_epoch,
             "data_fingerprint": identity["data"],
+            "precision": precision.name,
         },
     )
     parts = index[index["kept"]].groupby("part", sort=False).size()
@@ -63,6 +66,8 @@ def complete(
         "data_fingerprint": identity["data"],
         "parts": {str(name): int(count) for name, count in parts.items()},
         **describe_device(where, threads),
+        "precision": precision.name,
+        "precision_why": precision.why,
         "versions": versions(),
         "git": git_state(),
         "epochs": state.epoch,

@@ -86,11 +86,21 @@ def save(state: State, path: Path, identity: dict[str, Any], where: torch.device
 
 
 def restore(state: State, path: Path, identity: dict[str, Any], where: torch.device) -> None:
-    """Go on from a saved state, if there is one and it is of this very run."""
+    """Go on from a saved state, if there is one and it is of this very run.
+
+    Raises:
+        UserError: it is of this run, but was trained in another precision.
+    """
     if not path.exists():
         return
     groups, saved = checkpoint.load(path)
     if saved["identity"] != identity:
+        found, wanted = (each.get("precision", "fp32") for each in (saved["identity"], identity))
+        if found != wanted and _but_precision(saved["identity"]) == _but_precision(identity):
+            raise UserError(
+                f"{path}: this training began in {found} and would go on in {wanted}. Set precision to {found}, or "
+                "delete the file to start anew."
+            )
         differing = [key for key, value in identity.items() if saved["identity"].get(key) != value]
         print(f"{path}: of another {' and '.join(differing)}; starting anew.", flush=True)
         shutil.move(path, path.with_suffix(".stale"))
@@ -113,6 +123,13 @@ def restore(state: State, path: Path, identity: dict[str, Any], where: torch.dev
     if where.type != "cpu":
         getattr(torch, where.type).set_rng_state(groups["random"][where.type])
     print(f"going on after {describe(state)} of an interrupted run.", flush=True)
+
+
+def _but_precision(identity: dict[str, Any]) -> dict[str, Any]:
+    """What a training is, without what is asked for and taken of its precision."""
+    run = identity["run"]
+    recipe = {key: value for key, value in run["recipe"].items() if key != "precision"}
+    return {**identity, "run": {**run, "recipe": recipe}, "precision": None}
 
 
 @contextmanager

@@ -20,12 +20,13 @@ from refer.networks.ferattention import Corrected
 from refer.networks.interface import logits_of
 from refer.networks.weights import load_state
 from refer.plan import Run
+from refer.recipe import Precision
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
 from refer.training.data import Part, Reader, load_part, placed
-from refer.training.environment import autocast
 from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
 from refer.training.losses import cross_entropy, feratt_terms
+from refer.training.precision import Chosen, choose_precision
 from refer.training.views import View, plain_view
 
 EVALUATION_BATCH = 512
@@ -56,6 +57,16 @@ class Task:
     def learns(self) -> bool:
         """Whether there is anything to train."""
         return self.fitted is not None
+
+    def precision(self, wanted: Precision, where: torch.device) -> Chosen:
+        """The precision in which the network learns, where a recipe asks for `wanted`.
+
+        Raises:
+            UserError: the device does not offer it.
+        """
+        if not self.learns:
+            return Chosen("fp32", "nothing to train", where.type)
+        return choose_precision(wanted, self.network, where, on_features=isinstance(self.fitted, FeatureFeed))
 
 
 def build_task(
@@ -143,8 +154,7 @@ def extracted(network: nn.Module, reader: Reader, part: Part, view: View) -> Par
     """Return a part with what the network's frozen branches make of its images in a view, one feature per branch."""
     network.eval()
     made: list[tuple[Tensor, ...]] = []
-    # In the precision in which the network will predict.
-    with torch.no_grad(), autocast(part.labels.device):
+    with torch.no_grad():
         many = min(EXTRACTED, at_once(reader.size))
         for start in range(0, len(part), many):
             images = (reader(view(each[start : start + many])) for each in part.inputs)

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from refer.networks.interface import logits_of
 from refer.plan import Run
-from refer.training.environment import autocast
 from refer.training.state import State
 from refer.training.stopping import Stopping
 from refer.training.task import Task, at_once
@@ -33,8 +32,7 @@ def measure(
     hits = torch.zeros((), device=where)
     for start in range(0, count, many):
         batches = [task.watched.look(start, start + many, view) for view in views]
-        with autocast(where):
-            outputs = [task.call(*batch.inputs) for batch in batches]
+        outputs = [task.call(*batch.inputs) for batch in batches]
         logits, labels = averaged(logits_of(output) for output in outputs), batches[0].labels
         loss += functional.cross_entropy(logits, labels, reduction="sum")
         hits += (logits.argmax(1) == labels).sum()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refer.reporting.audit import Audit, Near, read_audit
-from refer.reporting.evidence import Paper, Record, read_records
+from refer.reporting.evidence import Paper, Record, precision_of, read_records
 from refer.reporting.tables.table import (
     Cell,
     Column,
@@ -218,6 +218,7 @@ def run_record(record: Record) -> dict[str, Any]:
              "threads", "epochs", "selected_epoch", "selection", "seconds", "images_per_s", "resumed", "started",
              "finished")  # fmt: skip
     row = {name: record.get(name) if name == "fold" else record[name] for name in names}
+    row["precision"] = precision_of(record)
     energy = record.get("energy") or {}
     row |= {"energy_joules": energy.get("joules"), "energy_meter": energy.get("meter")}
     row |= {"git_commit": git.get("commit"), "git_dirty": git.get("dirty")}

@@ -8,7 +8,7 @@ from statistics import median
 
 from refer.evaluation.predictions import Predictions
 from refer.evaluation.reported import counts
-from refer.reporting.evidence import Evidence, Paper, Record, Reported
+from refer.reporting.evidence import Evidence, Paper, Record, Reported, precision_of
 from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, Result, Value
 from refer.reporting.tables.departures import departures
@@ -114,7 +114,7 @@ def cost(runs: Sequence[Record]) -> str:
     """Return what `runs` (run.json) cost, in one sentence."""
     trained = [run for run in runs if run["epochs"]]
     epochs = sorted({run["epochs"] for run in trained})
-    devices = sorted({f"{run['device_name']} ({run['device']})" for run in runs})
+    devices = sorted({f"{run['device_name']} ({run['device']}, {precision_of(run)})" for run in trained or runs})
     text = several(len(runs), "run")
     if trained:
         text += f" of {epochs[0]} to {epochs[-1]} epochs" if len(epochs) > 1 else f" of {several(epochs[0], 'epoch')}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from refer.errors import UserError
 from refer.files import read_json
-from refer.reporting.evidence import Paper, Record
+from refer.reporting.evidence import Paper, Record, precision_of
 from refer.reporting.tables.table import (
     Cell,
     Column,
@@ -204,7 +204,7 @@ def _machine(record: Record) -> str:
     versions, threads = record["versions"], several(record["threads"], "thread")
     what = record["device_name"] if record["device"] == "cpu" else f"{record['device_name']} ({record['device']})"
     return (
-        f"{what}, {threads} of the CPU, {record['precision']}, torch {versions['torch']}, "
+        f"{what}, {threads} of the CPU, {precision_of(record)}, torch {versions['torch']}, "
         f"Python {versions['python']}; PyTorch as it is, not compiled"
     )
 

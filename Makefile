@@ -18,13 +18,13 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-install: .venv/installed ## Install everything into .venv (PYTHON=python3.12 chooses the interpreter)
+install: .venv/installed ## Install everything into .venv (PYTHON=python3.12, TORCH=cpu: PyTorch without CUDA)
 
 .venv/installed: envs/requirements.lock envs/install.sh pyproject.toml
 	@envs/install.sh
 
-# Asked for by name, the interpreter may have to replace another one in a finished environment.
-ifeq ($(origin PYTHON),command line)
+# Asked for by name, another interpreter or build of PyTorch may have to be put into a finished environment.
+ifneq ($(filter command line,$(origin PYTHON) $(origin TORCH)),)
 .PHONY: .venv/installed
 endif
 

@@ -8,9 +8,10 @@
 (c) `loop`: files, PIL transforms by torchvision, a DataLoader (the fastest of `--workers`), float32.
 
 On the same machine and the same images, in turns, after a warm-up; medians and their ratios. The images are the real
-FER2013 where `--data` is there, else a drawn stand-in; the table says which. (a) and (b) lie in memory as
-`refer.training.layout` says, and use bfloat16 on a GPU and with `--compile` torch.compile. Every turn is a row of the
-CSV file.
+FER2013 where `--data` is there, else a drawn stand-in; the table says which. (a) and (b) are measured in fp32 and in
+bf16 (`--precision` leaves one out), lie in memory as `refer.training.layout` says, and with `--compile` use
+torch.compile. b/a is told for each precision, b/c for the one that `precision: auto` takes for this network on this
+machine. Every turn is a row of the CSV file.
 """
 
 from __future__ import annotations
@@ -38,18 +39,22 @@ from refer.datasets.raw.obtain import obtain
 from refer.datasets.standin import fer2013 as standin
 from refer.networks import catalog
 from refer.networks.ferattention import Corrected
+from refer.networks.interface import in_full
 from refer.plan import Run
+from refer.processor import bf16_instructions
 from refer.recipe import Recipe
-from refer.training.environment import autocast, choose_device, describe_device
+from refer.training.environment import choose_device, describe_device
 from refer.training.epoch import Epochs
 from refer.training.layout import memory_format
 from refer.training.losses import feratt_terms
 from refer.training.optimisation import build_optimizer
+from refer.training.precision import Chosen, choose_precision
 from refer.training.state import State
 from refer.training.stopping import StoppedError, Stopping
 from refer.training.task import build_task
 
-NETWORKS = ("resnet18", "resnet18-3x3", "resnet34", "vgg11", "vgg13", "ferattention")
+NETWORKS = ("resnet18", "resnet18-3x3", "compact-40", "resnet34", "vgg11", "vgg13", "ferattention")
+PRECISIONS = ("fp32", "bf16")
 CLASSES = 7
 USUAL = {"flip": True, "rotation": 10.0, "scale": 0.1, "shift": 0.1}
 AUGMENTATION: dict[str, dict[str, Any]] = {
@@ -84,7 +89,7 @@ def run_of(name: str, size: int, batch: int, augmentation: str) -> Run:
     return Run("benchmark", "fer2013", "fer2013", "audited", name, 0, False, network, recipe, ("public",), "public")
 
 
-def alone(run: Run, where: torch.device, compiled: bool) -> Step:
+def alone(run: Run, where: torch.device, precision: Chosen, compiled: bool) -> Step:
     """(a): the step on random tensors, with PyTorch's own optimizer."""
     layout = memory_format(where, run.recipe.image_size)
     network: Any = catalog.build(run.network, CLASSES).to(where).to(memory_format=layout).train()
@@ -96,12 +101,12 @@ def alone(run: Run, where: torch.device, compiled: bool) -> Step:
 
     def step() -> int:
         optimizer.zero_grad(set_to_none=True)
-        with autocast(where):
-            output = call(images)
+        with precision.autocast():
+            output = in_full(call(images))
         if isinstance(output, Corrected):
             loss = torch.stack(list(feratt_terms(output, labels, CLASSES, images, structured=False).values())).sum()
         else:
-            loss = functional.cross_entropy(output.float(), labels)
+            loss = functional.cross_entropy(output, labels)
         loss.backward()
         optimizer.step()
         return batch
@@ -109,14 +114,14 @@ def alone(run: Run, where: torch.device, compiled: bool) -> Step:
     return step
 
 
-def refers(run: Run, data: Data, where: torch.device, compiled: bool) -> Callable[[float], int]:
+def refers(run: Run, data: Data, where: torch.device, precision: Chosen, compiled: bool) -> Callable[[float], int]:
     """(b): so many seconds of this project's epochs; returns the images that they saw."""
     task = build_task(run, data.prepared, data.index, CLASSES, where, {}, data.backgrounds)
     if compiled:
         task = dataclasses.replace(task, call=torch.compile(task.network))
     state = State(task.network, build_optimizer(task.network.parameters(), run.recipe))
     clock = Clock()
-    epochs = Epochs(run, task, CLASSES, where, clock, report=lambda *_: None)
+    epochs = Epochs(run, task, CLASSES, where, precision, clock, report=lambda *_: None)
 
     def turn(seconds: float) -> int:
         images, clock.until = 0, time.perf_counter() + seconds
@@ -156,8 +161,8 @@ class Data:
     backgrounds: Path
 
 
-def load_data(source: Path, folder: Path) -> Data:
-    """Prepare FER2013, the real one if it is there, and write some of it as files."""
+def load_data(source: Path, folder: Path, *, files: bool = True) -> Data:
+    """Prepare FER2013, the real one if it is there, and write some of it as `files`."""
     real = source.exists()
     given = source if real else folder / "drawn"
     if not real:
@@ -167,8 +172,9 @@ def load_data(source: Path, folder: Path) -> Data:
     index = pd.read_parquet(folder / "prepared/index.parquet")
     parts = {"Training": "train", "PublicTest": "public", "PrivateTest": "private"}
     index = index.assign(part=index["split"].map(parts), kept=True)
-    write_files(folder / "prepared", *training_rows(index), folder / "files")
-    prepare_backgrounds("stand-in", folder / "backgrounds", count=60, size=277, seed=0)
+    if files:
+        write_files(folder / "prepared", *training_rows(index), folder / "files")
+        prepare_backgrounds("stand-in", folder / "backgrounds", count=60, size=277, seed=0)
     name = f"real FER2013, {len(index):,} images" if real else f"drawn stand-in of FER2013, {len(index):,} images"
     return Data(name, folder / "prepared", index, folder / "files", folder / "backgrounds")
 
@@ -188,10 +194,11 @@ def timed(turn: Callable[[float], int], seconds: float, where: torch.device, bus
 def measure(run: Run, data: Data, where: torch.device, given: argparse.Namespace) -> dict[str, list[float]]:
     """Images per second of each way of one network, all turns."""
     composing = data.backgrounds if run.recipe.compose else None
-    ways = {
-        "step": repeated(alone(run, where, given.compile)),
-        "refer": refers(run, data, where, given.compile),
-    }
+    ways = {}
+    for name in given.precision:
+        precision = Chosen(name, "measured", where.type)
+        ways[f"step, {name}"] = repeated(alone(run, where, precision, given.compile))
+        ways[f"refer, {name}"] = refers(run, data, where, precision, given.compile)
     for workers in given.workers:
         network = catalog.build(run.network, CLASSES)
         loop = Conventional(network, data.files, run.recipe, workers, where, composing)
@@ -205,16 +212,28 @@ def measure(run: Run, data: Data, where: torch.device, given: argparse.Namespace
     return found
 
 
-def row_of(name: str, size: int, batch: int, found: dict[str, list[float]]) -> str:
-    """A row of the table."""
+def row_of(name: str, size: int, batch: int, found: dict[str, list[float]], taken: str) -> str:
+    """A row of the table; `taken` is the precision that `auto` takes."""
     medians = {way: statistics.median(rates) for way, rates in found.items()}
     loops = {way: rate for way, rate in medians.items() if way.startswith("loop")}
     best = max(loops, key=lambda way: loops[way]) if loops else None
-    share = statistics.median(b / a for a, b in zip(found["step"], found["refer"], strict=True))
-    cells = [name, f"{size}", f"{batch}", f"{medians['step']:,.1f}", f"{medians['refer']:,.1f}"]
-    cells += [f"{loops[best]:,.1f} ({best.removeprefix('loop, ')})" if best else "", f"{share:.1%}"]
-    if best:
-        cells.append(f"{statistics.median(b / c for b, c in zip(found['refer'], found[best], strict=True)):.2f}")
+
+    def rate(way: str | None) -> str:
+        return f"{medians[way]:,.1f}" if way in medians else "–"
+
+    def ratio(one: str, other: str | None) -> float | None:
+        if one not in found or other not in found:
+            return None
+        return statistics.median(a / b for a, b in zip(found[one], found[other], strict=True))
+
+    cells = [name, f"{size}", f"{batch}", *(rate(f"{way}, {p}") for way in ("step", "refer") for p in PRECISIONS)]
+    cells.append(f"{rate(best)} ({best.removeprefix('loop, ')})" if best else "–")
+    ratios = [
+        *((ratio(f"refer, {p}", f"step, {p}"), "{:.1%}") for p in PRECISIONS),
+        (ratio("step, bf16", "step, fp32"), "{:.2f}"),
+        (ratio(f"refer, {taken}", best), f"{{:.2f}} ({taken})"),
+    ]
+    cells += ["–" if value is None else text.format(value) for value, text in ratios]
     return f"| {' | '.join(cells)} |"
 
 
@@ -228,6 +247,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="otherwise by device and size")
     parser.add_argument("--workers", nargs="*", type=int, default=[0, 2], help="of the usual loop; none: without it")
     parser.add_argument("--augmentation", choices=AUGMENTATION, default="usual", help="rich: every change, of both")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true")
@@ -247,14 +267,17 @@ def main() -> None:
         compiled = ", compiled" if given.compile else ""
         print(f"images/s by {clock}, medians of {given.repeats} turns of {given.seconds:g} s; {data.name};")
         print(f"augmentation: {given.augmentation}; {about['device_name']}, {given.threads} threads, ", end="")
-        print(f"{about['precision']}{compiled}; torch {torch.__version__}, ", end="")
+        print(f"{bf16_instructions() or 'no bf16 arithmetic'}{compiled}; torch {torch.__version__}, ", end="")
         print(f"Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}\n")
-        print("| network | size | batch | (a) step | (b) refer | (c) loop | b/a | b/c |\n|---|---:|---:|" + "---:|" * 5)
+        print("| network | size | batch | (a) fp32 | (a) bf16 | (b) fp32 | (b) bf16 | (c) loop, fp32 ", end="")
+        print("| b/a fp32 | b/a bf16 | bf16/fp32 of (a) | b/c |\n|---|---:|---:|" + "---:|" * 9)
         for size in given.sizes:
             for name in given.networks:
                 batch = given.batch or BATCHES[where.type if where.type == "cuda" else "cpu", size <= 64]
-                found = measure(run_of(name, size, batch, given.augmentation), data, where, given)
-                print(row_of(name, size, batch, found), flush=True)
+                run = run_of(name, size, batch, given.augmentation)
+                found = measure(run, data, where, given)
+                taken = choose_precision("auto", catalog.build(run.network, CLASSES), where).name
+                print(row_of(name, size, batch, found, taken), flush=True)
                 rows += [
                     {"network": name, "size": size, "batch": batch, "way": way, "turn": turn, "images_per_s": rate,
                      "augmentation": given.augmentation, "compiled": given.compile, "data": data.name,

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Make or mend .venv: the packages of envs/requirements.lock, hash by hash, and this project, editable.
 # Run by `make install`; safe to interrupt and to repeat. PYTHON=<interpreter> chooses one.
+# TORCH=cpu takes PyTorch's CPU build, without the 4 GB of CUDA that the one of the package index brings on Linux; a later
+# run keeps the choice, and TORCH=default takes it back.
 # With the argument `report` it makes .venv-report from envs/report.lock: no more than tables need, and no PyTorch.
 # With the argument `uv` it only sees to uv and prints where it is.
 set -eu
@@ -67,11 +69,32 @@ if ! fits $env/bin/python || { [ -n "${PYTHON:-}" ] && [ "$(ask "$python")" != "
     rm -rf $env
     "$uv" venv --quiet --no-project --python "$python" $env
 fi
+case ${TORCH:-} in
+'' | default | cpu) ;;
+*)
+    say "error: TORCH=$TORCH: found '$TORCH', expected cpu or default."
+    exit 1
+    ;;
+esac
+torch=${TORCH:-$(cat $env/torch 2>/dev/null || true)}
+if [ "$env" = .venv-report ] || [ "$torch" != cpu ]; then torch=default; fi
 rm -f $env/installed
+
+# Print the lock without PyTorch and what only its CUDA build needs.
+without_cuda() {
+    awk '/^[a-z0-9]/ { skip = /^(torch|torchvision|triton|nvidia-[a-z0-9-]*|cuda-[a-z0-9-]*)==/ } !skip' "$1"
+}
 
 say "installing the packages of $lock into $env"
 if [ "$env" = .venv ]; then
-    say "(the first time several GB are downloaded, mostly PyTorch with CUDA; .venv then takes 6 to 7 GB on Linux)"
+    if [ "$torch" = cpu ]; then
+        say "(with the CPU build of PyTorch, from PyTorch's own index)"
+        without_cuda "$lock" >$env/cpu.lock
+        pinned=$(sed -n 's/^\(torch\(vision\)\{0,1\}==[^ ]*\).*/\1/p' "$lock")
+        lock=$env/cpu.lock
+    else
+        say "(the first time several GB are downloaded, mostly PyTorch with CUDA; .venv then takes 6 to 7 GB on Linux)"
+    fi
     compile=--compile-bytecode
 else
     say "(the first time about 200 MB are downloaded; .venv-report then takes 400 MB)"
@@ -80,6 +103,15 @@ fi
 quiet=--quiet
 if [ -t 2 ]; then quiet=; fi # a person sees how far the download is
 "$uv" pip sync $quiet --python $env/bin/python --require-hashes $compile "$lock"
+if [ "$torch" = cpu ]; then
+    # Its hashes are not in the lock: they are of other files than those of the package index.
+    # shellcheck disable=SC2086 - two words
+    if ! "$uv" pip install $quiet --python $env/bin/python --no-deps $compile --torch-backend cpu $pinned; then
+        say "error: no CPU build of" $pinned "could be had (see above). 'make install' takes the build that works everywhere."
+        exit 1
+    fi
+fi
+if [ "$env" = .venv ]; then printf '%s\n' "$torch" >$env/torch; fi
 "$uv" pip install --quiet --python $env/bin/python --no-deps --no-build-isolation --editable .
 if [ "$env" = .venv-report ]; then
     sed 's/#.*//; /^$/d' envs/report.unused | while read -r unused; do

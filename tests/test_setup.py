@@ -182,3 +182,70 @@ def sketch(folder: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", *(f"envs/{path.name}" for path in (ROOT / "envs").iterdir())):
         shutil.copy2(ROOT / name, clone / name)
     return clone
+
+
+UV = """#!/bin/sh
+echo "$*" >>"$UV_LOG"
+case "$1" in venv) for last; do :; done; mkdir -p "$last/bin"; ln -sf "$UV_PYTHON_HERE" "$last/bin/python" ;; esac
+case "$*" in *--torch-backend*) exit "${UV_INDEX_SAYS:-0}" ;; esac
+"""
+
+
+def installed(clone: Path, tools: Path, **environment: str) -> tuple[subprocess.CompletedProcess, list[str]]:
+    """Run envs/install.sh with a uv that only writes down what it is told."""
+    tools.mkdir(exist_ok=True)
+    (tools / "uv").write_text(UV)
+    (tools / "uv").chmod(0o755)
+    log = tools / "log"
+    log.unlink(missing_ok=True)
+    told = {"PATH": f"{tools}:{os.environ['PATH']}", "UV_LOG": str(log), "UV_PYTHON_HERE": shutil.which("python3")}
+    done = subprocess.run(
+        ["sh", "envs/install.sh"], cwd=clone, env={**told, **environment}, capture_output=True, text=True, timeout=60
+    )
+    return done, [line for line in log.read_text().splitlines() if line.startswith("pip")]
+
+
+def names(lock: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9.-]+)==", lock, re.M))
+
+
+def test_the_cpu_build_leaves_out_cuda_and_nothing_else(tmp_path):
+    clone = sketch(tmp_path)
+    done, calls = installed(clone, tmp_path / "bin", TORCH="cpu")
+    assert done.returncode == 0, done.stderr
+    kept = (clone / ".venv/cpu.lock").read_text()
+    left_out = names(LOCKS["requirements"]) - names(kept)
+    assert {"torch", "torchvision", "triton", "nvidia-cublas", "cuda-toolkit"} <= left_out
+    assert all(name.startswith(("torch", "triton", "nvidia-", "cuda-")) for name in left_out)
+    assert all("--hash=sha256:" in pin for pin in re.split(r"^(?=[a-z])", kept, flags=re.M)[1:])
+    sync, torch, _ = calls
+    assert "--require-hashes" in sync
+    assert sync.endswith(".venv/cpu.lock")
+    versions = locked("3.11")
+    assert torch.endswith(f"--torch-backend cpu torch=={versions['torch']} torchvision=={versions['torchvision']}")
+    again, calls = installed(clone, tmp_path / "bin")
+    assert any("--torch-backend cpu" in call for call in calls), "a later install keeps the choice"
+    back, calls = installed(clone, tmp_path / "bin", TORCH="default")
+    assert (again.returncode, back.returncode) == (0, 0)
+    assert not any("--torch-backend" in call for call in calls)
+    assert calls[0].endswith("envs/requirements.lock")
+
+
+def test_a_missing_cpu_build_is_told_and_nothing_is_called_installed(tmp_path):
+    clone = sketch(tmp_path)
+    done, _ = installed(clone, tmp_path / "bin", TORCH="cpu", UV_INDEX_SAYS="2")
+    assert done.returncode == 1
+    assert "error: no CPU build of torch==" in done.stderr
+    assert "'make install' takes the build that works everywhere" in done.stderr
+    assert not (clone / ".venv/installed").exists()
+    wrong, _ = installed(clone, tmp_path / "bin", TORCH="gpu")
+    assert wrong.returncode == 1
+    assert "error: TORCH=gpu: found 'gpu', expected cpu or default." in wrong.stderr
+
+
+def test_another_build_of_torch_is_put_into_a_finished_environment(tmp_path):
+    clone = sketch(tmp_path)
+    (clone / ".venv").mkdir()
+    (clone / ".venv/installed").touch()
+    assert "install.sh" in make("-n", "install", "TORCH=cpu", cwd=clone).stdout
+    assert "install.sh" not in make("-n", "install", cwd=clone).stdout

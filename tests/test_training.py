@@ -26,9 +26,10 @@ from refer.evaluation.inference import infer
 from refer.plan import Run, load_plan
 from refer.spec import Augmentation, Recipe
 from refer.training import checkpoint
-from refer.training.augmentation import affine_maps, augment
-from refer.training.data import standardise
+from refer.training.augmentation import affine_maps, augment, erase
+from refer.training.data import Part, Reader, standardise
 from refer.training.environment import same_bits
+from refer.training.feed import Feed
 from refer.training.loop import train
 from refer.training.optimisation import Optimizer, build_optimizer, learning_rate, pack_state, unpack_state
 from refer.training.state import State
@@ -129,7 +130,8 @@ def start(run: Run, prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
         import json
         from pathlib import Path
         from refer.plan import Run
-        from refer.training.loop import train
+        from refer.training.feed import Feed
+from refer.training.loop import train
         run = Run.from_dict(json.loads({json.dumps(json.dumps(run.as_dict()))}))
         train(run, Path({str(prepared.path)!r}), Path({str(prepared.split)!r}), Path({str(out)!r}))
     """
@@ -199,6 +201,25 @@ def test_a_diverging_loss_stops_the_run(prepared: Prepared, run: Run, tmp_path: 
     with pytest.raises(UserError, match=r"the loss became (nan|inf) in epoch 1"):
         train(dataclasses.replace(run, recipe=recipe), prepared.path, prepared.split, tmp_path)
     assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_batch_is_moved_before_it_is_standardised_as_pytorch_would_move_it_afterwards(channels: int) -> None:
+    how = Augmentation(flip=True, rotation=15.0, scale=0.2, shift=0.1, erase=0.5)
+    pixels = torch.randint(0, 256, (40, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    network = torch.nn.Identity()
+    network.channels = channels  # type: ignore[assignment]
+    reader = Reader(network, "none", 32)
+    part = Part((pixels,), torch.zeros(40, dtype=torch.int64), [], np.ones(40, bool), np.arange(40)[:, None])
+    recipe = Recipe(epochs=1, batch_size=8, image_size=32, optimizer="sgd", lr=0.1, augmentation=how)
+    torch.manual_seed(5)
+    [found] = Feed(part, reader, recipe).draw(torch.arange(40), 0).inputs
+    torch.manual_seed(5)
+    ready = (pixels.float() - 127.5) / 63.75
+    grid = torch.nn.functional.affine_grid(affine_maps(40, how, pixels.device), [40, 1, 32, 32], align_corners=False)
+    sampled = torch.nn.functional.grid_sample(ready, grid, padding_mode="reflection", align_corners=False)
+    expected = erase(sampled.expand(-1, channels, -1, -1), 0.5)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-4)
 
 
 def test_an_absent_device_is_named(prepared: Prepared, run: Run, tmp_path: Path) -> None:

@@ -10,34 +10,40 @@ from torch.nn import functional
 
 from refer.recipe import Augmentation
 from refer.training.data import LUMA
+from refer.training.homographies import affine_grid_of
 from refer.training.transfer import constant
 
 
 def augment(images: Tensor, how: Augmentation) -> Tensor:
-    """Flip, rotate, scale and shift in one resampling, then blank a rectangle of some.
+    """Flip, rotate, scale and shift in one resampling, take colours away, then blank a rectangle of some.
 
     Args:
-        images: (B, C, H, W) float, standardised; borders are continued by reflection.
+        images: (B, C, H, H) float, standardised; borders are continued by reflection.
         how: the ranges to draw from; all zero leaves the images as they are.
 
     Returns:
-        (B, C, H, W) float, in the memory format of the input.
+        (B, C, H, H) float.
+    """
+    images = moved(images, how)
+    return erase(images, how.erase) if how.erase else images
+
+
+def moved(images: Tensor, how: Augmentation) -> Tensor:
+    """All of `augment` but the blanked rectangle: linear in the pixels, so it may come before they are standardised.
+
+    That is the quicker order, for stored images have one channel where a network may want three.
     """
     if how.rotation or how.scale or how.shift:
         maps = affine_maps(len(images), how, images.device)
-        # A batch whose H and W differ would be sheared; prepared faces are square.
-        grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+        grid = affine_grid_of(maps, images.shape[-1])
         images = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     elif how.flip:
         flipped = torch.rand(len(images), device=images.device) < 0.5
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
     if how.desaturate and images.shape[1] == 3:
-        # Linear in the pixels, so the same before and after they are centred and scaled alike in all channels.
         grey = (images * constant(LUMA, images.device)).sum(dim=1, keepdim=True)
         taken = torch.rand(len(images), device=images.device) < how.desaturate
         images = torch.where(taken.view(-1, 1, 1, 1), grey, images)
-    if how.erase:
-        images = erase(images, how.erase)
     return images
 
 

@@ -157,14 +157,20 @@ def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False
     result = images.float()
     if result.shape[1] == 3 and channels == 1:
         result = (result * constant(LUMA, result.device)).sum(dim=1, keepdim=True)
-    if result.shape[-1] != size or result.shape[-2] != size:
-        result = functional.interpolate(result, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    result = resized(result, size)
     if unit:
         return (result / 255).expand(-1, channels, -1, -1)
     if imagenet:
         mean, spread = (constant(each, result.device) for each in (IMAGENET_MEAN, IMAGENET_SPREAD))
         return (result.expand(-1, 3, -1, -1) - mean) / spread
     return ((result - MEAN) / SPREAD).expand(-1, channels, -1, -1)
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """(B, C, H, W) float → (B, C, size, size), smoothed where it becomes smaller."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return functional.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 class Reader:

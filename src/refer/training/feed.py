@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from refer.recipe import Recipe
-from refer.training.augmentation import augment
+from refer.training.augmentation import augment, erase, moved
 from refer.training.changes import Changes, shares
 from refer.training.composer import Composer
 from refer.training.copies import COPIES, changed
-from refer.training.data import Part, Reader
+from refer.training.data import Part, Reader, resized
 from refer.training.transfer import picked, sent, shrunk
 from refer.training.views import View, plain_view
 
@@ -69,7 +69,9 @@ class Feed:
             numbers = items.numpy() + epoch * len(self)
             inputs = tuple(self.changes(each, self._stream(place), numbers) for place, each in enumerate(images))
             return self._mixed(Batch(inputs, self.labels(items)), numbers)
-        inputs = tuple(augment(self.reader(each), how).contiguous(memory_format=self.reader.layout) for each in images)
+        inputs = tuple(self.reader(moved(resized(each.float(), self.reader.size), how)) for each in images)
+        if how.erase:
+            inputs = tuple(erase(each, how.erase) for each in inputs)
         return Batch(inputs, self.labels(items))
 
     def _stream(self, place: int) -> int:

@@ -146,20 +146,26 @@ def test_the_demo_has_a_cell_for_every_number_that_the_papers_report(demo: Path)
 
 @pytest.mark.slow
 def test_every_method_of_the_demo_learns(demo: Path) -> None:
-    """Better than chance, and where images are not few than who always names the commonest class."""
+    """Asked so that no processor's bits decide: a few epochs on 18 test images may end at chance."""
     results = demo / "results/demo"
     scores = pd.read_parquet(results / "scores.parquet")
-    accuracy = scores[scores["metric"] == "accuracy"]
-    assert accuracy["value"].max() < 0.97
-    assert set(accuracy["paper"]) == {"feratt2019", "khalid2025", "naseem2025", "tran2023"}
-    for run, part, value in accuracy[["run", "part", "value"]].itertuples(index=False):
-        if part in ("test", "private"):
-            folds = [results / run, *results.glob(f"{run}-fold*")]
-            files = [path for folder in folds if (path := folder / "predictions.parquet").is_file()]
-            answers = pd.concat([pd.read_parquet(path) for path in files])
-            labels = answers[(answers["part"] == part) & answers["kept"]]["label"]
-            shares = labels.value_counts(normalize=True)
-            assert value > (shares.max() if len(labels) >= 50 else 1 / len(shares)), run
+    assert scores[scores["metric"] == "accuracy"]["value"].max() < 0.97
+    papers: dict[str, list[tuple[int, int, float]]] = {}
+    for path in sorted(results.glob("runs/*/*/*/*/*/predictions.parquet")):
+        curve = pd.read_csv(path.with_name("training.csv"))
+        if "train_loss" in curve:
+            # By 15 % at least when this was written, in two epochs or more.
+            assert curve["train_loss"].iloc[-1] < 0.95 * curve["train_loss"].iloc[0], path.parent
+        answers = pd.read_parquet(path)
+        answers = answers[answers["kept"] & answers["part"].isin(["test", "private"])]
+        right = answers.filter(like="p_").to_numpy().argmax(axis=1) == answers["label"]
+        commonest = answers["label"].value_counts(normalize=True).max()
+        papers.setdefault(path.parts[-6], []).append((right.sum(), len(right), commonest * len(right)))
+    assert set(papers) == {"feratt2019", "khalid2025", "naseem2025", "tran2023"}
+    for paper, found in papers.items():
+        right, count, commonest = (sum(column) for column in zip(*found, strict=True))
+        # Who always names the commonest class is 0.16 to 0.28 below the methods of a paper, taken together.
+        assert right / count > commonest / count + 0.08, paper
 
 
 @pytest.mark.slow

@@ -80,7 +80,8 @@ def main() -> None:
                 rows.append({
                     "backbone": given.backbone, "epochs": given.epochs, "seed": seed, "precision": precision,
                     "accuracy": round(100 * float(right.mean()), 3), "n": len(right),
-                    "images_per_s": record["images_per_s"], "device_name": record["device_name"], "torch": torch.__version__, "data": data.name,
+                    **{key: record[key] for key in ("images_per_s", "device_name")},
+                    "torch": torch.__version__, "data": data.name,
                 })  # fmt: skip
                 with given.out.open("w", encoding="utf-8", newline="") as handle:
                     writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")

@@ -47,7 +47,7 @@ def small(run: Run) -> Run:
                for key, value in run.network.items()} | {"weights": "none"}  # fmt: skip
     if network["name"] == "ferattention":
         network |= {"encoder": "compact", "backbone": "compact", "filters": 2}
-    elif "backbone" not in network and network["name"] in ("cnn", "squared_attention_net", "interleaved_fusion"):
+    elif "backbone" not in network and network["name"] in ("cnn", "gated_net", "interleaved_fusion"):
         network["backbone"] = "compact"
     change: dict[str, Any] = {"epochs": 1, "batch_size": 16, "image_size": 32}
     if run.recipe.compose is not None:

@@ -269,7 +269,7 @@ def test_the_catalogue_refuses_what_a_network_does_not_take() -> None:
     with pytest.raises(UserError, match=r"here\.network\.tokens: found 'pixels', expected 'batch', 'channels' or"):
         catalog.check({"name": "fusion_attention", "tokens": "pixels"}, "here.network")
     with pytest.raises(UserError, match=r"here\.network\.modality: found 'thermal', expected 'visible' or 'infrared'"):
-        catalog.check({"name": "squared_attention_net", "modality": "thermal"}, "here.network")
+        catalog.check({"name": "gated_net", "modality": "thermal"}, "here.network")
     with pytest.raises(UserError, match=r"here\.network\.dim: found '64'"):
         catalog.check({"name": "ferattention", "dim": "64"}, "here.network")
 
@@ -279,8 +279,8 @@ def test_the_catalogue_knows_modalities_without_torch() -> None:
         "import sys\n"
         "from refer.networks import catalog\n"
         "print(catalog.modalities({'name': 'interleaved_fusion'}))\n"
-        "print(catalog.modalities({'name': 'squared_attention_net'}))\n"
-        "print(catalog.modalities({'name': 'squared_attention_net', 'modality': 'infrared'}))\n"
+        "print(catalog.modalities({'name': 'gated_net'}))\n"
+        "print(catalog.modalities({'name': 'gated_net', 'modality': 'infrared'}))\n"
         "print(catalog.modalities({'name': 'cnn'}), 'torch' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

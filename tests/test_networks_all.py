@@ -13,7 +13,7 @@ PAIR = {"first": "compact", "second": "compact", "channels": 1}
 SMALL: dict[str, dict[str, object]] = {
     "region_attention_net": {"backbone": "compact", "channels": 1},
     "cnn": {"backbone": "compact", "channels": 1},
-    "squared_attention_net": {"backbone": "compact", "modality": "infrared"},
+    "gated_net": {"backbone": "compact", "modality": "infrared"},
     "interleaved_fusion": {"backbone": "compact"},
     "late_fusion": PAIR,
     "early_fusion": PAIR,

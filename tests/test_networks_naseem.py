@@ -1,23 +1,27 @@
-"""naseem2025: squared attention, the three heads, the interleaved fusion and what it starts from."""
+"""naseem2025: the gate, the three heads, the interleaved fusion and what it starts from."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from refer.errors import UserError
 from refer.networks import catalog
+from refer.networks.feature_gate import FeatureGate, GatedNet
 from refer.networks.interleaved_fusion import InterleavedFusion, interleave
-from refer.networks.squared_attention import SquaredAttention, SquaredAttentionNet
+from refer.papers import load_paper
 
 
-def single(modality: str = "visible", classes: int = 5, seed: int = 0, **options: object) -> SquaredAttentionNet:
+def single(modality: str = "visible", classes: int = 5, seed: int = 0, **options: object) -> GatedNet:
     torch.manual_seed(seed)
-    section = {"name": "squared_attention_net", "backbone": "compact", "modality": modality, **options}
+    section = {"name": "gated_net", "backbone": "compact", "modality": modality, **options}
     network = catalog.build(section, classes)
-    assert isinstance(network, SquaredAttentionNet)
+    assert isinstance(network, GatedNet)
     return network
 
 
@@ -44,24 +48,62 @@ def described(head: nn.Sequential) -> list[str]:
     return shown
 
 
-def test_squared_attention_is_its_formula() -> None:
+def gated(x: NDArray[np.float64], linear: nn.Linear, squared: bool) -> NDArray[np.float64]:
+    """x sigmoid(W x + b), or x sigmoid(W (x * x) + b), number by number."""
+    w, b = linear.weight.detach().double().numpy(), linear.bias.detach().double().numpy()
+    result = np.zeros_like(x)
+    for n, row in enumerate(x):
+        for i in range(len(row)):
+            score = b[i] + sum(w[i, j] * (row[j] ** 2 if squared else row[j]) for j in range(len(row)))
+            result[n, i] = row[i] / (1 + np.exp(-score))
+    return result
+
+
+@pytest.mark.parametrize(("of", "squared"), [("features", False), ("squares", True)])
+def test_the_gate_is_its_formula(of: str, squared: bool) -> None:
     torch.manual_seed(0)
-    block = SquaredAttention(6).double()
+    block = FeatureGate(6, of).double()
     x = torch.randn(4, 6, dtype=torch.float64)
-    w, b = block.gate.weight.detach().numpy(), block.gate.bias.detach().numpy()
-    expected = np.zeros((4, 6))
-    for n, row in enumerate(x.numpy()):
-        for i in range(6):
-            score = b[i] + sum(w[i, j] * row[j] ** 2 for j in range(6))
-            expected[n, i] = row[i] / (1 + np.exp(-score))
-    np.testing.assert_allclose(block(x).detach().numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(block(x).detach().numpy(), gated(x.numpy(), block.gate, squared), rtol=1e-12)
 
 
-def test_the_gate_sees_energy_not_sign() -> None:
+def test_a_gate_of_squares_sees_energy_not_sign() -> None:
     torch.manual_seed(0)
-    block = SquaredAttention(6)
+    squares, features = FeatureGate(6), FeatureGate(6, "features")
     x = torch.randn(2, 6)
-    torch.testing.assert_close(block(-x), -block(x))
+    torch.testing.assert_close(squares(-x), -squares(x))
+    assert not torch.allclose(features(-x), -features(x))
+
+
+# The notebooks' code, as ../shared/papers/FACTS.md has it: sigmoid(W x + b) in the visible one, squares in the others.
+NOTEBOOKS = {"visible": False, "infrared": True, "fused": True}
+
+
+@pytest.mark.parametrize("choice", ["notebooks", "features", "squares"])
+@pytest.mark.parametrize("method", NOTEBOOKS)
+def test_each_network_of_the_paper_has_the_gate_of_its_notebook_or_the_other(
+    root: Path, method: str, choice: str
+) -> None:
+    paper = load_paper(root / "papers/naseem2025.yaml", {} if choice == "notebooks" else {"gate": choice})
+    section = {**paper.network, **paper.methods[method].network, "backbone": "compact-16", "weights": "none"}
+    torch.manual_seed(5)
+    network = catalog.build(section, 5).eval()
+    images = torch.rand(len(network.modalities), 2, 3, 32, 32)
+    trunks = [network.visible, network.infrared] if method == "fused" else [network.trunk]
+    squared = NOTEBOOKS[method] if choice == "notebooks" else choice == "squares"
+    pooled = [trunk.backbone(each).mean((2, 3)).detach().double() for trunk, each in zip(trunks, images, strict=True)]
+    attended = [gated(x.numpy(), trunk.attention.gate, squared) for x, trunk in zip(pooled, trunks, strict=True)]
+    expected = np.stack(attended, axis=-1).reshape(2, -1)  # of two trunks interleaved
+    np.testing.assert_allclose(network.features(*images).detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_checkpoints_of_released_runs_are_read_under_the_former_name() -> None:
+    torch.manual_seed(0)
+    before = catalog.build({"name": "squared_attention_net", "backbone": "compact", "modality": "visible"}, 5)
+    assert isinstance(before, GatedNet)
+    assert {"trunk.attention.gate.weight", "head.3.bias"} <= before.state_dict().keys()
+    assert catalog.canonical({"name": "squared_attention_net", "gate": "squares"}) == {"name": "gated_net"}
+    assert catalog.canonical({"name": "gated_net", "gate": "features"})["gate"] == "features"
 
 
 def test_the_heads_are_those_of_the_paper() -> None:
@@ -100,7 +142,7 @@ def test_parameter_counts_done_by_hand() -> None:
         joined = 1024 * 256 + 256
         assert parameters(fused(**names)) == 2 * (resnet + attention) + joined + norm + last == 23_142_533
         assert parameters(fused(**names, attention=False)) == 2 * resnet + joined + norm + last
-    assert parameters(SquaredAttention(512)) == 262_656
+    assert parameters(FeatureGate(512)) == 262_656
 
 
 def test_features_are_interleaved_element_by_element() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from refer import yaml
 from refer.errors import UserError, unknown
 from refer.networks import catalog
+from refer.networks.maps import check_grid
 from refer.spec import Paper, Recipe
 from refer.validation import validated
 
@@ -87,7 +88,8 @@ def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
     for name, method in paper.methods.items():
         where = f"{path}: methods.{name}"
         catalog.check({**paper.network, **method.network}, f"{where}.network")
-        validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
+        recipe = validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
+        check_grid({**paper.network, **method.network}, recipe.image_size, where)
     return paper
 
 

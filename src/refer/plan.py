@@ -14,7 +14,7 @@ from refer.errors import UserError, unknown
 from refer.networks import catalog
 from refer.papers import load_paper, merged, with_parents
 from refer.run import Cell, Run, repeat
-from refer.spec import Paper, Recipe
+from refer.spec import Paper, Protocol, Recipe
 from refer.validation import validated
 from refer.variants import Switch, Variant, compared, load_variants, switched, switches
 
@@ -167,7 +167,7 @@ class Plan:
         spec = self.paper(paper).under(protocol)
         chosen = spec.methods[method]
         rule = spec.protocol(protocol, dataset)
-        network = dict(sorted({**spec.network, **chosen.network}.items()))
+        network = dict(sorted(catalog.canonical({**spec.network, **chosen.network}).items()))
         plain = merged(spec.recipe.model_dump(mode="json"), chosen.recipe)
         plain["precision"] = plain["precision"] or self.config.precision
         recipe = validated(Recipe, plain, f"{paper}: methods.{method}.recipe")
@@ -195,6 +195,7 @@ class Plan:
             inputs=catalog.modalities(network),
             starts_from=dict(sorted(chosen.starts_from.items())),
             tests=chosen.tests,
+            rate_by=_rate_by(rule, recipe, spec.data[dataset].evaluated(rule)),
         )
 
     def examples(self) -> list[Run]:
@@ -290,6 +291,12 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     plan = Plan(checked, papers, _lend(checked, papers, everybody, where), variants)
     _check_data(plan, where)
     return plan
+
+
+def _rate_by(rule: Protocol, recipe: Recipe, evaluated: list[str]) -> str | None:
+    """The part whose accuracy the schedule takes, where it takes one and that part is not the one that is watched."""
+    watched = rule.select if rule.select != "last" else evaluated[0]
+    return rule.rate_by if recipe.schedule == "cosine-accuracy" and rule.rate_by != watched else None
 
 
 def _narrowed(wanted: Reproduction, paper: Paper) -> Iterator[tuple[str, list[str] | str, Iterable[str]]]:

@@ -13,8 +13,10 @@ from refer.training.composition import Composition
 
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
-LATER = ("ema", "views", "window", "criterion", "decayed")
-LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
+LATER = ("ema", "views", "window", "criterion", "decayed", "last_batch", "freeze_epochs", "head_rate", "pairing")
+PASS = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
+"""Changes that are made in one pass, see `Augmentation`."""
+LATER_CHANGES = (*PASS, "jpeg")
 """Keys that the first released results did not know: a recipe that does not use them is what it was before."""
 
 
@@ -24,8 +26,8 @@ Precision = Literal["fp32", "bf16", "auto"]
 class Augmentation(Strict):
     """Random changes of a training image, drawn anew each time it is seen.
 
-    Without the keys from `shear` on, all is done as in the first released results, from the same random numbers.
-    With any of them, all is done in one pass (`refer.training.changes`), in the order and within the ranges of
+    Without the keys from `shear` to `mixup`, all is done as in the first released results, from the same random
+    numbers. With any of them, all is done in one pass (`refer.training.changes`), in the order and within the ranges of
     torchvision's transforms, and what is drawn for an image depends on its number and the epoch alone.
     """
 
@@ -54,15 +56,24 @@ class Augmentation(Strict):
         0.0, ge=0, description="alpha of the Beta distribution of the share in which an image is mixed with another"
     )
 
+    jpeg: int = Field(
+        0,
+        ge=0,
+        le=95,
+        description="quality at which changed `copies` are saved as JPEG and read again; 0: never",
+    )
+
     @property
     def extended(self) -> bool:
-        """Whether it takes the one pass, as any key from `shear` on does."""
-        return any(getattr(self, key) != Augmentation.model_fields[key].default for key in LATER_CHANGES)
+        """Whether it takes the one pass, as any key from `shear` to `mixup` does."""
+        return any(getattr(self, key) != Augmentation.model_fields[key].default for key in PASS)
 
     @model_validator(mode="after")
     def _copies_alone(self) -> Augmentation:
         if self.copies != "none" and self.extended:
             raise ValueError("copies are instead of all other changes: leave out shear and what follows it")
+        if self.jpeg and self.copies == "none":
+            raise ValueError("jpeg is about the copies: set copies, or leave out jpeg")
         return self
 
 
@@ -101,7 +112,7 @@ class Recipe(Strict):
     schedule: Literal["constant", "cosine", "cosine-epochs", "cosine-accuracy"] = Field(
         "constant",
         description="of the rate; cosine-epochs swings with a half period of `period` epochs, cosine-accuracy "
-        "takes the accuracy of the epoch before for the epoch",
+        "takes 1 + the accuracy (0..1) after the epoch before for the epoch",
     )
     period: int = Field(3, ge=1, description="epochs, of the schedules that swing")
     warmup: float = Field(0.0, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
@@ -120,6 +131,20 @@ class Recipe(Strict):
     compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
     draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
     augmentation: Augmentation = Augmentation()
+    last_batch: Literal["dropped", "trained"] = Field(
+        "dropped", description="the last, smaller batch of an epoch; one of a single image is never trained"
+    )
+    freeze_epochs: int = Field(
+        0, ge=0, description="epochs, from the first, in which the backbone stays as it is and the rest trains"
+    )
+    head_rate: float = Field(
+        1.0, gt=0, description="learning rate of all that is not the backbone, in multiples of the backbone's"
+    )
+    pairing: Literal["names", "order"] = Field(
+        "names",
+        description="which visible and infrared image are a pair: those whose names say so, or of each class and part "
+        "the first with the first, the second with the second, in the order of their paths",
+    )
     ema: float = Field(
         0.0, ge=0, lt=1, description="decay a step of the moving average of the weights, which is what is kept; 0: none"
     )

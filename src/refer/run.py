@@ -17,7 +17,8 @@ class Run:
 
     `evaluated` are the parts that are predicted, the test set last. `inputs` are the modalities that its network
     reads. `starts_from` maps branches of the network to the methods whose runs of the same cell they begin with;
-    `tests` names the method whose network is tested, untrained.
+    `tests` names the method whose network is tested, untrained. `rate_by` is the part whose accuracy the schedule
+    `cosine-accuracy` takes, where it is not the one that chooses the epoch.
     """
 
     paper: str
@@ -35,6 +36,7 @@ class Run:
     inputs: tuple[str, ...] = ("visible",)
     starts_from: dict[str, str] = field(default_factory=dict)
     tests: str | None = None
+    rate_by: str | None = None
 
     @property
     def parents(self) -> dict[str, str]:
@@ -59,7 +61,7 @@ class Run:
         """Plain JSON types, in a fixed order; Snakemake compares it to see whether a run is out of date."""
         lists = {name: list(getattr(self, name)) for name in _LISTS}
         plain = {**self.__dict__, "recipe": self.recipe.as_dict(), **lists}
-        return {key: value for key, value in plain.items() if key != "tests" or value is not None}
+        return {key: value for key, value in plain.items() if key not in ("tests", "rate_by") or value is not None}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Run:

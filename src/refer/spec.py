@@ -123,6 +123,10 @@ class Protocol(Strict):
     audited: bool
     changes: dict[str, Any] = Field({}, description="dotted key of the paper's file → what it is under this protocol")
     select: str = Field(description="the part whose accuracy chooses the epoch, or 'last'")
+    rate_by: str | None = Field(
+        None,
+        description="the part whose accuracy the schedule cosine-accuracy takes; none: the one that chooses the epoch",
+    )
     near: bool = Field(False, description="whether near duplicates count as the same image, as exact ones do")
     note: str = ""
 
@@ -342,6 +346,9 @@ class Paper(Strict):
                     raise ValueError(
                         f"protocols.{key}.select names the part {unknown(protocol.select, selectable)} (of {dataset})"
                     )
+                if protocol.rate_by not in (None, *use.evaluated(protocol)):
+                    found = unknown(str(protocol.rate_by), use.evaluated(protocol))
+                    raise ValueError(f"protocols.{key}.rate_by names the part {found} (of {dataset})")
         return self
 
     def _refuse_circles(self, name: str, before: tuple[str, ...]) -> None:

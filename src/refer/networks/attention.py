@@ -36,6 +36,11 @@ class RegionAttention(nn.Module):
         weighted = self.weights(tokens).unsqueeze(-1) * tokens
         return weighted.sum(dim=1) if self.gate == "softmax" else weighted.mean(dim=1)
 
+    def weighted(self, tokens: Tensor) -> Tensor:
+        """(B, R, d) → (B, R, d): tokens whose mean over the regions is what `forward` returns."""
+        weights = self.weights(tokens).unsqueeze(-1)
+        return tokens * (weights * tokens.shape[1] if self.gate == "softmax" else weights)
+
 
 class RegionSelfAttention(nn.Module):
     """Multi-head self-attention among the regions (Vaswani et al. 2017), with residual and layer norm.

@@ -32,15 +32,21 @@ class Entry(NamedTuple):
 
     module: str
     options: type[BaseModel]
-    modalities: tuple[str, ...]
+    modalities: tuple[str, ...] = ("visible",)
+    later: tuple[str, ...] = ()
 
 
 @overload
 def network(factory: Factory) -> Factory: ...
 @overload
-def network(*, modalities: tuple[str, ...]) -> Callable[[Factory], Factory]: ...
-def network(factory: Factory | None = None, *, modalities: tuple[str, ...] = ("visible",)) -> Any:
-    """Mark a function as a network that papers can name; `classes` is always given by the data."""
+def network(*, modalities: tuple[str, ...] = ..., later: tuple[str, ...] = ...) -> Callable[[Factory], Factory]: ...
+def network(
+    factory: Factory | None = None, *, modalities: tuple[str, ...] = ("visible",), later: tuple[str, ...] = ()
+) -> Any:
+    """Mark a function as a network that papers can name; `classes` is always given by the data.
+
+    `later` are options that released results did not know; their defaults are what was done then.
+    """
     return factory if factory is not None else lambda marked: marked
 
 
@@ -52,15 +58,33 @@ def networks() -> dict[str, Entry]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and (mark := _mark(node)) is not None:
-                found[node.name] = Entry(f"refer.networks.{path.stem}", _options(node), mark)
+                found[node.name] = Entry(f"refer.networks.{path.stem}", _options(node), **mark)
     return found
 
 
 def modalities(options: Mapping[str, Any]) -> tuple[str, ...]:
     """Which pictures the network of a checked network section reads, in the order that it takes them."""
-    entry = networks()[options["name"]]
+    entry = networks()[current(options["name"])]
     own = entry.options.model_fields.get("modality")
     return entry.modalities if own is None else (str(options.get("modality", own.default)),)
+
+
+FORMER = {"squared_attention_net": "gated_net"}
+"""Names of networks in released runs → what they are called now."""
+
+
+def current(name: Any) -> Any:
+    """The name of a network as it is called now."""
+    return FORMER.get(name, name) if isinstance(name, str) else name
+
+
+def canonical(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked network section as runs have it: the name of now, no later option that asks for nothing."""
+    name = current(options["name"])
+    entry = networks()[name]
+    fields = entry.options.model_fields
+    plain = {key: value for key, value in options.items() if key not in entry.later or value != fields[key].default}
+    return plain | {"name": name}
 
 
 def explains(options: Mapping[str, Any]) -> bool:
@@ -77,7 +101,7 @@ def check(options: Mapping[str, Any], where: str) -> None:
         UserError: names `where`, the key, what was found and what is known or expected.
     """
     rest = dict(options)
-    name = rest.pop("name", None)
+    name = current(rest.pop("name", None))
     if name not in networks():
         raise UserError(f"{where}.name: no network {unknown(name, networks())}.")
     model = networks()[name].options
@@ -101,20 +125,19 @@ def build(options: Mapping[str, Any], classes: int) -> nn.Module:
     """Build the network that a network section describes, for so many classes."""
     check(options, "network")
     rest = dict(options)
-    name = rest.pop("name")
+    name = current(rest.pop("name"))
     module = importlib.import_module(networks()[name].module)
     built: nn.Module = getattr(module, name)(classes=classes, **rest)
     return built
 
 
-def _mark(node: ast.FunctionDef) -> tuple[str, ...] | None:
-    """The modalities that the mark `@network` states, None for a function without it."""
+def _mark(node: ast.FunctionDef) -> dict[str, Any] | None:
+    """What the mark `@network` states, None for a function without it."""
     for mark in node.decorator_list:
         if isinstance(mark, ast.Name) and mark.id == "network":
-            return ("visible",)
+            return {}
         if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "network":
-            stated: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in mark.keywords}
-            return tuple(stated["modalities"])
+            return {str(word.arg): ast.literal_eval(word.value) for word in mark.keywords}
     return None
 
 

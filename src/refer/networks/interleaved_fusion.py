@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from refer.networks.backbones import build_backbone
 from refer.networks.catalog import network
+from refer.networks.feature_gate import HIDDEN, GatedTrunk
 from refer.networks.interface import Network
-from refer.networks.options import BackboneName
-from refer.networks.squared_attention import HIDDEN, AttendedTrunk
+from refer.networks.options import BackboneName, Gate
 
 
 def interleave(a: Tensor, b: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class InterleavedFusion(Network):
     modalities = ("visible", "infrared")
     branches = ("visible", "infrared")
 
-    def __init__(self, visible: AttendedTrunk, infrared: AttendedTrunk, channels: int, classes: int) -> None:
+    def __init__(self, visible: GatedTrunk, infrared: GatedTrunk, channels: int, classes: int) -> None:
         super().__init__()
         self.channels = channels
         self.visible = visible
@@ -58,7 +58,7 @@ class InterleavedFusion(Network):
         return logits
 
 
-@network(modalities=("visible", "infrared"))
+@network(modalities=("visible", "infrared"), later=("gate",))
 def interleaved_fusion(
     *,
     classes: int,
@@ -66,6 +66,7 @@ def interleaved_fusion(
     weights: str = "none",
     channels: Literal[1, 3] = 3,
     attention: bool = True,
+    gate: Gate = "squares",
 ) -> nn.Module:
     """Build the fused network of naseem2025: 23,142,533 parameters with ResNet-18 and 5 classes.
 
@@ -78,6 +79,7 @@ def interleaved_fusion(
         weights: `none`, `imagenet`, or a .safetensors file, for the backbones of both branches.
         channels: of the images that the network expects.
         attention: gate the features of both branches; otherwise they are joined as they are.
+        gate: what both gates are computed from, see `feature_gate.FeatureGate`.
     """
-    visible, infrared = (AttendedTrunk(build_backbone(backbone, channels, weights), attention) for _ in range(2))
+    visible, infrared = (GatedTrunk(build_backbone(backbone, channels, weights), attention, gate) for _ in range(2))
     return InterleavedFusion(visible, infrared, channels, classes)

@@ -26,5 +26,8 @@ BackboneName = Literal[
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 """The probability that a unit is left out while training."""
 
+Gate = Literal["features", "squares"]
+"""What naseem2025's attention is computed from: the features, or their squares."""
+
 Modality = Literal["visible", "infrared"]
 """What a picture shows: reflected light, or heat."""

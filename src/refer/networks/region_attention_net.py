@@ -7,16 +7,26 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from refer.errors import UserError
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import Backbone, build_backbone
 from refer.networks.catalog import network
 from refer.networks.interface import Network
+from refer.networks.maps import too_large
 from refer.networks.options import BackboneName, Dropout
 from refer.networks.pooling import GridPool
 
 
 class RegionAttentionNet(Network):
-    """Backbone → regions → [self-attention] → [region attention or mean] → dropout → classes."""
+    """Backbone → regions → [self-attention] → [region attention or mean] → dropout → classes.
+
+    Or, `region_first`, with R regions, region weights a and the self-attention S:
+
+        x = 1/R Σ_r S(R a t)_r        with softmax;  of sigmoid's weights  x = 1/R Σ_r S(a t)_r
+
+    so that without S both orders are the same. The grid must not be larger than the backbone's last map, for then
+    regions would be copies of one another.
+    """
 
     def __init__(
         self,
@@ -27,8 +37,10 @@ class RegionAttentionNet(Network):
         mixing: RegionSelfAttention | None,
         dropout: float,
         classes: int,
+        region_first: bool = False,
     ) -> None:
         super().__init__()
+        self.region_first = region_first
         self.channels = channels
         self.backbone = backbone
         self.regions = GridPool(grid)
@@ -38,11 +50,17 @@ class RegionAttentionNet(Network):
 
     def tokens(self, images: Tensor) -> Tensor:
         """(B, C, H, W), standardised → region tokens (B, grid², d), rows first."""
-        return self.regions(self.backbone(images)).flatten(2).transpose(1, 2)
+        maps = self.backbone(images)
+        grid, side = int(self.regions.output_size), min(maps.shape[-2:])  # type: ignore[arg-type]
+        if grid > side:
+            raise UserError(too_large(grid, side, max(images.shape[-2:])))
+        return self.regions(maps).flatten(2).transpose(1, 2)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, C, H, W) → (B, d): what the classifier sees."""
         tokens = self.tokens(images)
+        if self.region_first and self.region is not None and self.mixing is not None:
+            return self.mixing(self.region.weighted(tokens)).mean(dim=1)
         if self.mixing is not None:
             tokens = self.mixing(tokens)
         return tokens.mean(dim=1) if self.region is None else self.region(tokens)
@@ -53,7 +71,7 @@ class RegionAttentionNet(Network):
         return logits
 
 
-@network
+@network(later=("order",))
 def region_attention_net(
     *,
     classes: int,
@@ -66,6 +84,7 @@ def region_attention_net(
     self_attention: bool = True,
     heads: Literal[1, 2, 4, 8, 16] = 4,
     dropout: Dropout = 0.2,
+    order: Literal["self-first", "region-first"] = "self-first",
 ) -> nn.Module:
     """Build the network of khalid2025, or with both attentions off its backbone with average pooling.
 
@@ -74,12 +93,13 @@ def region_attention_net(
         backbone: the CNN; the paper names none.
         weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
         channels: of the images that the network expects.
-        grid: the feature map is averaged to grid x grid regions.
+        grid: the feature map is averaged to grid x grid regions, no more than it has places.
         region_attention: weigh the regions by learned attention; otherwise they are averaged.
         gate: region weights compete (softmax) or stand alone (sigmoid).
         self_attention: let the regions look at one another first.
         heads: of the self-attention; a power of two, for it must divide the backbone's width.
         dropout: before the classifier.
+        order: which of the two attentions comes first.
     """
     stages = build_backbone(backbone, channels, weights)
     return RegionAttentionNet(
@@ -90,4 +110,5 @@ def region_attention_net(
         mixing=RegionSelfAttention(stages.width, grid * grid, heads) if self_attention else None,
         dropout=dropout,
         classes=classes,
+        region_first=order == "region-first",
     )

@@ -93,6 +93,7 @@ def _work(plan: Plan, run: Run, how: Speed) -> Work:
     """One run: training, a look at the watched part after every epoch, predictions of all evaluated parts."""
     sizes = images.parts(plan, run)
     watched = sizes[run.select if run.select != "last" else run.evaluated[0]]
+    watched += sizes[run.rate_by] if run.rate_by else 0
     predicted = sum(sizes[part] for part in run.evaluated)
     forward = how.images_per_s * (1 if how.features else CHEAPER)
     learns = run.tests is None and run.network["name"] != "late_fusion"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
+from refer.networks import catalog
 from refer.plan import Run
 from refer.processor import bf16_instructions
 
@@ -65,7 +66,7 @@ def cost_of(run: Run) -> tuple[str, int]:
     parts = [str(known[key]) for key in ("backbone", "first", "second") if key in known]
     if known.get("frozen"):
         parts.append("frozen")
-    return " ".join([str(known["name"]), "+".join(parts)]).strip(), run.recipe.image_size
+    return " ".join([str(catalog.current(known["name"])), "+".join(parts)]).strip(), run.recipe.image_size
 
 
 def precision_of(run: Run) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from refer import yaml
 from refer.errors import UserError, unknown
 from refer.evaluation.predictions import Predictions, RunKey, read_all
+from refer.networks import catalog
 from refer.plan import Plan, Run, load_plan
 from refer.reporting.evidence import read_records
 from refer.spec import Paper
@@ -139,9 +140,10 @@ def _checked(
                 f"{record[name][:12]} in run.json beside it; predict this run again."
             )
     planned = run.as_dict()
-    for name in ("network", "recipe"):
-        if record.get(name) != planned[name]:
-            raise UserError(f"{where}/run.json: {_differing(name, record.get(name) or {}, planned[name])}, as "
+    found = {"network": catalog.canonical(record["network"]), "recipe": record.get("recipe") or {}}
+    for name, mine in found.items():
+        if mine != planned[name]:
+            raise UserError(f"{where}/run.json: {_differing(name, mine, planned[name])}, as "
                             f"{preset.file} has it now. Run it again: {preset.command}")  # fmt: skip
     return Finished(run, record, prediction)
 

@@ -16,8 +16,12 @@ with a new one they are a sample of the same distribution.
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -50,6 +54,29 @@ def changed(images: Tensor, copies: NDArray[np.int64], seed: int, numbers: NDArr
     grid = grid_of(maps, images.shape[-1])
     warped = functional.grid_sample(images - fill, grid, padding_mode="zeros", align_corners=False)
     return warped + fill
+
+
+def recoded(images: Tensor, copies: NDArray[np.int64], quality: int) -> Tensor:
+    """Return the images as they are after being saved as JPEG and read again, as files made beforehand are.
+
+    Args:
+        images: (B, C, H, W) float32, 0..255, of one or three channels.
+        copies: (B,) which copy each is; copy 0, the image itself, is not saved again.
+        quality: of Pillow, whose own choice where nothing is said is 75, with colours at half the resolution.
+
+    Returns:
+        (B, C, H, W) float32, 0..255, on the same device.
+    """
+    pixels = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    result = images.clone()
+    for place in np.flatnonzero(copies > 0):
+        file = io.BytesIO()
+        Image.fromarray(pixels[place].squeeze(-1) if pixels.shape[-1] == 1 else pixels[place]).save(
+            file, "JPEG", quality=quality
+        )
+        read = torch.from_numpy(np.array(Image.open(file))).float()
+        result[place] = (read[None] if read.ndim == 2 else read.permute(2, 0, 1)).to(result.device)
+    return result
 
 
 def homographies(kinds: NDArray[np.int64], u: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -75,6 +75,7 @@ def load_part(
     kept_only: bool,
     inputs: Sequence[str] = ("visible",),
     size: int | None = None,
+    pairing: str = "names",
 ) -> Part:
     """Copy one part of the prepared images to the device.
 
@@ -88,6 +89,7 @@ def load_part(
             with several modalities names also the samples of one of them by their pairs, so that predictions of
             all methods are about the same samples.
         size: images that are larger are averaged down to this side once, not in every step.
+        pairing: as `recipe.pairing`.
 
     Raises:
         UserError: the part holds no image of these modalities, or no pair of them.
@@ -95,7 +97,7 @@ def load_part(
     chosen = (index["part"] == name).to_numpy(dtype=bool)
     if kept_only:
         chosen = chosen & index["kept"].to_numpy(dtype=bool)
-    rows = _samples(index, chosen, inputs)
+    rows = _samples(index, chosen, inputs, pairing)
     if len(rows) == 0:
         what = f"no pair of {' and '.join(inputs)} images" if len(inputs) > 1 else f"no {inputs[0]} image"
         raise UserError(f"{prepared}: the part {name!r} holds {what}.")
@@ -113,13 +115,15 @@ def load_part(
     )
 
 
-def _samples(index: pd.DataFrame, chosen: np.ndarray, inputs: Sequence[str]) -> np.ndarray:
+def _samples(index: pd.DataFrame, chosen: np.ndarray, inputs: Sequence[str], pairing: str) -> np.ndarray:
     """Return the rows of each sample (N, inputs), in the order of its first input in the index."""
     if "modality" not in index:
         return np.flatnonzero(chosen)[:, None]
     modality = index["modality"].to_numpy()
     if len(inputs) == 1:
         return np.flatnonzero(chosen & (modality == inputs[0]))[:, None]
+    if pairing == "order":
+        return _in_order(index, chosen, inputs)
     paired = chosen & index["pair"].notna().to_numpy()
     tables = []
     for one in inputs:
@@ -127,6 +131,24 @@ def _samples(index: pd.DataFrame, chosen: np.ndarray, inputs: Sequence[str]) -> 
         tables.append(pd.Series(rows, index=index["pair"].to_numpy()[rows], name=one))
     joined = pd.concat(tables, axis=1, join="inner").sort_values(inputs[0])
     return joined.to_numpy(dtype=np.int64).reshape(-1, len(inputs))
+
+
+def _in_order(index: pd.DataFrame, chosen: np.ndarray, inputs: Sequence[str]) -> np.ndarray:
+    """Return as samples (N, inputs) the k-th images of each class in the order of their ids, which are paths.
+
+    As of two folders that are read in step; what one of them has more of is left out.
+    """
+    labels, modality = index["label"].to_numpy(), index["modality"].to_numpy()
+    found = []
+    for label in np.unique(labels[chosen]):
+        lists = []
+        for one in inputs:
+            rows = np.flatnonzero(chosen & (labels == label) & (modality == one))
+            lists.append(rows[np.argsort(index["id"].to_numpy()[rows], kind="stable")])
+        least = min(map(len, lists))
+        found.append(np.stack([rows[:least] for rows in lists], axis=1))
+    joined = np.concatenate(found) if found else np.empty((0, len(inputs)), np.int64)
+    return joined[np.argsort(joined[:, 0], kind="stable")]
 
 
 def _inputs(images: np.ndarray, rows: np.ndarray, device: torch.device, size: int | None) -> tuple[Images, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,9 @@ from torch import Tensor
 from refer.errors import UserError
 from refer.networks.interface import in_full, logits_of
 from refer.plan import Run
+from refer.recipe import Recipe
 from refer.training.feed import Batch
+from refer.training.freezing import Freezing
 from refer.training.optimisation import learning_rate
 from refer.training.precision import Chosen
 from refer.training.state import Partial, State, watched_weights
@@ -90,6 +92,7 @@ class Epochs:
     where: torch.device
     precision: Chosen
     stopping: Stopping
+    freezing: Freezing
     report: Report | None = None
 
     def next(self, state: State) -> None:
@@ -104,10 +107,11 @@ class Epochs:
         seen, train_loss = partial.seen, partial.losses.item() / partial.seen
         spent = time.perf_counter() - partial.began
         with watched_weights(state):
-            loss, accuracy = measure(self.task, self.where, self.stopping)
+            loss, accuracy = measure(self.task, self.task.watched, self.where, self.stopping)
             if not math.isfinite(loss):
                 where = f"on {self.task.watched_name} after epoch {losses.epoch},"
                 raise losses.failed(where, losses.steps, loss, rate)
+            paced = self._paced()
             state.partial = None
             state.epoch += 1
             state.seconds += time.perf_counter() - partial.began
@@ -121,6 +125,7 @@ class Epochs:
             "train_accuracy": partial.hits.item() / seen,
             f"{name}_loss": loss,
             f"{name}_accuracy": accuracy,
+            **paced,
             "seconds": round(spent, 2),
             "images_per_s": round(seen / spent, 1),
         }
@@ -132,6 +137,13 @@ class Epochs:
             flush=True,
         )
         self._tell(state, 0, "")
+
+    def _paced(self) -> dict[str, float]:
+        """Loss and accuracy of the part that the schedule goes by, where that is not the watched one."""
+        if self.task.paced is None:
+            return {}
+        loss, accuracy = measure(self.task, self.task.paced, self.where, self.stopping)
+        return {f"{self.run.rate_by}_loss": loss, f"{self.run.rate_by}_accuracy": accuracy}
 
     def train_one(self, state: State) -> tuple[Partial, float, Losses]:
         """All steps of an epoch that are left; what they came to, the last learning rate, and the latest losses.
@@ -147,16 +159,18 @@ class Epochs:
             state.partial = Partial(order.pin_memory() if self.where.type == "cuda" else order, zero, zero.clone())
         partial = state.partial
         partial.began = time.perf_counter() - partial.seconds
-        recipe, size, name = self.run.recipe, self.run.recipe.batch_size, self.task.watched_name
-        batches = max(1, len(partial.order) // size)
+        recipe, name = self.run.recipe, self.task.watched_name
+        chosen = batches_of(partial.order, recipe)
+        batches = len(chosen)
         steps = batches * recipe.epochs
         best = f" · best {100 * state.best_score:.1f} % on {name}" if state.best else ""
-        before = state.history[-1][f"{name}_accuracy"] if state.history else 0.0
+        before = state.history[-1][f"{self.run.rate_by or name}_accuracy"] if state.history else 0.0
         losses = Losses(self.run, self.classes, state.epoch + 1, batches)
         state.network.train()
+        self.freezing.at(state.epoch)
         # Also where no step is left, as in an epoch that was ended while it was looked at.
         rate = learning_rate(recipe, state.epoch * batches + batches - 1, steps, state.epoch, before)
-        for number, items in enumerate(_batches(partial.order, size)):
+        for number, items in enumerate(chosen):
             if number < partial.steps:
                 continue
             step = state.epoch * batches + number
@@ -179,8 +193,7 @@ class Epochs:
     def _step(self, state: State, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
         """One step; return its loss, and how many images of the batch were right before it."""
         assert state.optimizer is not None
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
+        state.optimizer.at(rate)
         with self.precision.autocast():
             output = in_full(self.task.call(*batch.inputs))
         logits = logits_of(output)
@@ -193,16 +206,23 @@ class Epochs:
     def _tell(self, state: State, seen: int, best: str) -> None:
         if self.report is None or self.task.fitted is None:
             return
-        size, items, epochs = self.run.recipe.batch_size, len(self.task.fitted), self.run.recipe.epochs
-        each = max(1, items // size) * min(size, items)
+        epochs = self.run.recipe.epochs
+        each = images_of(len(self.task.fitted), self.run.recipe)
         now = state.epoch + 1 if seen else state.epoch
         self.report(state.epoch * each + seen, epochs * each, f"epoch {now}/{epochs}{best}")
 
 
-def _batches(order: Tensor, size: int) -> Iterator[Tensor]:
-    """The images of an epoch in batches; the last, smaller one is left out (its batch statistics are noisy)."""
-    if len(order) < size:
-        yield order
-        return
-    for start in range(0, len(order) - size + 1, size):
-        yield order[start : start + size]
+def batches_of(order: Tensor, recipe: Recipe) -> list[Tensor]:
+    """The images of an epoch in batches.
+
+    A last batch that is smaller is left out, for its statistics are noisy, unless the recipe trains it; one of a
+    single image always is, for batch normalisation has no variance then. Fewer images than a batch are one batch.
+    """
+    return list(order[: images_of(len(order), recipe)].split(recipe.batch_size))
+
+
+def images_of(items: int, recipe: Recipe) -> int:
+    """How many of an epoch's items are trained."""
+    size = recipe.batch_size
+    rest = items % size
+    return items if items < size or (recipe.last_batch == "trained" and rest != 1) else items - rest

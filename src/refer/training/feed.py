@@ -13,7 +13,7 @@ from refer.recipe import Recipe
 from refer.training.augmentation import augment, erase, moved
 from refer.training.changes import Changes, shares
 from refer.training.composer import Composer
-from refer.training.copies import COPIES, changed
+from refer.training.copies import COPIES, changed, recoded
 from refer.training.data import Part, Reader, resized
 from refer.training.transfer import picked, sent, shrunk
 from refer.training.views import View, plain_view
@@ -111,10 +111,15 @@ class CopiesFeed(Feed):
         rows = torch.from_numpy(numbers // COPIES)
         stream = numbers if self.recipe.augmentation.copies == "fixed" else numbers + epoch * len(self)
         inputs = tuple(
-            self.reader(changed(picked(images, rows).float(), numbers % COPIES, self._stream(place), stream))
+            self.reader(self._copy(picked(images, rows), numbers % COPIES, self._stream(place), stream))
             for place, images in enumerate(self.part.inputs)
         )
         return Batch(inputs, self.labels(rows))
+
+    def _copy(self, images: Tensor, copies: NDArray[np.int64], seed: int, numbers: NDArray[np.int64]) -> Tensor:
+        quality = self.recipe.augmentation.jpeg
+        made = changed(images.float(), copies, seed, numbers)
+        return recoded(made, copies, quality) if quality else made
 
 
 class FeatureFeed(Feed):

@@ -16,6 +16,7 @@ from refer.training.averaging import Average
 from refer.training.data import load_index
 from refer.training.environment import choose_device, same_bits, start_meter
 from refer.training.epoch import Epochs, FailedError, Report
+from refer.training.freezing import Freezing, backbone_of
 from refer.training.optimisation import build_optimizer
 from refer.training.outcome import FAILED, OUTPUTS, complete
 from refer.training.state import RESUME, State, describe, forget, restore, save, written
@@ -92,7 +93,11 @@ def train(
     precision = task.precision(run.recipe.precision or "fp32", where)
     print(precision, flush=True)
     identity["precision"] = precision.name
-    state = State(network, build_optimizer(network.parameters(), run.recipe) if task.learns else None)
+    optimizer = None
+    if task.learns:
+        optimizer = build_optimizer(network.parameters(), run.recipe, backbone_of(network))
+    freezing = Freezing(network, run.recipe.freeze_epochs if task.learns else 0)
+    state = State(network, optimizer)
     if task.learns and run.recipe.ema:
         state.average = Average(network)
     resume = out / RESUME
@@ -101,7 +106,7 @@ def train(
         restore(state, resume, identity, where)
         if not task.learns:
             look_once(run, state, task, where)
-        epochs = Epochs(run, task, len(classes), where, precision, stopping, report)
+        epochs = Epochs(run, task, len(classes), where, precision, stopping, freezing, report)
         try:
             while task.learns and state.epoch < run.recipe.epochs:
                 epochs.next(state)

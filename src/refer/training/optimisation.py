@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
+from refer.errors import UserError
 from refer.spec import Recipe
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -24,7 +25,10 @@ class Optimizer:
     """
 
     def __init__(self, groups: list[dict[str, Any]], recipe: Recipe) -> None:
-        """Take groups of parameters (`params`), each with its `weight_decay`; `lr` may be set before each step."""
+        """Take groups of parameters (`params`), each with its `weight_decay`; `at` may be called before each step.
+
+        A group's `share` is what it takes of that rate, 1 where it says nothing.
+        """
         self.param_groups = [{"lr": recipe.lr, **group} for group in groups]
         self.name, self.momentum = recipe.optimizer, recipe.momentum
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
@@ -33,6 +37,11 @@ class Optimizer:
     def parameters(self) -> list[nn.Parameter]:
         """All of them, in a fixed order."""
         return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def at(self, rate: float) -> None:
+        """Set the learning rate of the steps to come."""
+        for group in self.param_groups:
+            group["lr"] = rate * group.get("share", 1.0)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -70,14 +79,33 @@ class Optimizer:
         return self.state[parameter]
 
 
-def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer; biases and normalisation weights (one dimension) decay only if all are to."""
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], recipe: Recipe, backbone: Iterable[nn.Parameter] = ()
+) -> Optimizer:
+    """The recipe's optimizer; biases and normalisation weights (one dimension) decay only if all are to.
+
+    Args:
+        parameters: of the network.
+        recipe: the recipe.
+        backbone: those of its backbones; `recipe.head_rate` is for all others.
+
+    Raises:
+        UserError: the recipe has a rate for all that is not the backbone, and there is no backbone that trains.
+    """
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     least = 0 if recipe.decayed == "all" else 2
-    groups = [
-        {"params": [p for p in trainable if p.ndim >= least], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trainable if p.ndim < least], "weight_decay": 0.0},
-    ]
+    parts: list[tuple[list[nn.Parameter], dict[str, float]]] = [(trainable, {})]
+    if recipe.head_rate != 1:
+        inside = {id(parameter) for parameter in backbone}
+        if not inside:
+            raise UserError("recipe.head_rate: the network has no backbone that trains; leave the key out.")
+        within, outside = ([p for p in trainable if (id(p) in inside) is wanted] for wanted in (True, False))
+        parts = [(within, {}), (outside, {"share": recipe.head_rate})]
+    groups = []
+    for part, rate in parts:
+        decaying, others = ([p for p in part if (p.ndim >= least) is wanted] for wanted in (True, False))
+        groups.append({"params": decaying, "weight_decay": recipe.weight_decay, **rate})
+        groups.append({"params": others, "weight_decay": 0.0, **rate})
     return Optimizer([group for group in groups if group["params"]], recipe)
 
 
@@ -88,11 +116,19 @@ def learning_rate(recipe: Recipe, step: int, steps: int, epoch: int = 0, accurac
 
         cosine-epochs     lr (1 + cos(π t / T)) / 2, which is zero at t = T and rises again (T_max of PyTorch's
                           CosineAnnealingLR, stepped once an epoch)
-        cosine-accuracy   lr (1 + cos(π a / T)) / 2 with a, 0..1, the accuracy on the watched part after the epoch
-                          before (0 at first): the same, stepped with the accuracy in the epoch's place
+        cosine-accuracy   lr (1 + cos(π (1 + a) / T)) / 2 with a, 0..1, the validation accuracy after the epoch before
+                          (0 at first): the same scheduler, stepped once before an epoch's training, and after it
+                          once more, with the accuracy in the epoch's place. With T = 3 it is 0.75 lr at most.
+
+    Args:
+        recipe: the recipe.
+        step: of the whole training, from 0.
+        steps: of the whole training.
+        epoch: from 0.
+        accuracy: 0..1, of the validation part after the epoch before.
     """
     if recipe.schedule in ("cosine-epochs", "cosine-accuracy"):
-        place = epoch if recipe.schedule == "cosine-epochs" else accuracy
+        place = epoch if recipe.schedule == "cosine-epochs" else 1 + accuracy
         return recipe.lr * 0.5 * (1 + math.cos(math.pi * place / recipe.period))
     rising = round(recipe.warmup * steps)
     if step < rising:

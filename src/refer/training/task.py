@@ -42,6 +42,7 @@ COMPOSED_SEED = 2019
 class Task:
     """A network in training: `call` is what is given a batch's inputs, the network or the part of it that learns.
 
+    `paced` is the part whose accuracy the schedule takes, where that is not the watched one.
     `fitted` is None where there is nothing to train: a rule over trained networks, or a trained network that is
     tested on other images.
     """
@@ -52,6 +53,7 @@ class Task:
     fitted: Feed | None
     watched: Feed
     watched_name: str
+    paced: Feed | None = None
 
     @property
     def learns(self) -> bool:
@@ -100,15 +102,23 @@ def build_task(
     watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
     learns = any(parameter.requires_grad for parameter in network.parameters())
     fitted = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
+    followed = None
+    if learns and run.rate_by is not None:
+        followed = evaluated_part(run, prepared, index, run.rate_by, where, backgrounds, kept_only=True)
     if getattr(network, "frozen", False) and (learns or run.recipe.views == "none"):
         view = plain_view(run.recipe)
         # Frozen branches see an image as it is, and always make the same of it: once is enough.
         features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted, view), reader, run.recipe)
-        looked_at = FeatureFeed(extracted(network, reader, watched, view), reader, run.recipe)
+        looked_at, paced = (
+            None if part is None else FeatureFeed(extracted(network, reader, part, view), reader, run.recipe)
+            for part in (watched, followed)
+        )
+        assert looked_at is not None
         decide: Callable[..., Any] = network.decide  # type: ignore[assignment]
-        return Task(network, decide, reader, features, looked_at, watched_name)
+        return Task(network, decide, reader, features, looked_at, watched_name, paced)
     feed = None if fitted is None else _feed(run, fitted, prepared, index, reader, where, backgrounds)
-    return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name)
+    paced = None if followed is None else Feed(followed, reader, run.recipe)
+    return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name, paced)
 
 
 def start_from(network: nn.Module, run: Run, parents: Mapping[str, Path]) -> None:
@@ -190,7 +200,9 @@ def _part(
     # Of larger images a window that is cut out has the network's size, so that it is seen as sharp as it can be.
     share = run.recipe.augmentation.crop if name == "train" else run.recipe.cut
     size = None if whole else round(run.recipe.image_size / share)
-    return load_part(prepared, index, name, where, kept_only=kept_only, inputs=run.inputs, size=size)
+    return load_part(
+        prepared, index, name, where, kept_only=kept_only, inputs=run.inputs, size=size, pairing=run.recipe.pairing
+    )
 
 
 def _feed(

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from refer.networks.interface import logits_of
 from refer.plan import Run
+from refer.training.feed import Feed
 from refer.training.state import State
 from refer.training.stopping import Stopping
 from refer.training.task import Task, at_once
@@ -18,20 +19,24 @@ from refer.training.views import View, averaged, plain_view, views_of
 
 @torch.no_grad()
 def measure(
-    task: Task, where: torch.device, stopping: Stopping | None = None, views: Sequence[View] | None = None
+    task: Task,
+    feed: Feed,
+    where: torch.device,
+    stopping: Stopping | None = None,
+    views: Sequence[View] | None = None,
 ) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0..1) of the watched part, in the recipe's plain view or the mean of several.
+    """Mean cross-entropy and accuracy (0..1) of a part, in the recipe's plain view or the mean of several.
 
     Raises:
         StoppedError: as `stopping` says.
     """
     task.network.eval()
-    count, many = len(task.watched.part), at_once(task.reader.size)
-    views = views or [plain_view(task.watched.recipe)]
+    count, many = len(feed.part), at_once(task.reader.size)
+    views = views or [plain_view(feed.recipe)]
     loss = torch.zeros((), device=where)
     hits = torch.zeros((), device=where)
     for start in range(0, count, many):
-        batches = [task.watched.look(start, start + many, view) for view in views]
+        batches = [feed.look(start, start + many, view) for view in views]
         outputs = [task.call(*batch.inputs) for batch in batches]
         logits, labels = averaged(logits_of(output) for output in outputs), batches[0].labels
         loss += functional.cross_entropy(logits, labels, reduction="sum")
@@ -44,7 +49,7 @@ def measure(
 def look_once(run: Run, state: State, task: Task, where: torch.device) -> None:
     """What stands in for training where nothing learns: one look at the watched part."""
     began = time.perf_counter()
-    loss, accuracy = measure(task, where, views=views_of(run.recipe))
+    loss, accuracy = measure(task, task.watched, where, views=views_of(run.recipe))
     state.seconds = time.perf_counter() - began
     state.history.append({"epoch": 0, f"{task.watched_name}_loss": loss, f"{task.watched_name}_accuracy": accuracy})
     keep(state, accuracy)

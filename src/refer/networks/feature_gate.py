@@ -1,4 +1,4 @@
-"""naseem2025: ResNet-18 with an attention computed from the squared features, one modality at a time."""
+"""naseem2025: ResNet-18 whose features are gated, one modality at a time."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from torch import Tensor, nn
 from refer.networks.backbones import Backbone, build_backbone
 from refer.networks.catalog import network
 from refer.networks.interface import Network
-from refer.networks.options import BackboneName, Modality
+from refer.networks.options import BackboneName, Gate, Modality
 
 HIDDEN = 256
 """Units of the hidden layer in all heads of the paper."""
 
 
-class SquaredAttention(nn.Module):
-    """A gate for each feature, computed from the energy of all.
+class FeatureGate(nn.Module):
+    """A weight in 0..1 for each feature, computed from all of them: the paper's attention.
 
-        y = x ∘ sigmoid(W (x ∘ x) + b)        W: d x d
+        y = x ∘ sigmoid(W x + b)          `features`: the authors' visible notebook
+        y = x ∘ sigmoid(W (x ∘ x) + b)    `squares`: their infrared notebook and their fused script
 
-    262,656 parameters at d = 512.
+    W is d x d; 262,656 parameters at d = 512.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, of: str = "squares") -> None:
         super().__init__()
         self.gate = nn.Linear(width, width)
+        self.of = of
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, d) → (B, d)."""
-        attended: Tensor = x * self.gate(x * x).sigmoid()
+        attended: Tensor = x * self.gate(x * x if self.of == "squares" else x).sigmoid()
         return attended
 
 
-class AttendedTrunk(nn.Module):
-    """Backbone → global average pooling → [squared attention]: what a modality gives to a head or to a fusion."""
+class GatedTrunk(nn.Module):
+    """Backbone → global average pooling → [gate]: what a modality gives to a head or to a fusion."""
 
-    def __init__(self, backbone: Backbone, attention: bool) -> None:
+    def __init__(self, backbone: Backbone, attention: bool, gate: str) -> None:
         super().__init__()
         self.backbone = backbone
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.attention = SquaredAttention(backbone.width) if attention else nn.Identity()
+        self.attention = FeatureGate(backbone.width, gate) if attention else nn.Identity()
         self.width = backbone.width
 
     def forward(self, images: Tensor) -> Tensor:
@@ -71,12 +73,12 @@ def infrared_head(width: int, classes: int) -> nn.Sequential:
     )
 
 
-class SquaredAttentionNet(Network):
+class GatedNet(Network):
     """One modality: trunk → head. The paper's closing softmax is left to the loss."""
 
     pixels = "unit"
 
-    def __init__(self, trunk: AttendedTrunk, channels: int, modality: str, classes: int) -> None:
+    def __init__(self, trunk: GatedTrunk, channels: int, modality: str, classes: int) -> None:
         super().__init__()
         self.channels = channels
         self.modalities = (modality,)
@@ -95,8 +97,8 @@ class SquaredAttentionNet(Network):
         return logits
 
 
-@network
-def squared_attention_net(
+@network(later=("gate",))
+def gated_net(
     *,
     classes: int,
     modality: Modality = "visible",
@@ -104,6 +106,7 @@ def squared_attention_net(
     weights: str = "none",
     channels: Literal[1, 3] = 3,
     attention: bool = True,
+    gate: Gate = "squares",
 ) -> nn.Module:
     """Build the single-modality network of naseem2025.
 
@@ -116,6 +119,7 @@ def squared_attention_net(
         weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
         channels: of the images that the network expects.
         attention: gate the features; otherwise they go to the head as they are.
+        gate: what the gate is computed from, see `FeatureGate`.
     """
-    trunk = AttendedTrunk(build_backbone(backbone, channels, weights), attention)
-    return SquaredAttentionNet(trunk, channels, modality, classes)
+    trunk = GatedTrunk(build_backbone(backbone, channels, weights), attention, gate)
+    return GatedNet(trunk, channels, modality, classes)

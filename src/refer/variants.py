@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from refer import yaml
 from refer.configuration import Config, Reproduction, Sensitivity, Where, folds_of, named
 from refer.errors import UserError, unknown
+from refer.networks.maps import GridError
 from refer.papers import ContradictionError, resolved_paper, unmet, with_parents
 from refer.spec import Ambiguity, Paper
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 State = Literal["run", "same", "overruled", "contradicts", "left out"]
 """Whether an option is run with a method, or why not: it changes nothing of it, a configuration's `override` or a
-protocol sets its keys, another choice that was made excludes it, or the configuration leaves it out."""
+protocol sets its keys, another choice that was made or the size of the images excludes it, or the configuration leaves
+it out."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _loaded(variant: Variant, raw: Mapping[str, Any], path: Path, config: Config
     known = {name: value for name, value in variant.__dict__.items() if name not in ("spec", "state", "reason")}
     try:
         spec = resolved_paper(raw, path, choices, config.reproduce[variant.paper].override)
-    except ContradictionError as error:
+    except (ContradictionError, GridError) as error:
         return Variant(**known, state="contradicts", reason=str(error).removeprefix(f"{path}: "))
     except UserError as error:
         raise UserError(

@@ -10,6 +10,10 @@ from refer.networks.catalog import current, networks
 from refer.networks.options import BackboneName
 
 
+class GridError(UserError):
+    """A grid of regions is larger than the map over which it lies."""
+
+
 def halved_up(side: int, times: int) -> int:
     """After so many convolutions or poolings of stride 2 with padding: each makes n places ceil(n / 2)."""
     for _ in range(times):
@@ -44,7 +48,7 @@ def check_grid(network: Mapping[str, Any], size: int, where: str) -> None:
         where: of what the section is, for the message.
 
     Raises:
-        UserError: says how large the map is, and what to do.
+        GridError: says how large the map is, and what to do.
     """
     fields = networks()[current(network["name"])].options.model_fields
     if not {"grid", "backbone"} <= fields.keys():
@@ -53,7 +57,7 @@ def check_grid(network: Mapping[str, Any], size: int, where: str) -> None:
     side = SIDES[backbone](size)
     if grid > side:
         enough = next(larger for larger in range(size, 32 * (grid + 1)) if SIDES[backbone](larger) >= grid)
-        raise UserError(f"{where}: {too_large(grid, side, size, backbone)}, or images of {enough} pixels or more.")
+        raise GridError(f"{where}: {too_large(grid, side, size, backbone)}, or images of {enough} pixels or more.")
 
 
 def too_large(grid: int, side: int, size: int, backbone: str = "this backbone") -> str:

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from refer.errors import UserError
 from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.backbones import Backbone, build_backbone
 from refer.networks.catalog import network
 from refer.networks.interface import Network
-from refer.networks.maps import too_large
+from refer.networks.maps import GridError, too_large
 from refer.networks.options import BackboneName, Dropout
 from refer.networks.pooling import GridPool
 
@@ -53,7 +52,7 @@ class RegionAttentionNet(Network):
         maps = self.backbone(images)
         grid, side = int(self.regions.output_size), min(maps.shape[-2:])  # type: ignore[arg-type]
         if grid > side:
-            raise UserError(too_large(grid, side, max(images.shape[-2:])))
+            raise GridError(f"{too_large(grid, side, max(images.shape[-2:]))}.")
         return self.regions(maps).flatten(2).transpose(1, 2)
 
     def features(self, images: Tensor) -> Tensor:

@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("curves", nargs="*", type=Path)
     parser.add_argument("--n", type=int, default=90)
     given = parser.parse_args()
-    print(f"| accuracy of every epoch, n = {given.n} | best of 1 | of 5 | of 20 | of 50 | of 150 |\n|---|---|---|---|---|---|")
+    print(f"| accuracy of every epoch, n = {given.n} | best of 1 | of 5 | of 20 | of 50 | of 150 |")
+    print("|---|---|---|---|---|---|")
     for right in (37, 74, 76):
         p = right / 90
         cells = " | ".join(f"{inflation(given.n, p, epochs):+.1f}" for epochs in (1, 5, 20, 50, 150))
@@ -50,7 +51,8 @@ def main() -> None:
     for path in given.curves:
         best, honest = gained(pd.read_csv(path))
         gains.append(best - honest)
-        print(f"{'/'.join(path.parts[-4:-1])}: best on test {best:.1f} %, best on val {honest:.1f} %, {best - honest:+.1f}")
+        name = "/".join(path.parts[-4:-1])
+        print(f"{name}: best on test {best:.1f} %, best on val {honest:.1f} %, {best - honest:+.1f}")
     if gains:
         print(f"{len(gains)} curves: {np.mean(gains):.1f} points on average, {min(gains):.1f} to {max(gains):.1f}")
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from refer.recipe import LATER_CHANGES, Augmentation
+from refer.recipe import PASS, Augmentation
 from refer.training.changes import DRAWN, Changes, boxes_of, maps_of, shares
 from refer.training.data import Part, Reader
 from refer.training.draws import uniforms
@@ -181,7 +181,7 @@ def test_what_is_drawn_depends_on_the_image_and_the_epoch_not_on_the_batch() -> 
     assert not torch.equal(one.draw(torch.tensor([5, 2, 7]), 0).inputs[0], together)
 
 
-@pytest.mark.parametrize("key", LATER_CHANGES)
+@pytest.mark.parametrize("key", PASS)
 def test_every_later_key_alone_asks_for_the_one_pass(key: str) -> None:
     values: dict[str, Any] = {"border": "edge", "zoom_out": 1.5, "crop": 0.9, "shear": 5.0}
     how = Augmentation(**{key: values.get(key, 0.3)})

@@ -27,7 +27,7 @@ def halved_down(side: int, times: int) -> int:
 
 
 SIDES: dict[BackboneName, Callable[[int], int]] = {
-    **dict.fromkeys(("resnet18", "resnet34"), lambda side: halved_up(side, 5)),  # type: ignore[dict-item]
+    **dict.fromkeys(("resnet18", "resnet34"), lambda side: halved_up(side, 5)),
     **dict.fromkeys(
         ("resnet18-3x3", "resnet34-3x3", "preactresnet18", "preactresnet18-open", "compact-resnet8",
          "compact-resnet14"),

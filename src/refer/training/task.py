@@ -109,13 +109,10 @@ def build_task(
         view = plain_view(run.recipe)
         # Frozen branches see an image as it is, and always make the same of it: once is enough.
         features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted, view), reader, run.recipe)
-        looked_at, paced = (
-            None if part is None else FeatureFeed(extracted(network, reader, part, view), reader, run.recipe)
-            for part in (watched, followed)
-        )
-        assert looked_at is not None
+        looked_at = FeatureFeed(extracted(network, reader, watched, view), reader, run.recipe)
         decide: Callable[..., Any] = network.decide  # type: ignore[assignment]
-        return Task(network, decide, reader, features, looked_at, watched_name, paced)
+        seen = None if followed is None else FeatureFeed(extracted(network, reader, followed, view), reader, run.recipe)
+        return Task(network, decide, reader, features, looked_at, watched_name, seen)
     feed = None if fitted is None else _feed(run, fitted, prepared, index, reader, where, backgrounds)
     paced = None if followed is None else Feed(followed, reader, run.recipe)
     return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name, paced)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import warnings
 from pathlib import Path
@@ -67,21 +68,32 @@ def test_the_rates_of_the_authors_log_are_those_of_their_accuracies() -> None:
 
 
 def test_the_schedule_takes_the_validation_accuracy_although_the_test_part_chooses(
-    paired: Paired, tmp_path: Path
+    paired: Paired, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how = recipe(schedule="cosine-accuracy", lr=1e-3, epochs=5)
+    how = recipe(schedule="cosine-accuracy", lr=1e-3, epochs=4)
     run = cell("visible", {**SINGLE, "modality": "visible"}, how)
-    run = Run(**{**run.__dict__, "select": "test", "rate_by": "val"})
-    about = trained(paired, run, tmp_path / "out")
+    of_parts = {"val": [0.2, 0.8, 0.6, 0.7], "test": [0.5, 0.9, 0.9, 0.1]}
+    looked_at: list[str] = []
+
+    def known(task_: task.Task, feed: task.Feed, *_: object) -> tuple[float, float]:
+        part = "test" if feed is task_.watched else "val"
+        assert feed.part.ids[0] == {"val": "pair060", "test": "pair075"}[part]
+        looked_at.append(part)
+        return 1.0, of_parts[part][looked_at.count(part) - 1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(epoch, "measure", known)
+        about = trained(paired, Run(**{**run.__dict__, "select": "test", "rate_by": "val"}), tmp_path / "out")
     curve = pd.read_csv(tmp_path / "out/training.csv")
-    np.testing.assert_allclose(curve["lr"], notebook(curve["val_accuracy"].tolist()), rtol=1e-9)
-    assert about["selection"] == "best accuracy on test"
-    best = curve["test_accuracy"].to_numpy()
-    assert about["selected_epoch"] == curve["epoch"][np.flatnonzero(best == best.max())[-1]]
+    assert {part: curve[f"{part}_accuracy"].tolist() for part in of_parts} == of_parts
+    np.testing.assert_allclose(curve["lr"], notebook(of_parts["val"]), rtol=1e-9)
+    assert (about["selection"], about["selected_epoch"]) == ("best accuracy on test", 3), "ties: the later"
     assert about["rate_by"] == "val"
-    plain = trained(paired, cell("visible", {**SINGLE, "modality": "visible"}, how), tmp_path / "plain")
+    plain = trained(paired, run, tmp_path / "plain")
+    curve = pd.read_csv(tmp_path / "plain/training.csv")
     assert "rate_by" not in plain
-    assert "test_accuracy" not in pd.read_csv(tmp_path / "plain/training.csv")
+    assert "test_accuracy" not in curve
+    np.testing.assert_allclose(curve["lr"], notebook(curve["val_accuracy"].tolist()), rtol=1e-9)
 
 
 def test_the_paper_chooses_on_the_test_part_and_goes_by_validation(root: Path) -> None:
@@ -206,3 +218,22 @@ def test_each_new_option_trains(paired: Paired, tmp_path: Path, root: Path, chan
     network = {**run.network, "backbone": "compact-16", "weights": "none"}
     run = Run(**{**run.__dict__, "recipe": small, "network": network, "starts_from": {}})
     assert trained(paired, run, tmp_path / "out")["epochs"] == 1
+
+
+def test_what_the_best_of_many_epochs_gains_by_chance(root: Path) -> None:
+    source = importlib.util.spec_from_file_location("selection", root / "benchmarks/selection.py")
+    assert source is not None
+    assert source.loader is not None
+    selection = importlib.util.module_from_spec(source)
+    source.loader.exec_module(selection)
+    rng = np.random.default_rng(1)
+    text = " ".join((root / "docs/verdicts.md").read_text(encoding="utf-8").split())
+    for right in (37, 74, 76):
+        row = []
+        for epochs in (5, 20, 50, 150):
+            drawn = 100 * (rng.binomial(90, right / 90, (20_000, epochs)).max(axis=1).mean() - right) / 90
+            row.append(selection.inflation(90, right / 90, epochs))
+            assert row[-1] == pytest.approx(drawn, abs=0.15)
+        assert f"| {100 * right / 90:.1f} % | {' | '.join(f'{each:+.1f}' for each in row)} |" in text
+    curve = pd.DataFrame({"val_accuracy": [0.5, 0.7, 0.7, 0.6], "test_accuracy": [0.9, 0.8, 0.4, 0.95]})
+    assert selection.gained(curve) == (95.0, 40.0), "ties on validation go to the later epoch"

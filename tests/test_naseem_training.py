@@ -206,12 +206,14 @@ def test_colours_keep_half_their_resolution_and_the_paper_has_no_jpeg_unless_cho
     red_less_blue = made[0, 0] - made[0, 2]
     assert red_less_blue[:, ::2].mean() - red_less_blue[:, 1::2].mean() < 100, "it was 400"
     assert "jpeg" not in planned(root, "visible").recipe.as_dict()["augmentation"]
-    assert planned(root, "visible", jpeg="75").recipe.augmentation.jpeg == 75
+    assert planned(root, "visible", jpeg="quality-75").recipe.augmentation.jpeg == 75
     with pytest.raises(ValueError, match="jpeg is about the copies"):
         recipe(augmentation={"jpeg": 75})
 
 
-@pytest.mark.parametrize("change", [{"gate": "features"}, {"jpeg": "75"}, {"selection": "last"}, {"pairing": "order"}])
+@pytest.mark.parametrize(
+    "change", [{"gate": "features"}, {"jpeg": "quality-75"}, {"selection": "last"}, {"pairing": "order"}]
+)
 def test_each_new_option_trains(paired: Paired, tmp_path: Path, root: Path, change: dict[str, str]) -> None:
     run = planned(root, "fused" if "pairing" in change or "gate" in change else "infrared", **change)
     small = run.recipe.model_copy(update={"epochs": 1, "image_size": 32})

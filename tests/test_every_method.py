@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from refer.evaluation.inference import infer
+from refer import files
+from refer.evaluation.ahead import Asked, predict_ahead, take_over
 from refer.papers import load_paper
 from refer.plan import Run, load_plan
 from refer.training.loop import train
@@ -81,7 +82,11 @@ def trained(paper: str, protocol: str, method: str, data: Paired, folder: Path) 
 @pytest.mark.parametrize(("paper", "protocol", "method"), CELLS, ids=["-".join(cell) for cell in CELLS])
 def test_it_learns_and_predicts(paper: str, protocol: str, method: str, data: Paired, folder: Path) -> None:
     out = trained(paper, protocol, method, data, folder)
-    infer(out / "checkpoint.safetensors", data.path, data.split, out / "p.parquet", backgrounds=data.backgrounds)
+    asked = Asked(out / "checkpoint.safetensors", data.path, data.split, ("val", "test"), backgrounds=data.backgrounds)
+    asked.predict(out / "alone.parquet")
+    assert predict_ahead(asked)
+    assert take_over(asked, out / "p.parquet")
+    assert files.sha256(out / "p.parquet") == files.sha256(out / "alone.parquet")
     table = pd.read_parquet(out / "p.parquet")
     scores = table[[name for name in table if name.startswith("p_")]].to_numpy()
     assert set(table["part"]) == {"val", "test"}

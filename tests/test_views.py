@@ -23,8 +23,8 @@ from refer.plan import Run, load_plan
 from refer.recipe import LATER, LATER_CHANGES, Augmentation, Recipe
 from refer.training import checkpoint
 from refer.training.averaging import Average
+from refer.training.leftovers import RESUME
 from refer.training.loop import train
-from refer.training.state import RESUME
 from refer.training.stopping import StoppedError
 from refer.training.views import View, averaged, views_of
 

@@ -15,10 +15,11 @@ if not workflow.overwrite_configfiles:
 
 
 from refer import BEHAVIOUR
-from refer.workflow import load
+from refer.workflow import calm, load
 
 config, plan = load(config, workflow.overwrite_configfiles, ROOT)
 validate(config, "../schemas/config.schema.json", set_default=False)
+calm(workflow)
 
 RESULTS = f"results/{plan.config.preset}"
 LOGS = f"logs/{plan.config.preset}"

@@ -1,5 +1,6 @@
 # What the rules left of the predictions ask of the plan: which files a job needs, and what decides its outcome.
 
+from refer.training.leftovers import RECORD
 from refer.workflow import fingerprint_of_source, gpus
 
 
@@ -76,6 +77,12 @@ def checkpoints_of_parents(wildcards):
     """The trained runs that this one begins with or tests, in the order of its `parents`."""
     parents = plan.parents(cell_of(wildcards)).values()
     return [f"{RESULTS}/runs/{run.path}/checkpoint.safetensors" for run in parents]
+
+
+def gpus_to_predict(wildcards, attempt):
+    """None if the job that trained has left predictions to take over, unless that has failed once."""
+    left = Path(RESULTS, "runs", cell_of(wildcards).path, RECORD).exists()
+    return 0 if left and attempt == 1 else gpus(plan.config.device)
 
 
 def backgrounds_of(wildcards):

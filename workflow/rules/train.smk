@@ -1,4 +1,5 @@
-# One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param.
+# One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param. It also
+# predicts, while PyTorch and the data are at hand, and leaves that beside the run; `infer` has then only to take it over.
 
 from refer.gpus import visible
 
@@ -61,7 +62,7 @@ rule infer:
     resources:
         mem_mb=grows(plan.config.train_mem_mb),
         runtime=grows(30),
-        gpu=gpus(plan.config.device),
+        gpu=gpus_to_predict,
     params:
         behaviour=BEHAVIOUR["inference"],
         evaluated=lambda wildcards: run_of(wildcards)["evaluated"],

@@ -16,7 +16,8 @@ from refer.evaluation.trained import load_trained
 from refer.training.data import load_index
 from refer.training.environment import choose_device
 from refer.training.feed import Feed
-from refer.training.outcome import FAILED
+from refer.training.leftovers import FAILED
+from refer.training.stopping import Stopping
 from refer.training.task import at_once, evaluated_part
 from refer.training.views import averaged, views_of
 
@@ -32,6 +33,7 @@ def infer(
     device: str = "auto",
     threads: int = 1,
     backgrounds: Path | None = None,
+    stopping: Stopping | None = None,
 ) -> None:
     """Write predictions.parquet: every image of the evaluated parts, also those that an audit removed.
 
@@ -42,6 +44,7 @@ def infer(
 
     Raises:
         UserError: the checkpoint was trained on other data or other classes, or its training is marked as failed.
+        StoppedError: as `stopping` says.
     """
     torch.set_num_threads(threads)
     where = choose_device(device)
@@ -61,6 +64,8 @@ def infer(
             batches = [feed.look(start, start + many, view) for view in views_of(run.recipe)]
             logits = averaged([network(*batch.inputs) for batch in batches])
             chunks.append(logits.softmax(dim=1))
+            if stopping is not None:
+                stopping.check()
         probabilities = torch.cat(chunks).cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise UserError(f"{checkpoint_path}: its predictions are no numbers; delete it and train it again.")

@@ -16,9 +16,10 @@ from refer.training.averaging import Average
 from refer.training.data import load_index
 from refer.training.environment import choose_device, same_bits, start_meter
 from refer.training.epoch import Epochs, FailedError, Report
+from refer.training.leftovers import FAILED, RESUME, forget
 from refer.training.optimisation import build_optimizer
-from refer.training.outcome import FAILED, OUTPUTS, complete
-from refer.training.state import RESUME, State, describe, forget, restore, save, written
+from refer.training.outcome import OUTPUTS, complete
+from refer.training.state import State, describe, restore, save, written
 from refer.training.stopping import StoppedError, Stopping
 from refer.training.task import build_task, identity_of
 from refer.training.watching import look_once

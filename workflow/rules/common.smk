@@ -77,6 +77,9 @@ SPLITS = [
 BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES]
 REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
 LACKING = []
+# Of two jobs that could start, that comes first whose work others wait for: what leads to trained networks before what
+# tells of the data, and the last tables, which come one after the other, before all else.
+ON_THE_WAY, LAST = 1, 2
 
 
 def grows(amount):

@@ -25,6 +25,7 @@ rule train:
         f"{RUN_LOG}/train.log",
     benchmark:
         f"{RUN_LOG}/train.tsv"
+    priority: ON_THE_WAY
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads
@@ -56,6 +57,7 @@ rule infer:
         f"{RUN_LOG}/infer.log",
     benchmark:
         f"{RUN_LOG}/infer.tsv"
+    priority: ON_THE_WAY
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads

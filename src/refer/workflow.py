@@ -75,11 +75,14 @@ def calm(workflow: Any) -> None:
     While jobs are limited to so many a second, each look at jobs that are ready sets a clock for another one, a second
     later: a run of hundreds of jobs ends with hundreds of looks a second, a fifth of two cores in the demo
     (snakemake/snakemake#2967). Snakemake's own limit, 100 jobs a second, is never reached; another one is kept.
+
+    Args:
+        workflow: Snakemake's, when its scheduler is made and has not begun.
     """
-    settings = getattr(workflow, "scheduling_settings", None)
-    limit = getattr(settings, "max_jobs_per_timespan", None)
-    if limit is not None and (limit.max_jobs, limit.timespan) == SNAKEMAKES_LIMIT:
-        settings.max_jobs_per_timespan = None  # type: ignore[union-attr]
+    scheduler = getattr(workflow, "scheduler", None)
+    limiter = getattr(scheduler, "job_rate_limiter", None)
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == SNAKEMAKES_LIMIT:
+        scheduler.job_rate_limiter = None  # type: ignore[union-attr]
 
 
 def review(workflow: Any, released: Callable[[], tuple[str, Sequence[str]]]) -> Callable[[], None]:

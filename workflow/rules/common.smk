@@ -19,7 +19,11 @@ from refer.workflow import calm, load
 
 config, plan = load(config, workflow.overwrite_configfiles, ROOT)
 validate(config, "../schemas/config.schema.json", set_default=False)
-calm(workflow)
+
+
+onstart:
+    calm(workflow)
+
 
 RESULTS = f"results/{plan.config.preset}"
 LOGS = f"logs/{plan.config.preset}"
@@ -77,9 +81,9 @@ SPLITS = [
 BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES]
 REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
 LACKING = []
-# Of two jobs that could start, that comes first whose work others wait for: what leads to trained networks before what
-# tells of the data, and the last tables, which come one after the other, before all else.
-ON_THE_WAY, LAST = 1, 2
+# Of two jobs that could start, that comes first for which more others wait: the last tables, which are made one after the
+# other, then data, then networks; what tells of the data fills the gaps.
+NETWORKS_FIRST, DATA_FIRST, TABLES_FIRST = 1, 2, 3
 
 
 def grows(amount):

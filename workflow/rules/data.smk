@@ -8,7 +8,7 @@ rule draw:
         "logs/data/{dataset}/draw.log",
     benchmark:
         "logs/data/{dataset}/draw.tsv"
-    priority: ON_THE_WAY
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -33,7 +33,7 @@ rule obtain:
         "logs/data/{data}/obtain.log",
     benchmark:
         "logs/data/{data}/obtain.tsv"
-    priority: ON_THE_WAY
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -62,7 +62,7 @@ rule prepare:
         "logs/data/{data}/prepare.log",
     benchmark:
         "logs/data/{data}/prepare.tsv"
-    priority: ON_THE_WAY
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     # A stand-in is decoded before a second core would be free.
@@ -96,7 +96,7 @@ rule audit:
         "logs/data/{data}/audit.log",
     benchmark:
         "logs/data/{data}/audit.tsv"
-    priority: ON_THE_WAY
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -124,7 +124,7 @@ rule split:
         "logs/data/{data}/split.{paper}.{protocol}.log",
     benchmark:
         "logs/data/{data}/split.{paper}.{protocol}.tsv"
-    priority: ON_THE_WAY
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -151,7 +151,7 @@ rule backgrounds:
         "logs/data/backgrounds/{backgrounds}.log",
     benchmark:
         "logs/data/backgrounds/{backgrounds}.tsv"
-    priority: ON_THE_WAY
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1

@@ -18,7 +18,7 @@ rule score:
         f"{LOGS}/score.log",
     benchmark:
         f"{LOGS}/score.tsv"
-    priority: LAST
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -99,7 +99,7 @@ rule table:
         f"{LOGS}/tables/{{paper}}.{{data}}.log",
     benchmark:
         f"{LOGS}/tables/{{paper}}.{{data}}.tsv"
-    priority: LAST
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -144,7 +144,7 @@ rule printed:
         f"{LOGS}/printed/{{paper}}.log",
     benchmark:
         f"{LOGS}/printed/{{paper}}.tsv"
-    priority: LAST
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -181,7 +181,7 @@ rule verdicts:
         f"{LOGS}/verdicts.log",
     benchmark:
         f"{LOGS}/verdicts.tsv"
-    priority: LAST
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -241,7 +241,7 @@ rule figures:
         f"{LOGS}/figures/{{paper}}.{{data}}.log",
     benchmark:
         f"{LOGS}/figures/{{paper}}.{{data}}.tsv"
-    priority: LAST
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1

@@ -25,7 +25,7 @@ rule train:
         f"{RUN_LOG}/train.log",
     benchmark:
         f"{RUN_LOG}/train.tsv"
-    priority: ON_THE_WAY
+    priority: NETWORKS_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads
@@ -57,7 +57,7 @@ rule infer:
         f"{RUN_LOG}/infer.log",
     benchmark:
         f"{RUN_LOG}/infer.tsv"
-    priority: ON_THE_WAY
+    priority: NETWORKS_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads

@@ -13,12 +13,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
-from snakemake.cli import get_argument_parser
-from snakemake.settings.types import MaxJobsPerTimespan
 
 from refer import BEHAVIOUR, files
 from refer.evaluation import inference
@@ -28,7 +25,6 @@ from refer.training.leftovers import AHEAD, BEGUN, FAILED, RECORD, RESUME, forge
 from refer.training.loop import train
 from refer.training.outcome import OUTPUTS
 from refer.training.stopping import StoppedError
-from refer.workflow import calm
 from test_every_method import data, folder, of, trained  # noqa: F401 - fixtures
 from test_task import Paired
 from test_workflow import copy_of, small, snakemake
@@ -61,6 +57,18 @@ from refer.workflow import gpus, job
 assert take_over(Asked(*map(Path, sys.argv[1:4]), sys.argv[5:]), Path(sys.argv[4]))
 print(sorted({"torch", "pandas", "numpy", "pyarrow", "pydantic"} & sys.modules.keys()))
 """
+TELLING = """
+import sys
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+def telling(self):
+    limiter = self.job_rate_limiter
+    open("limit", "w").write(f"{limiter.max_jobs} in {limiter.timespan} s" if limiter else "none")
+    return True
+JobScheduler.schedule = telling
+sys.exit(main(sys.argv[1:]))
+"""
+"""Snakemake that says how many jobs it would start at once, and starts none."""
 PARTS = ("val", "test")
 
 
@@ -285,12 +293,20 @@ def test_a_run_starts_pytorch_once_and_can_be_predicted_without_being_trained_ag
     assert json.loads((run / "run.json").read_text())["resumed"] == 0
 
 
-def test_snakemakes_own_limit_of_jobs_is_lifted_and_a_users_kept() -> None:
-    default = get_argument_parser().get_default("max_jobs_per_timespan")
-    stated = default if isinstance(default, MaxJobsPerTimespan) else MaxJobsPerTimespan.parse_choice(default)
-    users = MaxJobsPerTimespan.parse_choice("5/1m")
-    for limit, left in ((stated, None), (users, users), (None, None)):
-        workflow = SimpleNamespace(scheduling_settings=SimpleNamespace(max_jobs_per_timespan=limit))
-        calm(workflow)
-        assert workflow.scheduling_settings.max_jobs_per_timespan is left
-    calm(SimpleNamespace())
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("given", "left"), [([], "none"), (["--max-jobs-per-timespan", "5/1m"], "5 in 60.0 s")], ids=["default", "given"]
+)
+def test_snakemakes_own_limit_of_jobs_is_lifted_and_a_users_kept(
+    root: Path, tmp_path: Path, given: list[str], left: str
+) -> None:
+    clone = copy_of(root, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", TELLING, "--cores", "1", *given, "--", "data/standin/fer2013.tar.gz"],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (clone / "limit").is_file(), done.stdout + done.stderr
+    assert (clone / "limit").read_text() == left

@@ -19,7 +19,7 @@ import pytest
 
 from refer import BEHAVIOUR, files
 from refer.evaluation import inference
-from refer.evaluation.ahead import Asked, predict_ahead, take_over
+from refer.evaluation.ahead import Asked, predict_ahead, stands_ready, take_over
 from refer.training import leftovers
 from refer.training.leftovers import AHEAD, BEGUN, FAILED, RECORD, RESUME, forget
 from refer.training.loop import train
@@ -170,6 +170,30 @@ def test_what_answers_another_question_is_not_taken_over(
         asked = dataclasses.replace(asked, **{what: ASKED[what]})
     assert not take_over(asked, asked.checkpoint.with_name("predictions.parquet"))
     assert f"of another {what}." in capsys.readouterr().out
+
+
+def test_threads_of_the_host_do_not_count_where_a_gpu_predicted(asked: Asked) -> None:
+    assert predict_ahead(asked)
+    run = asked.checkpoint.parent
+    assert files.read_json(run / RECORD)["threads"] == 1
+    restate(run / RECORD, threads=None)  # as it is written beside a GPU
+    assert take_over(dataclasses.replace(asked, threads=4), run / "predictions.parquet")
+
+
+@pytest.mark.parametrize("what", ["evaluated", "preset", "device", "behaviour"])
+def test_who_asks_another_question_is_told_before_that_it_takes_a_gpu(
+    what: str, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not stands_ready(asked)
+    assert predict_ahead(asked)
+    assert stands_ready(asked)
+    if what == "behaviour":
+        monkeypatch.setitem(BEHAVIOUR, "inference", BEHAVIOUR["inference"] + 1)
+    else:
+        asked = dataclasses.replace(asked, **{what: ASKED[what]})
+    assert not stands_ready(asked)
+    asked.checkpoint.with_name(RECORD).write_text("[]")
+    assert not stands_ready(asked)
 
 
 def test_other_backgrounds_are_another_test_set(data: Paired, folder: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -58,6 +58,15 @@ class Asked:
             threads=self.threads, backgrounds=self.backgrounds, stopping=stopping,
         )  # fmt: skip
 
+    def words(self) -> dict[str, Any]:
+        """Return what decides the bytes and is in no file."""
+        return {
+            "evaluated": list(self.evaluated),
+            "preset": self.preset,
+            "device": self.device,
+            "behaviour": BEHAVIOUR["inference"],
+        }
+
     def facts(self) -> dict[str, Any]:
         """Return all that decides the bytes; what a run is, its precision too, its checkpoint says.
 
@@ -66,17 +75,23 @@ class Asked:
             OSError: a file is missing.
         """
         return {
+            **self.words(),
             "checkpoint": files.sha256(self.checkpoint),
             "data": str(files.read_section(self.prepared / "prepare.json", "fingerprint")["fingerprint"]),
             "split": files.sha256(self.split),
             "backgrounds": files.sha256(self.backgrounds / "backgrounds.npy") if self.backgrounds else None,
-            "evaluated": list(self.evaluated),
-            "preset": self.preset,
-            "device": self.device,
             "threads": self.threads,
-            "behaviour": BEHAVIOUR["inference"],
             "torch": version("torch"),
         }
+
+
+def stands_ready(asked: Asked) -> bool:
+    """Whether predictions were made ahead that answer the question, as far as can be said without reading files."""
+    try:
+        stated = files.read_section(asked.checkpoint.parent / RECORD)
+    except (UserError, OSError):
+        return False
+    return {**stated, **asked.words()} == stated
 
 
 def predict_ahead(asked: Asked) -> bool:
@@ -100,6 +115,10 @@ def predict_ahead(asked: Asked) -> bool:
             facts = asked.facts()
             _make_room()
             asked.predict(made, stopping)
+            from refer.training.environment import choose_device
+
+            if choose_device(asked.device).type != "cpu":
+                facts["threads"] = None  # those of the host compute nothing
             files.write_json(record, {**facts, "predictions": files.sha256(made)})
     except StoppedError as stopped:
         raise StoppedError(f"{folder}: {stopped} Its training is complete: the same command goes on there.") from None
@@ -125,6 +144,8 @@ def take_over(asked: Asked, out: Path) -> bool:
     except (UserError, OSError) as error:
         print(f"predictions made ahead are not taken over: {error}", flush=True)
         return False
+    if stated.get("threads", 0) is None:
+        wanted["threads"] = None
     if stated != wanted:
         differing = ", ".join(key for key in sorted({*stated, *wanted}) if stated.get(key) != wanted.get(key))
         print(f"predictions made ahead are not taken over: they are of another {differing}.", flush=True)

@@ -55,7 +55,7 @@ MUTATIONS = (
         "warm-up-from-zero", "training/optimisation.py",
         "recipe.lr * (step + 1) / (rising + 1)", "recipe.lr * step / (rising + 1)",
         "warm-up is off by one: the first step learns nothing",
-        "test_training.py::test_the_rate_rises_to_its_peak_and_falls_to_nearly_nothing",
+        "test_training.py::test_warm_up_and_cosine_are_those_of_pytorch",
     ),
     _of(
         "biases-decay", "training/optimisation.py",

@@ -1,6 +1,6 @@
 """Do the tests find faults? Each mutation of the list is made in a copy of the project, and its tests must fail there.
 
-    .venv/bin/python tests/mutations/run.py [name …] [--jobs 2] [--all]
+    .venv/bin/python tests/mutations/run.py [name …]
 
 Prints for each whether it was killed (a test failed), by which test, and in how many seconds; ends with 1 where one
 survived. Nothing in this folder is changed. First the tests run in the copy as it is, for where they fail anyway a
@@ -10,8 +10,8 @@ failure says nothing (`--unproven` leaves that out).
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
-import queue
 import re
 import shutil
 import subprocess
@@ -19,15 +19,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from listed import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
-
 PASSED, FAILED = 0, 1
 """pytest's exit status; all others mean that something else went wrong, which proves nothing."""
+SLOW = ("torch", "torch.nn.functional", "torchvision.transforms.v2", "pandas", "pyarrow.parquet", "scipy.stats",
+        "matplotlib.pyplot", "hypothesis", "statsmodels.stats.api", "yaml", "pytest")  # fmt: skip
+"""Packages that are imported once: each mutation's tests run in a fork, and import nothing anew but the project."""
 
 
 def found(mutation: Mutation, root: Path = ROOT) -> int:
@@ -37,11 +38,11 @@ def found(mutation: Mutation, root: Path = ROOT) -> int:
 
 
 def copied(to: Path) -> Path:
-    """Copy what git knows or would take; results stay, the tests here need none."""
+    """Copy what git knows or would take, without results."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
     for name in filter(None, names):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() and not name.startswith("results/"):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
     return to
@@ -49,11 +50,26 @@ def copied(to: Path) -> Path:
 
 def tested(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests in a copy, up to the first failure; return pytest's status and what it said."""
-    # Before the editable install, which leads to the project itself; one thread, for several copies may be tested.
-    environment = os.environ | {"PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "500"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short"]
-    done = subprocess.run([*command, *tests], cwd=copy, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+    said = copy.parent / "said.log"
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        status = 70
+        try:
+            output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.chdir(copy)
+            # Before the editable install, which leads to the project itself; also in what the tests start.
+            sys.path[:0] = [str(copy / "src")]
+            os.environ["PYTHONPATH"] = str(copy / "src")
+            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short", "--rootdir", str(copy)]
+            status = int(importlib.import_module("pytest").main([*options, *tests]))
+            sys.stdout.flush()
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(ended), said.read_text(encoding="utf-8", errors="replace")
 
 
 def tried(mutation: Mutation, copy: Path) -> tuple[str, str, float]:
@@ -72,17 +88,16 @@ def tried(mutation: Mutation, copy: Path) -> tuple[str, str, float]:
     seconds = time.monotonic() - began
     if status == PASSED:
         return "SURVIVED", ", ".join(mutation.tests), seconds
-    by = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
+    by = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", said, re.MULTILINE)
     if status == FAILED and by:
         return "killed", by[1].removeprefix("tests/"), seconds
-    return "BROKEN", said[-2000:], seconds
+    return "BROKEN", f"status {status}\n{said[-2000:]}", seconds
 
 
 def main() -> int:
     """Try the mutations that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="of the list; all without one")
-    parser.add_argument("--jobs", type=int, default=1, help="so many copies are tested at once")
     parser.add_argument("--unproven", action="store_true", help="do not run the tests without a mutation first")
     given = parser.parse_args()
     known = {mutation.name: mutation for mutation in MUTATIONS}
@@ -94,29 +109,22 @@ def main() -> int:
             print(f"{mutation.name}: {mutation.old!r} stands {found(mutation)} times in {mutation.file}, expected once")
         return 2
     began = time.monotonic()
+    os.environ["OMP_NUM_THREADS"] = "1"  # a fork does not inherit threads
+    for name in SLOW:
+        importlib.import_module(name)
+    ends = []
     with tempfile.TemporaryDirectory() as folder:
-        copies = [copied(Path(folder, str(number), "project")) for number in range(given.jobs)]
+        copy = copied(Path(folder, "project"))
         if not given.unproven:
-            status, said = tested(copies[0], sorted({test for mutation in chosen for test in mutation.tests}))
+            status, said = tested(copy, sorted({test for mutation in chosen for test in mutation.tests}))
             if status != PASSED:
                 print(f"without any mutation these tests fail, so that nothing can be shown:\n{said[-4000:]}")
                 return 2
             print(f"without a mutation all tests pass ({time.monotonic() - began:.0f} s)", flush=True)
-        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for copy in copies:
-            free.put(copy)
-
-        def told(mutation: Mutation) -> str:
-            copy = free.get()
-            try:
-                end, by, seconds = tried(mutation, copy)
-            finally:
-                free.put(copy)
-            print(f"{mutation.name:30} {end:9} {seconds:5.0f} s  {by}", flush=True)
-            return end
-
-        with ThreadPoolExecutor(given.jobs) as pool:
-            ends = list(pool.map(told, chosen))
+        for mutation in chosen:
+            end, by, seconds = tried(mutation, copy)
+            print(f"{mutation.name:30} {end:9} {seconds:5.1f} s  {by}", flush=True)
+            ends.append(end)
     print(f"{ends.count('killed')} of {len(ends)} killed in {time.monotonic() - began:.0f} s")
     return int(set(ends) != {"killed"})
 

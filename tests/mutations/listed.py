@@ -106,10 +106,16 @@ MUTATIONS = (
         "test_training.py::test_pixels_become_centred_numbers",
     ),
     _of(
-        "removed-images-learnt", "training/data.py",
+        "removed-images-choose", "training/task.py",
+        "watched_name, where, backgrounds, kept_only=True", "watched_name, where, backgrounds, kept_only=False",
+        "the epoch is chosen on images that an audit removed, too",
+        "test_training.py::test_predictions_are_those_of_the_selected_epoch",
+    ),
+    _of(
+        "removed-images-kept", "training/data.py",
         "    if kept_only:\n", "    if not kept_only:\n",
-        "what an audit removed stays in training and selection",
-        "test_training.py::test_a_run_learns_and_says_how",
+        "what an audit removed is taken where it should not be, and not where it should",
+        "test_training.py::test_predictions_are_those_of_the_selected_epoch",
     ),
     _of(
         "first-fold-only", "training/data.py",

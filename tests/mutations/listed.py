@@ -136,10 +136,16 @@ MUTATIONS = (
         "test_views.py::test_the_average_is_that_of_pytorch",
     ),
     _of(
+        "average-holds-on", "training/averaging.py",
+        "min(decay, (1 + step) / (10 + step))", "decay",
+        "the moving average holds on to the initial weights for hundreds of steps",
+        "test_views.py::test_the_first_steps_let_go_of_the_initial_weights",
+    ),
+    _of(
         "mixup-labels-swapped", "training/task.py",
         "torch.lerp(other, own, batch.share)", "torch.lerp(own, other, batch.share)",
         "a mixed image counts for the class that it shows least of",
-        "test_changes.py::test_mixed_images_carry_both_labels_and_the_share_of_each",
+        "test_losses.py::test_mixed_images_count_for_each_class_as_much_as_they_show_of_it",
     ),
     _of(
         "gaussian-width", "training/losses.py",

@@ -49,6 +49,8 @@ def test_ten_crops_are_those_of_torchvision() -> None:
     assert len(mine) == len(theirs) == 10
     for one in mine:  # in another order: a window's mirror image is not the mirror image's window of that name
         assert sum(torch.equal(one, other) for other in theirs) == 1
+    for other in theirs:
+        assert sum(torch.equal(one, other) for one in mine) == 1, "none is missing, none there twice"
     assert {view.share for view in views} == {11 / 12}
     assert views_of(Recipe(**BASE, views="ten-crop", window=0.75))[0](images).shape == (2, 1, 36, 36)
 

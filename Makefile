@@ -54,8 +54,9 @@ trust: install ## Have Snakemake take what `dvc pull` brought as up to date, if 
 	$(BIN)/refer trust "$(if $(filter demo,$(PRESET)),config.yaml,presets/$(PRESET).yaml)"
 
 # Two to four processes: each holds PyTorch, and Snakemake in the tests takes cores of its own. Tests that share what is
-# made once stay in one process (tests/conftest.py). What only repeats others is left to `make test MARKS=`, as .ci/run.
-MARKS ?= not repeats
+# made once stay in one process (tests/conftest.py). What only repeats others, and the story on a Slurm, is left to
+# `make test MARKS=`, which .ci/run takes.
+MARKS ?= not repeats and not slurm
 SPREAD := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: install ## Tests on all cores, the demo from end to end among them (all of them: MARKS=)

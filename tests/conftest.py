@@ -18,7 +18,7 @@ from refer import files
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "fer2013.tar.xz"
-FIRST = ("demo", "story", "real_run", "made")
+FIRST = ("story", "demo", "made", "real_prepared")
 """Fixtures whose tests begin first where several processes test, the longest of all in front: nobody waits for them at
 the end."""
 LONG = ("workflow", "slow")
@@ -68,6 +68,18 @@ def real_fer2013() -> Path:
     if not REAL.is_file():
         pytest.skip("the real FER2013 is not at ../shared/data/fer2013.tar.xz")
     return REAL
+
+
+@pytest.fixture(scope="session")
+def real_prepared(real_fer2013: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with raw/ and prepared/ of the real FER2013."""
+    from refer.datasets.prepare import prepare
+    from refer.datasets.raw.obtain import obtain
+
+    folder = tmp_path_factory.mktemp("real")
+    obtain("fer2013", str(real_fer2013), folder / "raw")
+    prepare("fer2013", folder / "raw", folder / "prepared")
+    return folder
 
 
 class Prepared:

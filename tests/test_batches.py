@@ -27,8 +27,7 @@ from data_fixtures import encoded, folders, jpeg
 from reader_fixtures import through
 from refer.datasets.catalog import DATASETS
 from refer.datasets.model import Dataset, Listing, Row
-from refer.datasets.prepare import prepare
-from refer.datasets.raw.obtain import obtain, read_receipt
+from refer.datasets.raw.obtain import read_receipt
 from refer.datasets.readers.fer2013 import CLASSES
 from refer.errors import UserError
 

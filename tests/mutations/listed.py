@@ -137,7 +137,7 @@ MUTATIONS = (
     ),
     _of(
         "average-holds-on", "training/averaging.py",
-        "min(decay, (1 + step) / (10 + step))", "decay",
+        "share = 1 - min(decay, (1 + step) / (10 + step))", "share = 1 - decay",
         "the moving average holds on to the initial weights for hundreds of steps",
         "test_views.py::test_the_first_steps_let_go_of_the_initial_weights",
     ),

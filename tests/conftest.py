@@ -13,8 +13,13 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from refer import files
+
+# An example that takes long on a busy machine is no fault.
+settings.register_profile("busy", settings(), deadline=None)
+settings.load_profile("busy")
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "fer2013.tar.xz"

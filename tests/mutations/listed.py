@@ -313,7 +313,7 @@ MUTATIONS = (
         "reported-less-reproduced", "evaluation/reported.py",
         "difference = mean - stated.value", "difference = stated.value - mean",
         "the difference from a paper's number has the wrong sign",
-        "test_statistics_reported.py::test_viri_is_76_against_74_of_90_and_nobody_can_tell",
+        "test_statistics_reported.py::test_of_two_single_runs_the_interval_is_newcombes",
     ),
     _of(
         "verdict-too-kind", "evaluation/reported.py",

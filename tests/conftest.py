@@ -23,7 +23,7 @@ settings.load_profile("busy")
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "fer2013.tar.xz"
-FIRST = ("story", "demo", "made", "real_prepared")
+FIRST = ("story", "demo", "real_fer2013", "kill", "made")
 """Fixtures whose tests begin first where several processes test, the longest of all in front: nobody waits for them at
 the end."""
 LONG = ("workflow", "slow")

@@ -219,6 +219,16 @@ def test_feratts_cross_entropy_is_taken_and_smoothed_as_the_recipe_says() -> Non
     assert torch.equal(loss, cross_entropy(explained.logits, labels, label_smoothing=0.1))
 
 
+def test_mixed_images_count_for_each_class_as_much_as_they_show_of_it() -> None:
+    logits, share = torch.randn(4, 3), torch.tensor([0.9, 0.25, 1.0, 0.6])
+    own, other = torch.tensor([0, 1, 2, 0]), torch.tensor([2, 0, 1, 0])
+    recipe = Recipe(epochs=1, batch_size=4, image_size=16, optimizer="sgd", lr=0.1)
+    batch = Batch((torch.zeros(4, 1, 1, 1),), own, others=other, share=share)
+    loss = objective(logits, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
+    chances = np.array([[0.9, 0, 0.1], [0.75, 0.25, 0], [0, 0, 1], [1, 0, 0]])
+    assert loss.item() == pytest.approx(-(chances * np.log(softmax(logits.numpy()))).sum(1).mean(), rel=1e-5)
+
+
 def test_terms_that_do_not_apply_are_left_out() -> None:
     explained, labels = output()
     assert list(feratt_terms(explained, labels, 3, None, structured=False)) == ["cross_entropy"]

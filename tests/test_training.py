@@ -96,16 +96,26 @@ def test_a_criterion_that_is_not_named_is_not_in_what_decides_a_run(run: Run) ->
 
 
 def test_predictions_are_those_of_the_selected_epoch(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    split = pd.read_parquet(prepared.split)
+    split.loc[split.index[split["part"] == "public"][:20], "kept"] = False
+    split.to_parquet(prepared.split)
     train(run, prepared.path, prepared.split, tmp_path)
     infer(tmp_path / "checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "predictions.parquet")
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     public = table[table["part"] == "public"]
     scores = table[[name for name in table if name.startswith("p_")]].to_numpy()
-    right = (scores.argmax(1) == table["label"])[table["part"] == "public"].mean()
-    assert right == pytest.approx(pd.read_csv(tmp_path / "training.csv")["public_accuracy"].max())
     np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
     assert (len(public), len(table)) == (60, 120)
-    assert int((~table["kept"]).sum()) == 1, "a removed image is predicted, and marked"
+    assert int((~table["kept"]).sum()) == 21, "removed images are predicted, and marked"
+    counted = ((table["part"] == "public") & table["kept"]).to_numpy()
+    curve = pd.read_csv(tmp_path / "training.csv").set_index("epoch")
+    right = (scores.argmax(1) == table["label"])[counted].mean()
+    assert right == pytest.approx(curve["public_accuracy"].max())
+    # The look after an epoch leaves out what was removed, and sees what predictions see: no dropout, and no image is
+    # normalised by its neighbours.
+    given = scores[np.arange(len(table)), table["label"]][counted]
+    selected = files.read_json(tmp_path / "run.json")["selected_epoch"]
+    assert -np.log(given).mean() == pytest.approx(curve["public_loss"][selected], rel=1e-3)
 
 
 def test_infer_refuses_a_checkpoint_of_other_data(prepared: Prepared, run: Run, tmp_path: Path) -> None:
@@ -335,6 +345,18 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nearly_nothing() -> None:
     assert rates[-1] < 0.001
     constant = RECIPE.model_copy(update={"schedule": "constant", "warmup": 0.0})
     assert {learning_rate(constant, step, 100) for step in range(100)} == {0.1}
+
+
+def test_warm_up_and_cosine_are_those_of_pytorch() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    # A quarter of 100 steps rises: the first learns already, and the peak is step 25.
+    rising = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / 26, total_iters=25)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=75)
+    schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [rising, falling], milestones=[25])
+    for step in range(100):
+        assert learning_rate(RECIPE, step, 100) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6), step
+        optimizer.step()
+        schedule.step()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])

@@ -109,7 +109,7 @@ def test_choices_that_contradict_each_other_are_still_refused(root: Path) -> Non
     raw["ambiguities"]["again"] = {**clashing, "follows": "optimizer"}
     assert resolved_paper(raw, path, {"optimizer": "sgd", "again": "a"}).recipe.optimizer == "adam"
     raw["ambiguities"]["again"] = {**clashing, "follows": "optimiser"}
-    with pytest.raises(UserError, match="again follows the ambiguity 'optimiser'. Did you mean 'optimizer'"):
+    with pytest.raises(UserError, match=r"again follows the ambiguity 'optimiser'. Did you mean 'optimizer'"):
         resolved_paper(raw, path)
 
 

@@ -185,7 +185,7 @@ class Composer:
         image = (image * brightness).minimum(image.amax((2, 3), keepdim=True))
         moved = contrast * image + 3 * (1 - contrast) * image.mean((2, 3), keepdim=True)
         image = moved.minimum(image.amax((2, 3), keepdim=True)).clamp_(0, 255)
-        return 255 * (image / 255).pow(1 / gamma)
+        return (image / 255).log2_().mul_(1 / gamma).exp2_().mul_(255)
 
     def _filtered(self, image: Tensor, draws: Draws, seed: int, numbers: NDArray[np.int64]) -> Tensor:
         """Equalise some of the images, then blur some, with noise before; see `Composition.clahe` and `blur`."""

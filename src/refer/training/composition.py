@@ -69,8 +69,8 @@ class Composition:
     """Probability of each of the three. The authors' code of April 2019: 0.75; later it has none of them."""
     exposure: Literal["plain", "authors"] = "plain"
     """`plain`: brightness b and contrast c are one map, b (m + c (x - m)) with the image's mean m, kept in 0 to 255.
-    `authors`: one after the other, each cut off at the image's highest level; contrast is c x + 3 (1 - c) m, for the
-    authors' sum over one channel is divided by a third of its pixels; the power is the inverse of 1 ± `gamma`."""
+    `authors`: one after the other, each cut off at the image's highest level; contrast is c x + 3 (1 - c) m, which
+    moves the mean; the power is the inverse of 1 ± `gamma`."""
     clahe: float = 0.0
     """Probability of contrast-limited histogram equalisation in 8x8 tiles, clip limit 2. The authors' code: 0.25."""
     blur: float = 0.0

@@ -54,8 +54,9 @@ class Optimizer:
             first, second, *largest = ([state[name] for state in states] for name in self.moments)
             steps = [state["step"] for state in states]
             how |= {"beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "amsgrad": bool(largest)}
+            most = largest[0] if largest else []
             decoupled = self.name == "adamw"
-            adam(changed, gradients, first, second, *(largest or [[]]), steps, decoupled_weight_decay=decoupled, **how)
+            adam(changed, gradients, first, second, most, steps, decoupled_weight_decay=decoupled, **how)
 
     def _descend(self, changed: list[Any], gradients: list[Any], how: dict[str, Any]) -> None:
         buffers = [self.state.get(parameter, {}).get("momentum_buffer") for parameter in changed]

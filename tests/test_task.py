@@ -22,7 +22,7 @@ from refer.spec import Recipe
 from refer.training import checkpoint, layout, task
 from refer.training.composition import Composition
 from refer.training.data import Reader, load_index, load_part
-from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed
+from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
 from refer.training.loop import train
 from refer.training.optimisation import learning_rate
 from refer.training.views import plain_view
@@ -302,6 +302,47 @@ def test_faces_are_composed_for_training_and_always_alike_for_tests(paired: Pair
     trained(paired, run, tmp_path / "c", backgrounds=paired.backgrounds)
     with pytest.raises(UserError, match="no folder of backgrounds"):
         train(run, paired.path, paired.split, tmp_path / "d")
+
+
+@pytest.mark.parametrize("composed", [True, False])
+def test_a_balanced_epoch_shows_the_classes_by_turns(paired: Paired, composed: bool) -> None:
+    frame = pd.read_parquet(paired.split)
+    index = pd.read_parquet(paired.path / "index.parquet")
+    rare = (index["label"] == 2) & (index["id"] > "visible/010")  # of the last class three faces are left
+    frame.loc[rare & (frame["part"] == "train"), "part"] = "unused"
+    frame.to_parquet(paired.split)
+    more: dict[str, Any] = {"compose": {"size": 32}, "draws": 600} if composed else {}
+    how = recipe(balanced=True, **more)
+    run = cell("balanced", {"name": "cnn", "backbone": "compact", "weights": "none", "pixels": "unit"}, how)
+    loaded, _ = load_index(paired.path, paired.split)
+    feed = task.build_task(run, paired.path, loaded, 3, CPU, {}, paired.backgrounds).fitted
+    assert feed is not None
+    counts = np.bincount(feed.part.labels.numpy())
+    assert counts.tolist() == [20, 20, 3]
+    items = torch.arange(600 if composed else len(feed))
+    rows = [feed.rows(items, epoch) for epoch in range(2)]
+    assert not torch.equal(*rows), "an epoch draws anew"
+    for each in rows:
+        labels = feed.part.labels[each]
+        assert torch.equal(labels, items % 3), "as in the authors' code, item n is of class n modulo the classes"
+    if composed:
+        seen = np.bincount(rows[0].numpy(), minlength=43)
+        # 200 draws with replacement from 20 faces, and from 3: binomial, of standard deviations 3.1 and 6.7.
+        expected = 200 / counts[feed.part.labels.numpy()]
+        assert (np.abs(seen - expected) < 5 * np.sqrt(expected)).all()
+        assert seen[feed.part.labels.numpy() == 0].std() > 1, "not by turns within a class"
+    batch = feed.draw(torch.arange(6), 1)
+    assert batch.labels.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_what_is_balanced_is_the_same_whatever_else_is_in_the_batch(paired: Paired) -> None:
+    index, _ = load_index(paired.path, paired.split)
+    part = load_part(paired.path, index, "train", CPU, kept_only=True)
+    feed = Feed(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=3)
+    whole = feed.rows(torch.arange(60), 4)
+    assert torch.equal(feed.rows(torch.tensor([50, 7]), 4), whole[[50, 7]])
+    other = Feed(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=4)
+    assert not torch.equal(other.rows(torch.arange(60), 4), whole)
 
 
 def test_a_network_trained_on_composed_faces_may_be_tested_on_real_ones(paired: Paired) -> None:

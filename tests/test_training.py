@@ -359,9 +359,9 @@ def test_warm_up_and_cosine_are_those_of_pytorch() -> None:
         schedule.step()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "amsgrad"])
 def test_an_optimizers_state_survives_packing(optimizer: str) -> None:
-    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
+    recipe = RECIPE.model_copy(update=named(optimizer))
     torch.manual_seed(0)
     nets = [torch.nn.Linear(3, 2) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
@@ -376,15 +376,23 @@ def test_an_optimizers_state_survives_packing(optimizer: str) -> None:
     step(nets[0], first)
     nets[1].load_state_dict(nets[0].state_dict())
     unpack_state(second, pack_state(first))
+    inputs /= 10  # a smaller gradient: only AMSGrad still divides by the larger one
     step(nets[0], first)
     step(nets[1], second)
     assert torch.equal(nets[0].weight, nets[1].weight)
+    assert any(key.endswith(".max_exp_avg_sq") for key in pack_state(second)) is (optimizer == "amsgrad")
+
+
+def named(optimizer: str) -> dict[str, Any]:
+    return {"optimizer": "adam", "amsgrad": True} if optimizer == "amsgrad" else {"optimizer": optimizer}
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "amsgrad", "amsgrad-w"])
 def test_a_step_is_that_of_pytorchs_own_optimizer_to_the_bit(optimizer: str, momentum: float) -> None:
-    changes = {"optimizer": optimizer, "momentum": momentum, "weight_decay": 0.1, "lr": 0.01}
+    changes = {**named(optimizer), "momentum": momentum, "weight_decay": 0.1, "lr": 0.01}
+    if optimizer == "amsgrad-w":
+        changes |= {"optimizer": "adamw", "amsgrad": True}
     recipe = RECIPE.model_copy(update=changes)
     torch.manual_seed(0)
     mine = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Conv2d(8, 4, 3))
@@ -399,9 +407,11 @@ def test_a_step_is_that_of_pytorchs_own_optimizer_to_the_bit(optimizer: str, mom
         "sgd": lambda: torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0, **how),
         "adam": lambda: torch.optim.Adam(groups, **how),
         "adamw": lambda: torch.optim.AdamW(groups, **how),
+        "amsgrad": lambda: torch.optim.Adam(groups, amsgrad=True, **how),
+        "amsgrad-w": lambda: torch.optim.AdamW(groups, amsgrad=True, **how),
     }[optimizer]()
     for number in range(4):
-        images = torch.randn(2, 3, 9, 9)
+        images = torch.randn(2, 3, 9, 9) / (1 + number)  # smaller gradients: there the largest moment differs
         rate = 0.01 * (1 + number)
         for net, steps in ((mine, own), (theirs, reference)):
             for group in steps.param_groups:

@@ -56,13 +56,22 @@ class Backgrounds(Strict):
 
     source: str = Field(STAND_IN, description="'stand-in' (drawn scenes), or a folder or archive of photographs")
     count: int = Field(400, ge=8)
-    size: int = Field(288, ge=64, le=1024, description="side in pixels that they are stored with")
+    size: int = Field(288, ge=64, le=1024, description="side in pixels (height, if wide) that they are stored with")
+    shape: Literal["square", "wide"] = Field(
+        "square",
+        description="the middle square of a photograph, or as much of it as is 1024 wide to 640 high (the authors')",
+    )
     seed: int = Field(0, ge=0)
 
     @property
     def drawn(self) -> bool:
         """Whether they are drawn here."""
         return self.source == STAND_IN
+
+    @property
+    def stored(self) -> int | list[int]:
+        """Side in pixels, or height and width."""
+        return self.size if self.shape == "square" else [self.size, round(self.size * 1024 / 640)]
 
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]

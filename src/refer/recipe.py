@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
@@ -10,12 +11,18 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from refer.errors import unknown
 from refer.strict import Strict
 from refer.training.composition import Composition
+from refer.validation import validated
 
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
-LATER = ("ema", "views", "window", "criterion", "decayed")
+LATER = (
+    "ema", "views", "window", "criterion", "decayed", "amsgrad", "balanced", "attention_coefficient", "sigma",
+)  # fmt: skip
+LATER_COMPOSED = ("lift", "erode", "exposure", "exposed", "clahe", "blur", "noise", "through")
 LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
 """Keys that the first released results did not know: a recipe that does not use them is what it was before."""
+UNMIXED = "shares"
+"""What the first released results have as `mixed_labels` of recipes without a structure loss, where it says nothing."""
 
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -92,6 +99,7 @@ class Recipe(Strict):
     batch_size: int = Field(ge=2)
     image_size: int = Field(ge=16, le=512, description="side in pixels that the network sees")
     optimizer: Literal["sgd", "adam", "adamw"]
+    amsgrad: bool = Field(False, description="Adam's and AdamW's variant that keeps the largest second moment")
     lr: float = Field(gt=0, description="the peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
     weight_decay: float = Field(0.0, ge=0)
@@ -110,15 +118,21 @@ class Recipe(Strict):
         "logits", description="what the cross-entropy is given; softmax means that it is applied twice"
     )
     structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
-    mixed_labels: Literal["shares", "neighbours", "agreeing"] = Field(
-        "shares", description="how feratt2019's mixed representations are labelled"
+    mixed_labels: Literal["agreeing", "none", "neighbours", "shares"] = Field(
+        "agreeing", description="how feratt2019's mixed representations are labelled; none: none are mixed"
     )
+    sigma: float = Field(0.5, gt=0, description="of the Gaussians of the structure loss")
+    attention_coefficient: float = Field(5.0, ge=0, description="factor of feratt2019's attention loss")
     compose: Annotated[Composition | None, BeforeValidator(_composition)] = Field(
         None, description="train and test on faces composed on backgrounds"
     )
     compose_train: bool = Field(True, description="learn from composed faces, not from the images as they are")
     compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
     draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
+    balanced: bool = Field(
+        False,
+        description="an epoch shows the classes by turns, each time a random image of the class (with replacement)",
+    )
     augmentation: Augmentation = Augmentation()
     ema: float = Field(
         0.0, ge=0, lt=1, description="decay a step of the moving average of the weights, which is what is kept; 0: none"
@@ -148,6 +162,10 @@ class Recipe(Strict):
             raise ValueError("composed faces are changed by `compose` alone: leave out augmentation, or set it to {}")
         if self.structure and self.augmentation.mixup:
             raise ValueError("the structure loss mixes representations itself: leave out augmentation.mixup")
+        if self.amsgrad and self.optimizer == "sgd":
+            raise ValueError("amsgrad is a variant of adam and adamw: leave it out, or choose one of them")
+        if self.balanced and self.augmentation.copies != "none":
+            raise ValueError("an epoch of copies shows each image 26 times: leave out balanced or augmentation.copies")
         return self
 
     @property
@@ -161,8 +179,24 @@ class Recipe(Strict):
         plain: dict[str, Any] = self.model_dump(mode="json")
         if self.precision in (None, "fp32"):
             del plain["precision"]  # the first released results know no other
-        for section, model, later in ((plain, Recipe, LATER), (plain["augmentation"], Augmentation, LATER_CHANGES)):
+        for section, defaults, later in (
+            (plain, {key: field.default for key, field in Recipe.model_fields.items()}, LATER),
+            (plain["augmentation"], Augmentation().model_dump(mode="json"), LATER_CHANGES),
+            (plain["compose"] or {}, asdict(Composition()), LATER_COMPOSED),
+        ):
             for key in later:
-                if section[key] == model.model_fields[key].default:
+                if key in section and section[key] == defaults[key]:
                     del section[key]
+        if not self.structure:
+            plain["mixed_labels"] = UNMIXED
         return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str) -> Recipe:
+        """The inverse of `as_dict`.
+
+        Raises:
+            UserError: it is no recipe; `where` says whose.
+        """
+        unused = () if plain.get("structure") else ("mixed_labels",)
+        return validated(cls, {key: value for key, value in plain.items() if key not in unused}, where)

@@ -163,7 +163,7 @@ rule backgrounds:
         behaviour=BEHAVIOUR["datasets"],
         source=plan.config.backgrounds.source,
         number=plan.config.backgrounds.count,
-        size=plan.config.backgrounds.size,
+        size=plan.config.backgrounds.stored,
         seed=plan.config.backgrounds.seed,
     script:
         "../scripts/backgrounds.py"

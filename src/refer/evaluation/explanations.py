@@ -24,9 +24,6 @@ from refer.training.environment import choose_device
 from refer.training.task import COMPOSED_SEED, at_once, evaluated_part
 from refer.training.transfer import picked
 
-SIGMA = 0.5
-"""σ of the Gaussians that feratt2019's structure loss pulls representations to."""
-
 
 @torch.inference_mode()
 def explain(
@@ -113,7 +110,7 @@ def explain(
             "part": run.test,
             "images": len(tested),
             "composed": run.recipe.compose is not None,
-            "sigma": SIGMA if run.recipe.structure else None,
+            "sigma": run.recipe.sigma if run.recipe.structure else None,
             "checkpoint_sha256": files.sha256(checkpoint_path),
             "data_fingerprint": fingerprint,
         },

@@ -173,7 +173,8 @@ def objective(output: Any, batch: Batch, run: Run, classes: int) -> Tensor:
     if isinstance(output, Corrected):
         terms = feratt_terms(
             output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels,
-            on=recipe.loss, label_smoothing=recipe.label_smoothing,
+            sigma=recipe.sigma, coefficient=recipe.attention_coefficient, on=recipe.loss,
+            label_smoothing=recipe.label_smoothing,
         )  # fmt: skip
         return torch.stack(list(terms.values())).sum()
     logits, how = logits_of(output), (recipe.loss, recipe.label_smoothing)

@@ -159,7 +159,9 @@ class FusionAttentionNet(TwoBranchNet):
         return logits
 
 
-@network
+@network(
+    reads_batch=({"self_attention": True, "tokens": "batch"}, {"self_attention": True, "scale": "batch"}),
+)
 def fusion_attention(
     *,
     classes: int,

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from refer import files
 from refer.errors import UserError
@@ -91,8 +91,8 @@ def measure_batch_tokens(
             done = list(grid.tokens).index(tokens) * len(grid.seeds) + number
             if report is not None:
                 report(done, len(grid.tokens) * len(grid.seeds), f"tokens: {tokens}, seed {seed}")
-            network = _trained(replace(mine, seed=seed), task, classes, where, parents)
-            for order, size, answers in answers_in_batches(network.decide, part, grid.orders, grid.batches):
+            decide = _trained(replace(mine, seed=seed), task, classes, where, parents)
+            for order, size, answers in answers_in_batches(decide, part, grid.orders, grid.batches):
                 columns[f"{tokens}.{seed}.{order}.{size}"] = answers
     assert part is not None
     about = {
@@ -157,12 +157,14 @@ def _prepared(
 
 def _trained(
     run: Run, task: Task, classes: Sequence[str], where: torch.device, parents: Mapping[str, Path]
-) -> nn.Module:
-    """Train fusion attention from a seed, on features that are there already."""
+) -> Callable[..., Tensor]:
+    """Train fusion attention from a seed, on features that are there already; return what decides on features."""
     network = network_of(run, len(classes), parents).to(where)
     state = State(network, build_optimizer(network.parameters(), run.recipe))
-    mine = replace(task, network=network, call=network.decide)  # type: ignore[arg-type]
+    decide: Callable[..., Tensor] = network.decide  # type: ignore[assignment]
+    mine = replace(task, network=network, call=decide)
     epochs = Epochs(run, mine, len(classes), where, Stopping())
     while state.epoch < run.recipe.epochs:
         epochs.next(state)
-    return network.eval()
+    network.eval()
+    return decide

@@ -97,7 +97,7 @@ def facts(rows: Mapping[Row, Sequence[Entry]]) -> tuple[list[Note], dict[Row, st
     general: list[Note] = []
     marks: dict[Row, str] = {}
     batches = {in_batches(r): None for entries in rows.values() for entry in entries for r in entry.records}
-    read = [(text, partial(_is_tested, text)) for text in batches if text]
+    read: list[tuple[str, Callable[[Record], bool]]] = [(text, partial(_is_tested, text)) for text in batches if text]
     for text, holds in (*FACTS, *read):
         those = [row for row, entries in rows.items() if any(holds(r) for entry in entries for r in entry.records)]
         if len(those) == len(rows):

@@ -25,7 +25,7 @@ from refer import files
 from refer.errors import UserError
 from refer.plan import Run
 from refer.training.data import Part, load_index
-from refer.training.environment import autocast, choose_device
+from refer.training.environment import choose_device
 from refer.training.epoch import Epochs
 from refer.training.neighbours import in_order, order_of
 from refer.training.optimisation import build_optimizer
@@ -98,7 +98,7 @@ def measure_batch_tokens(
     about = {
         "preset": preset,
         **{key: getattr(run, key) for key in ("paper", "dataset", "data", "protocol", "method", "seed", "stand_in")},
-        "part": run.evaluated[-1],
+        "part": run.test,
         "classes": classes,
         "network": run.network,
         "recipe": run.recipe.as_dict(),
@@ -131,9 +131,8 @@ def answers_in_batches(
                 continue
             found = []
             for start in range(0, len(part), size):
-                with autocast(moved.labels.device):
-                    logits = decide(*(features[start : start + size] for features in moved.inputs))
-                found.append(logits.float().argmax(1))
+                logits = decide(*(features[start : start + size] for features in moved.inputs))
+                found.append(logits.argmax(1))
             answers = torch.cat(found).cpu().numpy().astype(np.int8)[back]
             alone = answers if size == 1 else alone
             yield order, size, answers
@@ -151,7 +150,7 @@ def _prepared(
     task = build_task(run, prepared, index, len(classes), where, parents, None)
     if not getattr(task.network, "frozen", False) or not task.learns or run.recipe.frozen_features != "once":
         raise UserError(f"{run.path}: batch_tokens needs frozen extractors whose features are computed once.")
-    part = evaluated_part(run, prepared, index, run.evaluated[-1], where, None, kept_only=True)
+    part = evaluated_part(run, prepared, index, run.test, where, None, kept_only=True)
     return task, extracted(task.network, task.reader, part, plain_view(run.recipe))
 
 
@@ -163,7 +162,8 @@ def _trained(
     state = State(network, build_optimizer(network.parameters(), run.recipe))
     decide: Callable[..., Tensor] = network.decide  # type: ignore[assignment]
     mine = replace(task, network=network, call=decide)
-    epochs = Epochs(run, mine, len(classes), where, Stopping())
+    precision = mine.precision(run.recipe.precision or "fp32", where)
+    epochs = Epochs(run, mine, len(classes), where, precision, Stopping())
     while state.epoch < run.recipe.epochs:
         epochs.next(state)
     network.eval()

@@ -1,4 +1,4 @@
-"""The experiment on test batches as a user runs it: from drawn images to table and figure, and again from its answers."""
+"""The experiment on test batches as a user runs it: from drawn images to table and figure, and again from answers."""
 
 from __future__ import annotations
 

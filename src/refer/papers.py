@@ -7,7 +7,7 @@ expected, before any job starts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from refer.validation import validated
 
 _NOTHING = object()
 """Equal to no value of a file."""
+TEST_BATCH = ("test_batch", "test_order")
+"""Keys of a recipe that act only where predictions depend on the other images of a batch."""
 
 
 class ContradictionError(UserError):
@@ -91,7 +93,23 @@ def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
         where = f"{path}: methods.{name}"
         catalog.check({**paper.network, **method.network}, f"{where}.network")
         validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
+        _refuse_test_batch(method.recipe, [str({**paper.network, **method.network}["name"])], f"{where}.recipe")
+    own = {key: value for key, value in raw["recipe"].items() if key in TEST_BATCH}
+    names = [str({**paper.network, **method.network}["name"]) for method in paper.methods.values()]
+    _refuse_test_batch(own, names, f"{path}: recipe")
     return paper
+
+
+def _refuse_test_batch(recipe: Mapping[str, Any], networks: Sequence[str], where: str) -> None:
+    """Refuse the keys that say in which batches images are tested, where no network asks for that."""
+    for key in TEST_BATCH:
+        asked = recipe.get(key, Recipe.model_fields[key].default) != Recipe.model_fields[key].default
+        if asked and not any(map(catalog.can_read_batch, networks)):
+            who = networks[0] if len(networks) == 1 else "every network of this paper"
+            raise UserError(
+                f"{where}.{key}: {who} predicts each image by itself, whatever stands beside it in a batch; "
+                "leave the key out."
+            )
 
 
 def with_parents(methods: list[str], paper: Paper) -> list[str]:

@@ -13,10 +13,22 @@ from refer.strict import Strict
 from refer.training.composition import Composition
 from refer.validation import validated
 
+EVALUATION_BATCH = 512
+SMALL = 64
+"""Side in pixels of the images of which so many are looked at together; of larger ones as many pixels."""
+SHUFFLE_SEED = 0
+"""Of the order of test images where it is to be mixed: the same for every method and seed."""
+ORDERS = {
+    "file": "in the order of the data set's index",
+    "shuffled": f"in an order drawn from seed {SHUFFLE_SEED}",
+    "class": "sorted by class",
+}
+"""`test_order` → what people read."""
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
 LATER = (
     "ema", "views", "window", "criterion", "decayed", "amsgrad", "balanced", "attention_coefficient", "sigma",
+    "test_batch", "test_order", "frozen_features",
 )  # fmt: skip
 LATER_COMPOSED = ("lift", "erode", "exposure", "exposed", "clahe", "blur", "noise", "through")
 LATER_CHANGES = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
@@ -149,6 +161,22 @@ class Recipe(Strict):
     window: float | None = Field(
         None, ge=0.5, lt=1, description="share of the side of ten-crop's windows; none: augmentation.crop, or 11/12"
     )
+    test_batch: int | None = Field(
+        None,
+        ge=1,
+        description="test images that are predicted together; acts only with networks whose predictions depend on it, "
+        "of others it is left out. none: as many as fit",
+    )
+    test_order: Literal["file", "shuffled", "class"] = Field(
+        "file",
+        description="order of the test images, where predictions depend on it: that of the data set's index, one drawn "
+        "from a fixed seed, or class by class, as a loader of folders yields them",
+    )
+    frozen_features: Literal["once", "augmented"] = Field(
+        "once",
+        description="what a fusion of frozen branches learns from: their features of the images as they are, computed "
+        "once, or of augmented images, computed anew in each epoch",
+    )
 
     precision: Precision | None = Field(
         None,
@@ -173,6 +201,11 @@ class Recipe(Strict):
         """Share of the side that a window of a test image has."""
         whole = self.augmentation.crop
         return self.window or (whole if whole < 1 else WINDOW) if self.views == "ten-crop" else whole
+
+    @property
+    def at_once(self) -> int:
+        """How many test images are looked at together: those of `test_batch`, or as many as fit into the memory."""
+        return self.test_batch or at_once(self.image_size)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; keys that came later are left out where they ask for nothing."""
@@ -200,3 +233,14 @@ class Recipe(Strict):
         """
         unused = () if plain.get("structure") else ("mixed_labels",)
         return validated(cls, {key: value for key, value in plain.items() if key not in unused}, where)
+
+
+def at_once(size: int) -> int:
+    """How many images of so many pixels a side are looked at together, so that their maps do not fill the memory."""
+    return EVALUATION_BATCH if size <= SMALL else max(16, EVALUATION_BATCH * SMALL**2 // size**2)
+
+
+def testing(recipe: Mapping[str, Any]) -> str:
+    """Return in which batches and in which order images are tested, in words: what run.json says under `recipe`."""
+    many = recipe.get("test_batch") or at_once(recipe["image_size"])
+    return f"{many} at a time, {ORDERS[recipe.get('test_order', 'file')]}"

@@ -73,12 +73,16 @@ TIMES = [
     for run in plan.timed()
     if plan.config.realtime_seconds > 0
 ]
+BATCH_TOKENS = [
+    f"{RESULTS}/batch_tokens/{run.paper}.{run.data}.{run.method}.seed{run.seed}.parquet"
+    for run in plan.batch_tokens()
+]
 AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]
 SPLITS = [
     f"{RESULTS}/data/{data}/split.{paper}.{protocol}.json"
     for data, paper, protocol in plan.splits()
 ]
-BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES]
+BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES, *BATCH_TOKENS]
 REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
 LACKING = []
 # Of two jobs that could start, that comes first for which more others wait: the last tables, which are made one after the

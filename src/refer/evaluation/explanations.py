@@ -17,11 +17,12 @@ from refer.errors import UserError
 from refer.evaluation.trained import Trained, load_trained
 from refer.networks.ferattention import FERAttention
 from refer.networks.region_attention_net import RegionAttentionNet
+from refer.recipe import at_once
 from refer.training import checkpoint
 from refer.training.composer import load_composer
 from refer.training.data import Part, load_index, standardise
 from refer.training.environment import choose_device
-from refer.training.task import COMPOSED_SEED, at_once, evaluated_part
+from refer.training.task import COMPOSED_SEED, evaluated_part
 from refer.training.transfer import picked
 
 

@@ -4,7 +4,8 @@ A network is a function in a module of this folder, marked `@network`; its keywo
 annotated and with defaults, are what a paper's YAML may set. They are read from the source text, so that a
 wrong option is refused when the workflow is planned, in milliseconds, long before a GPU is asked for. The same
 holds for the modalities that a network reads: `@network(modalities=("visible", "infrared"))`, or its option
-`modality`; one that says nothing reads visible light.
+`modality`; one that says nothing reads visible light. A network whose prediction for an image may depend on the other
+images of a batch says with which options: `@network(reads_batch=({"tokens": "batch"},))`.
 """
 
 from __future__ import annotations
@@ -32,15 +33,29 @@ class Entry(NamedTuple):
 
     module: str
     options: type[BaseModel]
-    modalities: tuple[str, ...]
+    modalities: tuple[str, ...] = ("visible",)
+    reads_batch: tuple[Mapping[str, Any], ...] = ()
 
 
 @overload
 def network(factory: Factory) -> Factory: ...
 @overload
-def network(*, modalities: tuple[str, ...]) -> Callable[[Factory], Factory]: ...
-def network(factory: Factory | None = None, *, modalities: tuple[str, ...] = ("visible",)) -> Any:
-    """Mark a function as a network that papers can name; `classes` is always given by the data."""
+def network(
+    *, modalities: tuple[str, ...] = ("visible",), reads_batch: tuple[Mapping[str, Any], ...] = ()
+) -> Callable[[Factory], Factory]: ...
+def network(
+    factory: Factory | None = None,
+    *,
+    modalities: tuple[str, ...] = ("visible",),
+    reads_batch: tuple[Mapping[str, Any], ...] = (),
+) -> Any:
+    """Mark a function as a network that papers can name; `classes` is always given by the data.
+
+    Args:
+        factory: the function.
+        modalities: the pictures that it reads.
+        reads_batch: sets of options; with all options of one set, predictions depend on the rest of the batch.
+    """
     return factory if factory is not None else lambda marked: marked
 
 
@@ -52,7 +67,7 @@ def networks() -> dict[str, Entry]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and (mark := _mark(node)) is not None:
-                found[node.name] = Entry(f"refer.networks.{path.stem}", _options(node), mark)
+                found[node.name] = Entry(f"refer.networks.{path.stem}", _options(node), **mark)
     return found
 
 
@@ -61,6 +76,21 @@ def modalities(options: Mapping[str, Any]) -> tuple[str, ...]:
     entry = networks()[options["name"]]
     own = entry.options.model_fields.get("modality")
     return entry.modalities if own is None else (str(options.get("modality", own.default)),)
+
+
+def can_read_batch(name: str) -> bool:
+    """Whether a network of that name has options with which predictions depend on the other images of a batch."""
+    return bool(networks()[name].reads_batch)
+
+
+def reads_batch(options: Mapping[str, Any]) -> bool:
+    """Whether the network of a checked network section predicts an image with the help of its batch."""
+    entry = networks()[options["name"]]
+
+    def value(key: str) -> Any:
+        return options.get(key, entry.options.model_fields[key].default)
+
+    return any(all(value(key) == wanted for key, wanted in each.items()) for each in entry.reads_batch)
 
 
 def explains(options: Mapping[str, Any]) -> bool:
@@ -107,14 +137,13 @@ def build(options: Mapping[str, Any], classes: int) -> nn.Module:
     return built
 
 
-def _mark(node: ast.FunctionDef) -> tuple[str, ...] | None:
-    """The modalities that the mark `@network` states, None for a function without it."""
+def _mark(node: ast.FunctionDef) -> dict[str, Any] | None:
+    """What the mark `@network` states, None for a function without it."""
     for mark in node.decorator_list:
         if isinstance(mark, ast.Name) and mark.id == "network":
-            return ("visible",)
+            return {}
         if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "network":
-            stated: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in mark.keywords}
-            return tuple(stated["modalities"])
+            return {str(word.arg): ast.literal_eval(word.value) for word in mark.keywords}
     return None
 
 

@@ -53,8 +53,14 @@ verify: $(REPORT)/installed ## Compare a released preset with its manifest, and 
 trust: install ## Have Snakemake take what `dvc pull` brought as up to date, if dvc.lock does (PRESET=fer2013-cpu)
 	$(BIN)/refer trust "$(if $(filter demo,$(PRESET)),config.yaml,presets/$(PRESET).yaml)"
 
-test: install ## All tests, the demo from end to end among them
-	$(BIN)/python -m pytest
+# Two to four processes: each holds PyTorch, and Snakemake in the tests takes cores of its own. Tests that share what is
+# made once stay in one process (tests/conftest.py). What only repeats others, and the story on a Slurm, is left to
+# `make test MARKS=`, which .ci/run takes.
+MARKS ?= not repeats and not slurm
+SPREAD := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+test: install ## Tests on all cores, the demo from end to end among them (all of them: MARKS=)
+	$(BIN)/python -m pytest $(SPREAD) -m "$(MARKS)"
 
 lint: install ## Style of Python and Snakemake files
 	$(BIN)/ruff check

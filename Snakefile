@@ -24,6 +24,7 @@ include: "workflow/rules/needs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/batch_tokens.smk"
 include: "workflow/rules/pictures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/matrix.smk"
@@ -44,6 +45,7 @@ localrules:
     verdicts,
     figures,
     matrix,
+    batch_tokens_table,
     realtime_table,
     explained,
     audit_report,

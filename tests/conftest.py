@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Before NumPy and PyTorch are imported, and for all that tests start: several processes test at once, and two that
+# have two threads each on two cores wait for one another.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from refer import files
 
+# An example that takes long on a busy machine is no fault.
+settings.register_profile("busy", settings(), deadline=None)
+settings.load_profile("busy")
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "fer2013.tar.xz"
+FIRST = ("story", "demo", "real_fer2013", "kill", "made")
+"""Fixtures whose tests begin first where several processes test, the longest of all in front: nobody waits for them at
+the end."""
+LONG = ("workflow", "slow")
+"""Marks of what comes next."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes test (`--dist loadgroup`), say what stays in one of them, and what begins first.
+
+    Tests that share a fixture of their module stay together, so that it is made once; all others go to whoever is free.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if shared := _shared(item):
+            item.add_marker(pytest.mark.xdist_group(shared))
+    items.sort(key=_rank)
+
+
+def _shared(item: pytest.Item) -> str | None:
+    """The name of what a test shares with others: the first of FIRST that it uses, or its module's fixtures."""
+    uses = getattr(item, "fixturenames", [])
+    for name in FIRST:
+        if name in uses:
+            return name
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    module = item.nodeid.partition("::")[0]
+    own = any(one.scope == "module" and one.baseid == module for name in uses for one in definitions.get(name, ()))
+    return module if own else None
+
+
+def _rank(item: pytest.Item) -> int:
+    uses = getattr(item, "fixturenames", [])
+    for place, name in enumerate(FIRST):
+        if name in uses:
+            return place
+    return len(FIRST) + (0 if any(item.get_closest_marker(mark) for mark in LONG) else 1)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +73,18 @@ def real_fer2013() -> Path:
     if not REAL.is_file():
         pytest.skip("the real FER2013 is not at ../shared/data/fer2013.tar.xz")
     return REAL
+
+
+@pytest.fixture(scope="session")
+def real_prepared(real_fer2013: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with raw/ and prepared/ of the real FER2013."""
+    from refer.datasets.prepare import prepare
+    from refer.datasets.raw.obtain import obtain
+
+    folder = tmp_path_factory.mktemp("real")
+    obtain("fer2013", str(real_fer2013), folder / "raw")
+    prepare("fer2013", folder / "raw", folder / "prepared")
+    return folder
 
 
 class Prepared:

@@ -209,13 +209,10 @@ def test_blank_images_are_nobodys_near_duplicates(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def real(real_fer2013: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def real(real_prepared: Path) -> Path:
     """Return a folder with raw/, prepared/ and audit/ of the real FER2013."""
-    folder = tmp_path_factory.mktemp("real")
-    obtain("fer2013", str(real_fer2013), folder / "raw")
-    prepare("fer2013", folder / "raw", folder / "prepared")
-    audit("fer2013", folder / "prepared", folder / "audit")
-    return folder
+    audit("fer2013", real_prepared / "prepared", real_prepared / "audit")
+    return real_prepared
 
 
 @pytest.mark.real

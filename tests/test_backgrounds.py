@@ -47,9 +47,36 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def prepared(source: Path | str, out: Path, **options: int) -> tuple[np.ndarray, dict[str, object]]:
+def prepared(source: Path | str, out: Path, **options: int | list[int]) -> tuple[np.ndarray, dict[str, object]]:
     prepare_backgrounds(str(source), out, **{"count": 10, "size": 20, **options})
     return np.load(out / "backgrounds.npy"), read_json(out / "backgrounds.json")
+
+
+def test_wide_backgrounds_are_the_largest_middle_part_of_these_proportions(tmp_path: Path) -> None:
+    # Of 640x480 that covers 1024x640 so much is seen: its whole width, and 640/768 of its height; of a portrait of
+    # 480x640 its whole width, and 640/1365.3 of its height.
+    for name, (height, width), share in (("across", (480, 640), 640 / 768), ("upright", (640, 480), 640 / 1365.33)):
+        place = tmp_path / name
+        place.mkdir()
+        r, c = np.mgrid[:height, :width]
+        picture = np.stack((255 * r / height, 255 * c / width, 0 * r), axis=2).astype(np.uint8)
+        for number in range(LEAST):
+            Image.fromarray(picture).save(place / f"{number}.png")
+        pixels, facts = prepared(place, tmp_path / f"{name}-out", size=[64, 102])
+        assert pixels.shape == (LEAST, 64, 102, 3)
+        assert facts["shape"] == [64, 102, 3]
+        seen = pixels[0].astype(float) / 255
+        assert seen[-1, :, 0].mean() - seen[0, :, 0].mean() == pytest.approx(share * 63 / 64, abs=0.015)
+        assert seen[..., 0].mean() == pytest.approx(0.5, abs=0.01)
+        assert seen[:, -1, 1].mean() - seen[:, 0, 1].mean() == pytest.approx(101 / 102, abs=0.015)
+
+
+def test_wide_scenes_are_the_middle_of_drawn_squares(tmp_path: Path) -> None:
+    wide, _ = prepared("stand-in", tmp_path / "w", size=[40, 64], count=8)
+    square, _ = prepared("stand-in", tmp_path / "s", size=64, count=8)
+    assert np.array_equal(wide, square[:, 12:52])
+    with pytest.raises(UserError, match="not higher than wide"):
+        prepared("stand-in", tmp_path / "h", size=[64, 40], count=8)
 
 
 def test_the_middle_squares_of_the_chosen_photographs_are_packed(folder: Path, tmp_path: Path) -> None:

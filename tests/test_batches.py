@@ -27,8 +27,7 @@ from data_fixtures import encoded, folders, jpeg
 from reader_fixtures import through
 from refer.datasets.catalog import DATASETS
 from refer.datasets.model import Dataset, Listing, Row
-from refer.datasets.prepare import prepare
-from refer.datasets.raw.obtain import obtain, read_receipt
+from refer.datasets.raw.obtain import read_receipt
 from refer.datasets.readers.fer2013 import CLASSES
 from refer.errors import UserError
 
@@ -76,11 +75,9 @@ def test_the_fingerprint_knows_the_other_fields(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.real
-def test_the_fingerprint_that_the_released_results_name(real_fer2013: Path, tmp_path: Path, root: Path) -> None:
-    obtain("fer2013", str(real_fer2013), tmp_path / "raw")
-    prepare("fer2013", tmp_path / "raw", tmp_path / "out")
+def test_the_fingerprint_that_the_released_results_name(real_prepared: Path, root: Path) -> None:
     named = set(pd.read_csv(root / "results/fer2013-cpu/tables/runs.csv")["data_fingerprint"])
-    assert named == {json.loads((tmp_path / "out/prepare.json").read_text())["fingerprint"]}
+    assert named == {json.loads((real_prepared / "prepared/prepare.json").read_text())["fingerprint"]}
 
 
 # --- batches ----------------------------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ def test_plots_are_drawn_without_a_network(repository: Path, tmp_path: Path) -> 
     assert drawn.count("<canvas") == 3
 
 
-@pytest.mark.parametrize("kind", REMOTES)
+@pytest.mark.parametrize("kind", ["webdav", pytest.param("ssh", marks=pytest.mark.repeats)])
 def test_what_is_pushed_over_the_network_is_pulled_again(kind: str, made: Path, tmp_path: Path) -> None:
     (tmp_path / "served").mkdir()
     shutil.copytree(made, tmp_path / "pushing", symlinks=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from refer.evaluation.inference import infer
+from refer import files
+from refer.evaluation.ahead import Asked, predict_ahead, take_over
 from refer.papers import load_paper
-from refer.plan import Run, load_plan
+from refer.plan import Plan, Run, load_plan
 from refer.training.loop import train
 from test_task import Paired
 
@@ -58,11 +61,25 @@ def small(run: Run) -> Run:
     return dataclasses.replace(run, network=network, recipe=run.recipe.model_copy(update=change), fold=None, **parts)
 
 
-def of(paper: str, protocol: str, method: str) -> Run:
+@cache
+def planned(paper: str) -> Plan:
     config = {"preset": "t", "title": "t", "reproduce": {paper: {}},
               "standin": {name: {"subjects": 9} for name in PAPERS[paper].data}}  # fmt: skip
-    plan = load_plan(config, base=ROOT)
-    return small(plan.run(paper, next(iter(PAPERS[paper].data)), protocol, method, 0))
+    return load_plan(config, base=ROOT)
+
+
+def of(paper: str, protocol: str, method: str) -> Run:
+    return small(planned(paper).run(paper, next(iter(PAPERS[paper].data)), protocol, method, 0))
+
+
+def parameters() -> Iterator[Any]:
+    """Every cell; one that learns as another does, with the same network and recipe, only repeats it."""
+    seen: list[dict[str, Any]] = []
+    for cell in CELLS:
+        does = of(*cell).as_dict() | {"protocol": "", "evaluated": [], "select": ""}
+        marks = [pytest.mark.repeats] if does in seen else []
+        seen.append(does)
+        yield pytest.param(*cell, id="-".join(cell), marks=marks)
 
 
 def trained(paper: str, protocol: str, method: str, data: Paired, folder: Path) -> Path:
@@ -78,10 +95,14 @@ def trained(paper: str, protocol: str, method: str, data: Paired, folder: Path) 
     return out
 
 
-@pytest.mark.parametrize(("paper", "protocol", "method"), CELLS, ids=["-".join(cell) for cell in CELLS])
+@pytest.mark.parametrize(("paper", "protocol", "method"), list(parameters()))
 def test_it_learns_and_predicts(paper: str, protocol: str, method: str, data: Paired, folder: Path) -> None:
     out = trained(paper, protocol, method, data, folder)
-    infer(out / "checkpoint.safetensors", data.path, data.split, out / "p.parquet", backgrounds=data.backgrounds)
+    asked = Asked(out / "checkpoint.safetensors", data.path, data.split, ("val", "test"), backgrounds=data.backgrounds)
+    asked.predict(out / "alone.parquet")
+    assert predict_ahead(asked)
+    assert take_over(asked, out / "p.parquet")
+    assert files.sha256(out / "p.parquet") == files.sha256(out / "alone.parquet")
     table = pd.read_parquet(out / "p.parquet")
     scores = table[[name for name in table if name.startswith("p_")]].to_numpy()
     assert set(table["part"]) == {"val", "test"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from conftest import Prepared
 from refer import files
 from refer.errors import UserError
 from refer.evaluation import explanations
-from refer.evaluation.explanations import SIGMA, by_turns, class_means, explain
+from refer.evaluation.explanations import by_turns, class_means, explain
 from refer.evaluation.inference import infer
 from refer.reporting.figures import attention, explained, representation
 from refer.reporting.figures import explanation_file as read
@@ -32,7 +31,6 @@ from refer.reporting.figures.representation import draw_representations, ellipse
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
 from refer.training.composition import Composition
-from refer.training.losses import feratt_terms
 from refer.training.task import COMPOSED_SEED
 from report_fixtures import StubMethod, written_on
 from test_realtime import NAMES, REGIONS, a_run, untrained
@@ -139,7 +137,7 @@ def test_composed_faces_come_with_their_targets(small: Prepared) -> None:
     options = composing(small, drawn=True)
     found = read_explained(explained_run(small, FERATT, count=4, **options))
     assert found.about["composed"] is True
-    assert found.about["sigma"] == SIGMA
+    assert found.about["sigma"] == 0.5
     rows = np.arange(30, 39)  # the private part, without the one that was removed
     how = options["run"]["recipe"].compose
     composed, _ = composed_set(load_composer(small.path, options["backgrounds"], rows, how, CPU), 9, COMPOSED_SEED)
@@ -207,8 +205,9 @@ def test_a_network_of_other_data_is_refused(small: Prepared, tmp_path: Path) -> 
     assert not (tmp_path / "e.safetensors").exists()
 
 
-def test_sigma_is_that_of_the_loss() -> None:
-    assert inspect.signature(feratt_terms).parameters["sigma"].default == SIGMA
+def test_sigma_is_that_of_the_recipe(small: Prepared) -> None:
+    recipe = a_run(FERATT).recipe.model_copy(update={"structure": True, "sigma": 1.0})
+    assert read_explained(explained_run(small, FERATT, run={"recipe": recipe})).about["sigma"] == 1.0
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(1, 50))

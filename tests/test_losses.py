@@ -71,7 +71,9 @@ def test_attention_loss_is_its_formula() -> None:
     torch.manual_seed(1)
     corrected, clean = torch.rand(2, 3, 4, 4, dtype=torch.float64), torch.rand(2, 3, 4, 4, dtype=torch.float64)
     e = np.exp(6 * np.abs(clean.numpy() - corrected.numpy()))
-    assert attention_loss(corrected, clean).item() == pytest.approx(5 * ((e - 1) / (e + 1)).mean(), rel=1e-6)
+    mean = ((e - 1) / (e + 1)).mean()
+    assert attention_loss(corrected, clean).item() == pytest.approx(5 * mean, rel=1e-6)
+    assert attention_loss(corrected, clean, 10).item() == pytest.approx(10 * mean, rel=1e-6)
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1))
@@ -202,11 +204,37 @@ def test_feratt_minimises_three_terms() -> None:
     torch.manual_seed(9)
     terms = feratt_terms(explained, labels, 3, clean, structured=True)
     torch.manual_seed(9)
-    structure = gaussian_structure_loss(*joined_with_mixup(explained.representation, labels, 3))
+    structure = gaussian_structure_loss(*joined_with_mixup(explained.representation, labels, 3, "agreeing"), 0.5)
     assert list(terms) == ["cross_entropy", "attention", "structure"]
     assert torch.equal(terms["cross_entropy"], cross_entropy(explained.logits, labels))
     assert torch.equal(terms["attention"], attention_loss(explained.corrected, clean))
     assert torch.equal(terms["structure"], structure)
+
+
+def test_nothing_is_mixed_if_so_wanted() -> None:
+    z, labels = torch.randn(8, 4), torch.arange(8) % 3
+    before = torch.get_rng_state()
+    joined, targets = joined_with_mixup(z, labels, 4, "none")
+    assert torch.equal(joined, z)
+    assert torch.equal(targets, torch.eye(4)[labels])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("coefficient", "sigma"), [(10.0, 1.0), (5.0, 0.5)])
+def test_a_recipe_says_the_attention_losss_factor_and_the_width_of_the_gaussians(
+    coefficient: float, sigma: float
+) -> None:
+    explained, labels = output()
+    clean = torch.rand(6, 3, 2, 2)
+    base = {"epochs": 1, "batch_size": 6, "image_size": 16, "optimizer": "adam", "lr": 0.1, "structure": True}
+    recipe = Recipe(**base, mixed_labels="none", sigma=sigma, attention_coefficient=coefficient)  # type: ignore[arg-type]
+    batch = cast(Batch, SimpleNamespace(labels=labels, clean=clean))
+    found = objective(explained, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3).item()
+    z, one_hot = explained.representation.double().numpy(), np.eye(3)[labels.numpy()]
+    logs = np.log(softmax(explained.logits.double().numpy()))
+    e = np.exp(6 * np.abs(clean.double().numpy() - explained.corrected.double().numpy()))
+    expected = -(one_hot * logs).sum(1).mean() + coefficient * ((e - 1) / (e + 1)).mean()
+    assert found == pytest.approx(expected + gaussian_by_hand(z, one_hot, sigma), rel=1e-5)
 
 
 def test_feratts_cross_entropy_is_taken_and_smoothed_as_the_recipe_says() -> None:
@@ -217,6 +245,16 @@ def test_feratts_cross_entropy_is_taken_and_smoothed_as_the_recipe_says() -> Non
     batch = cast(Batch, SimpleNamespace(labels=labels, clean=None))
     loss = objective(explained, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
     assert torch.equal(loss, cross_entropy(explained.logits, labels, label_smoothing=0.1))
+
+
+def test_mixed_images_count_for_each_class_as_much_as_they_show_of_it() -> None:
+    logits, share = torch.randn(4, 3), torch.tensor([0.9, 0.25, 1.0, 0.6])
+    own, other = torch.tensor([0, 1, 2, 0]), torch.tensor([2, 0, 1, 0])
+    recipe = Recipe(epochs=1, batch_size=4, image_size=16, optimizer="sgd", lr=0.1)
+    batch = Batch((torch.zeros(4, 1, 1, 1),), own, others=other, share=share)
+    loss = objective(logits, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
+    chances = np.array([[0.9, 0, 0.1], [0.75, 0.25, 0], [0, 0, 1], [1, 0, 0]])
+    assert loss.item() == pytest.approx(-(chances * np.log(softmax(logits.numpy()))).sum(1).mean(), rel=1e-5)
 
 
 def test_terms_that_do_not_apply_are_left_out() -> None:

@@ -193,6 +193,17 @@ def test_the_baseline_averages_its_input_to_32_pixels() -> None:
     assert network.pixels == "unit"
 
 
+@pytest.mark.parametrize(("encoder", "before"), [("resnet18", 3), ("compact", 1)])
+def test_the_stem_ends_with_the_largest_of_two_by_two(encoder: str, before: int) -> None:
+    torch.manual_seed(4)
+    stem = Encoder(encoder, "none").eval().stem
+    images = torch.rand(2, 3, 32, 32)
+    filtered = stem[:before](images).detach().numpy()  # 16x16
+    largest = filtered.reshape(2, -1, 8, 2, 8, 2).max(axis=(3, 5))
+    np.testing.assert_array_equal(stem(images).detach().numpy(), largest)
+    assert (largest != filtered.reshape(2, -1, 8, 2, 8, 2).mean(axis=(3, 5))).any()
+
+
 @pytest.mark.parametrize("encoder", ["resnet18", "compact"])
 def test_the_encoder_hands_out_four_maps(encoder: str) -> None:
     with torch.device("meta"):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from refer.errors import UserError
@@ -56,29 +59,43 @@ def value_by_hand(value: Value, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def local_by_hand(local: LocalAttention, x: np.ndarray) -> np.ndarray:
-    before = linear(local.before, x)
-    taps, bias = local.convolve.weight.detach().numpy()[0, 0], local.convolve.bias.item()
-    convolved = np.zeros_like(before)
-    for i, k in itertools.product(range(x.shape[-1]), range(3)):
-        if 0 <= i + k - 1 < x.shape[-1]:
-            convolved[..., i] += taps[k] * before[..., i + k - 1]
-    after = linear(local.after, np.maximum(convolved + bias, 0))
-    return x + after if local.residual else after
+    def convolved(h: np.ndarray) -> np.ndarray:
+        taps, bias = local.convolve.weight.detach().numpy()[0, 0], local.convolve.bias.item()
+        padded = np.pad(h, [(0, 0), (len(taps) // 2, len(taps) // 2)])
+        return np.stack([padded[:, i : i + len(taps)] @ taps + bias for i in range(h.shape[1])], axis=1)
+
+    match local.order:
+        case "linear-conv-linear":
+            h = linear(local.after, np.maximum(convolved(linear(local.before, x)), 0))
+        case "linear-conv":
+            h = convolved(np.maximum(linear(local.before, x), 0))
+        case "conv-linear":
+            h = linear(local.after, np.maximum(convolved(x), 0))
+    h = x / (1 + np.exp(-h)) if local.gate else h
+    return x + h if local.residual else h
 
 
 def by_hand(fusion: FusionAttention, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The whole block with loops over tokens."""
     v = value_by_hand(fusion.value, a, b)
+    q, k = (b, a) if fusion.query == "second" else (a, b)
     scale = np.sqrt(a.shape[-1]) if fusion.scale == "width" else len(a)
-    if fusion.self_attention and fusion.tokens == "batch":
-        v = np.stack([softmax(np.array([a[i] @ b[j] for j in range(len(a))]) / scale) @ v for i in range(len(a))]) * v
-    elif fusion.self_attention and fusion.tokens == "channels":
-        v = np.stack([softmax(np.outer(a[n], b[n]) / scale) @ v[n] for n in range(len(a))]) * v
-    elif fusion.self_attention:
-        v = np.stack([softmax(a[n] @ b[n].T / scale) @ v[n] for n in range(len(a))]) * v
+    summed, times = (v**2, np.ones_like(v)) if fusion.product == "before" else (v, v)
+    if not fusion.self_attention:
+        s = v
+    elif fusion.tokens == "batch":
+        s = np.stack([softmax(np.array([q[i] @ k[j] for j in range(len(q))]) / scale) @ summed for i in range(len(q))])
+    elif fusion.tokens == "channels":
+        s = np.stack([softmax(np.outer(q[n], k[n]) / scale) @ summed[n] for n in range(len(q))])
+    else:
+        s = np.stack([softmax(q[n] @ k[n].T / scale) @ summed[n] for n in range(len(q))])
+    if fusion.self_attention:
+        s = s * times + (v if fusion.skip else 0)
     if fusion.tokens == "positions":
-        v = v.mean(1)
-    return v if fusion.local is None else local_by_hand(fusion.local, v)
+        v, s = v.mean(1), s.mean(1)
+    if fusion.local is None:
+        return s
+    return s + local_by_hand(fusion.local, v) if fusion.beside else local_by_hand(fusion.local, s)
 
 
 def features(tokens: str, batch: int = 5, width: int = 6) -> tuple[Tensor, Tensor]:
@@ -99,12 +116,80 @@ def features(tokens: str, batch: int = 5, width: int = 6) -> tuple[Tensor, Tenso
         {"local_attention": False},
         {"residual": False},
         {"mlp": False, "self_attention": False, "local_attention": False},
+        {"query": "second"},
+        {"product": "before"},
+        {"skip": True},
+        {"beside": True},
+        {"gate": True},
+        {"order": "linear-conv"},
+        {"order": "conv-linear", "kernel": 5},
+        {"query": "second", "product": "before", "skip": True, "beside": True, "gate": True, "residual": False},
     ],
 )
 def test_fusion_attention_is_its_formula(tokens: str, scale: str, options: dict[str, object]) -> None:
     fusion = block(tokens=tokens, scale=scale, **options)
     a, b = features(tokens)
     np.testing.assert_allclose(fusion(a, b).detach().numpy(), by_hand(fusion, a.numpy(), b.numpy()), rtol=1e-10)
+
+
+def test_each_reading_is_another_network() -> None:
+    """Of the options that the papers' file switches, none is a second name of what is there already."""
+    a, b = features("batch")
+    given = [
+        {}, {"query": "second"}, {"product": "before"}, {"skip": True}, {"beside": True}, {"gate": True},
+        {"scale": "batch"},
+    ]  # fmt: skip
+    found = [block(**options)(a, b) for options in given]
+    for one, other in itertools.combinations(range(len(found)), 2):
+        assert not torch.allclose(found[one], found[other]), (given[one], given[other])
+
+
+def test_the_networks_options_reach_the_block() -> None:
+    options = {"query": "second", "product": "before", "skip": True, "attentions": "side-by-side", "gate": True,
+               "order": "conv-linear", "kernel": 7}  # fmt: skip
+    fusion = build("fusion_attention", **options).fusion
+    assert isinstance(fusion, FusionAttention)
+    assert (fusion.query, fusion.product, fusion.skip, fusion.beside) == ("second", "before", True, True)
+    assert fusion.local is not None
+    assert (fusion.local.gate, fusion.local.order, fusion.local.convolve.kernel_size) == (True, "conv-linear", (7,))
+    plain = build("fusion_attention").fusion
+    assert (plain.query, plain.product, plain.skip, plain.beside, plain.local.gate) == ("first", "after", *[False] * 3)
+
+
+@pytest.mark.parametrize(("name", "count"), [("vgg11", 128_795_015), ("vgg13", 128_979_527)])
+def test_a_whole_vgg_has_as_many_parameters_as_torchvisions(name: str, count: int) -> None:
+    """FACTS.md: 128.8 and 129.0 million with the fully connected layers, 9.2 and 9.4 without, for 7 classes."""
+    with torch.device("meta"):
+        whole = catalog.build({"name": "cnn", "backbone": name, "vgg": "whole"}, 7)
+        pooled = catalog.build({"name": "cnn", "backbone": name}, 7)
+        assert parameters(whole) == parameters(getattr(torchvision.models, name)(num_classes=7)) == count
+        assert round(parameters(pooled) / 1e6, 1) == {"vgg11": 9.2, "vgg13": 9.4}[name]
+        late = build("late_fusion", 7, first=name, second=name, channels=3, vgg="whole")
+        assert parameters(late) == 2 * count
+
+
+def test_a_whole_vgg_is_torchvisions_and_begins_with_its_weights(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    reference = torchvision.models.vgg11(num_classes=1000).eval()
+    safetensors.torch.save_file(reference.state_dict(), tmp_path / "vgg11.safetensors")
+    mine = catalog.build(
+        {"name": "cnn", "backbone": "vgg11", "vgg": "whole", "weights": str(tmp_path / "vgg11.safetensors")}, 7
+    ).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        deep = reference.classifier[:6](reference.avgpool(reference.features(images)).flatten(1))
+        torch.testing.assert_close(mine.features(images), deep)
+        torch.testing.assert_close(mine(images), deep @ mine.head.weight.T + mine.head.bias)
+    dropouts = [layer.p for layer in mine.modules() if isinstance(layer, nn.Dropout)]
+    assert dropouts == [layer.p for layer in reference.modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+def test_fusions_take_the_convolutions_of_a_whole_vgg() -> None:
+    with torch.device("meta"):
+        whole = catalog.build({"name": "cnn", "backbone": "vgg11", "vgg": "whole"}, 7)
+        pooled = catalog.build({"name": "cnn", "backbone": "vgg11"}, 7)
+    trunk = [key for key in whole.state_dict() if key.startswith("trunk.")]
+    assert trunk == [key for key in pooled.state_dict() if key.startswith("trunk.")]
 
 
 def test_formula_1_is_torchs_attention_times_the_value() -> None:

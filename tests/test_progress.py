@@ -392,7 +392,7 @@ def command(*arguments):
 @pytest.mark.workflow
 def test_lines_of_a_failing_run_in_a_file(workflow):
     answer = subprocess.run(
-        command("--keep-going", "--config", "bad=1"), cwd=workflow, capture_output=True, text=True, timeout=60
+        command("--keep-going", "--config", "bad=1"), cwd=workflow, capture_output=True, text=True, timeout=300
     )
     assert answer.returncode == 1
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", answer.stderr)
@@ -420,7 +420,7 @@ def test_the_live_display_and_an_interrupt_on_a_terminal(workflow):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(workflow)
         os.execve(SNAKEMAKE, command(), {**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "30"})
-    shown, interrupted, deadline = "", False, time.monotonic() + 60
+    shown, interrupted, deadline = "", False, time.monotonic() + 300
     try:
         while time.monotonic() < deadline:
             if select.select([leader], [], [], 1)[0]:

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
+from refer.evaluation.paired import paired_interval
 from refer.evaluation.scores import score
 from refer.plan import Plan, load_plan
 from refer.reporting.figures.ranking import draw_ranking
@@ -127,6 +128,11 @@ def test_several_seeds_are_compared_seed_by_seed(root: Path, plan: Plan, tmp_pat
     expected = np.mean([pair[1][seed].mean() - pair[0][seed].mean() for seed in range(3)])
     found = rows.loc["local attention"]
     assert (found.difference, found.common_seeds, found.test) == (pytest.approx(100 * expected), 3, "crossed")
+    # Seed beside seed: with others side by side the mean is the same, and the interval is not.
+    one, other = (np.stack([each[seed] for seed in range(3)]) for each in pair)
+    ends = paired_interval(one, other)
+    assert (found.difference_low, found.difference_high) == pytest.approx((100 * ends.low, 100 * ends.high))
+    assert paired_interval(one, other[::-1]).low != pytest.approx(ends.low, rel=1e-6)
     assert "Of one seed" not in (folder / "tables/contrasts.md").read_text()
     ranked = pd.read_csv(folder / "tables/ranking.csv").set_index("method")
     means = [answers(folder, "tran2023", "resnet34")[seed].mean() for seed in range(3)]

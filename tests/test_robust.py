@@ -28,9 +28,9 @@ from refer.plan import Run, load_plan
 from refer.training import checkpoint, epoch
 from refer.training.data import load_index, load_part
 from refer.training.epoch import FailedError
+from refer.training.leftovers import FAILED, RESUME
 from refer.training.loop import train
-from refer.training.outcome import FAILED, OUTPUTS
-from refer.training.state import RESUME
+from refer.training.outcome import OUTPUTS
 from refer.training.transfer import LIMIT, Streamed, available, picked
 
 CPU = torch.device("cpu")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -213,4 +215,5 @@ def test_holm_of_a_worked_example() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(values: list[float]) -> None:
-    assert holm(values) == pytest.approx(multipletests(values, method="holm")[1])
+    with mock.patch("gc.collect"):  # theirs collects garbage each time: a third of a second beside PyTorch
+        assert holm(values) == pytest.approx(multipletests(values, method="holm")[1])

@@ -16,8 +16,8 @@ from refer import files, yaml
 from refer.errors import UserError
 from refer.plan import Run, load_plan
 from refer.training import epoch
+from refer.training.leftovers import RESUME
 from refer.training.loop import train
-from refer.training.state import RESUME
 from refer.training.stopping import StoppedError, Stopping, requeue_if_preempted
 
 

@@ -14,6 +14,7 @@ import torch
 
 from refer import files
 from refer.errors import UserError
+from refer.evaluation.batch_tokens import Grid, measure_batch_tokens
 from refer.evaluation.inference import infer
 from refer.evaluation.trained import load_trained
 from refer.papers import load_paper
@@ -22,7 +23,7 @@ from refer.spec import Recipe
 from refer.training import checkpoint, layout, task
 from refer.training.composition import Composition
 from refer.training.data import Reader, load_index, load_part
-from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed
+from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
 from refer.training.loop import train
 from refer.training.optimisation import learning_rate
 from refer.training.views import plain_view
@@ -304,6 +305,47 @@ def test_faces_are_composed_for_training_and_always_alike_for_tests(paired: Pair
         train(run, paired.path, paired.split, tmp_path / "d")
 
 
+@pytest.mark.parametrize("composed", [True, False])
+def test_a_balanced_epoch_shows_the_classes_by_turns(paired: Paired, composed: bool) -> None:
+    frame = pd.read_parquet(paired.split)
+    index = pd.read_parquet(paired.path / "index.parquet")
+    rare = (index["label"] == 2) & (index["id"] > "visible/010")  # of the last class three faces are left
+    frame.loc[rare & (frame["part"] == "train"), "part"] = "unused"
+    frame.to_parquet(paired.split)
+    more: dict[str, Any] = {"compose": {"size": 32}, "draws": 600} if composed else {}
+    how = recipe(balanced=True, **more)
+    run = cell("balanced", {"name": "cnn", "backbone": "compact", "weights": "none", "pixels": "unit"}, how)
+    loaded, _ = load_index(paired.path, paired.split)
+    feed = task.build_task(run, paired.path, loaded, 3, CPU, {}, paired.backgrounds).fitted
+    assert feed is not None
+    counts = np.bincount(feed.part.labels.numpy())
+    assert counts.tolist() == [20, 20, 3]
+    items = torch.arange(600 if composed else len(feed))
+    rows = [feed.rows(items, epoch) for epoch in range(2)]
+    assert not torch.equal(*rows), "an epoch draws anew"
+    for each in rows:
+        labels = feed.part.labels[each]
+        assert torch.equal(labels, items % 3), "as in the authors' code, item n is of class n modulo the classes"
+    if composed:
+        seen = np.bincount(rows[0].numpy(), minlength=43)
+        # 200 draws with replacement from 20 faces, and from 3: binomial, of standard deviations 3.1 and 6.7.
+        expected = 200 / counts[feed.part.labels.numpy()]
+        assert (np.abs(seen - expected) < 5 * np.sqrt(expected)).all()
+        assert seen[feed.part.labels.numpy() == 0].std() > 1, "not by turns within a class"
+    batch = feed.draw(torch.arange(6), 1)
+    assert batch.labels.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_what_is_balanced_is_the_same_whatever_else_is_in_the_batch(paired: Paired) -> None:
+    index, _ = load_index(paired.path, paired.split)
+    part = load_part(paired.path, index, "train", CPU, kept_only=True)
+    feed = Feed(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=3)
+    whole = feed.rows(torch.arange(60), 4)
+    assert torch.equal(feed.rows(torch.tensor([50, 7]), 4), whole[[50, 7]])
+    other = Feed(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=4)
+    assert not torch.equal(other.rows(torch.arange(60), 4), whole)
+
+
 def test_a_network_trained_on_composed_faces_may_be_tested_on_real_ones(paired: Paired) -> None:
     run = cell("real", {"name": "cnn", "backbone": "compact", "weights": "none"}, recipe(compose={"size": 32}))
     real = dataclasses.replace(run, recipe=recipe(compose={"size": 32}, compose_test=False))
@@ -360,3 +402,92 @@ def test_the_rate_swings_with_the_epochs() -> None:
         optimizer.step()
         theirs.step()
     np.testing.assert_allclose(rates, expected, atol=1e-12)
+
+
+def neighbours(**changes: Any) -> Run:
+    """Fusion attention over a batch, tested in batches of 4 that are sorted by class, unless told otherwise."""
+    network = {"name": "fusion_attention", **TWO, "tokens": "batch", "mlp_hidden": 8}
+    how = {"epochs": 1, "test_batch": 4, "test_order": "class", **changes}
+    return cell("joined", network, recipe(**how), starts_from={"first": "one", "second": "two"})
+
+
+def test_predictions_are_made_in_the_batches_and_the_order_that_are_asked_for(
+    paired: Paired, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parents = parents_of(paired, tmp_path)
+    about = trained(paired, neighbours(), tmp_path / "f", parents=parents)
+    table = predicted(paired, tmp_path / "f").query("part == 'test'")
+    told = "warning: this network predicts an image with the help of the others in its batch"
+    told += ", so that its result holds for these batches alone: 4 at a time, sorted by class."
+    assert capsys.readouterr().out.count(told) == 2, "in the logs of training and of inference"
+    assert about["reads_batch"]
+    assert (about["recipe"]["test_batch"], about["recipe"]["test_order"]) == (4, "class")
+    index, _ = load_index(paired.path, paired.split)
+    part = load_part(paired.path, index, "test", CPU, kept_only=False)
+    assert table["id"].tolist() == part.ids, "rows are in the order of the index all the same"
+    found = load_trained(tmp_path / "f/checkpoint.safetensors", CPU)
+    expected = np.empty((len(part), 3))
+    order = sorted(range(len(part)), key=lambda number: (int(part.labels[number]), number))
+    for start in range(0, len(part), 4):
+        numbers = order[start : start + 4]
+        with torch.no_grad():
+            expected[numbers] = found.network(found.reader(part.inputs[0][numbers])).softmax(1).numpy()
+    got = table.filter(like="p_").to_numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+    infer_again = dataclasses.replace(neighbours(test_order="file"))
+    trained(paired, infer_again, tmp_path / "g", parents=parents)
+    other = predicted(paired, tmp_path / "g").query("part == 'test'").filter(like="p_").to_numpy()
+    assert np.abs(other - got).max() > 1e-3, "the neighbours are others"
+
+
+def test_keys_without_effect_are_said_to_have_none(
+    paired: Paired, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parents = parents_of(paired, tmp_path)
+    run = neighbours()
+    alone = dataclasses.replace(run, network={**run.network, "tokens": "channels"})
+    trained(paired, alone, tmp_path / "f", parents=parents)
+    assert "test_batch and test_order have no effect" in capsys.readouterr().out
+
+
+def test_a_fusion_of_frozen_branches_may_learn_from_augmented_images(paired: Paired, tmp_path: Path) -> None:
+    parents = parents_of(paired, tmp_path)
+    run = neighbours(frozen_features="augmented", augmentation={"flip": True, "rotation": 90.0})
+    index, _ = load_index(paired.path, paired.split)
+    built = task.build_task(run, paired.path, index, 3, CPU, parents, None)
+    assert built.fitted is not None
+    assert not isinstance(built.fitted, FeatureFeed)
+    items = torch.arange(8)
+    one, other = (built.fitted.draw(items, epoch).inputs[0] for epoch in (0, 1))
+    assert one.shape == (8, 3, 32, 32), "images, which the network takes"
+    assert not torch.equal(one, other)
+    before = {key: value.clone() for key, value in built.network.state_dict().items()}
+    trained(paired, run, tmp_path / "f", parents=parents)
+    after = checkpoint.load(tmp_path / "f/checkpoint.safetensors")[0]["network"]
+    for key, value in before.items():
+        if key.startswith(("first.", "second.")):
+            assert torch.equal(value, after[key]), "frozen is frozen, batch statistics too"
+    assert not torch.equal(before["head.1.weight"], after["head.1.weight"])
+
+
+def test_fusion_attention_is_measured_with_each_reading_of_a_token(paired: Paired, tmp_path: Path) -> None:
+    parents = parents_of(paired, tmp_path)
+    run = neighbours(test_batch=None, test_order="file")
+    run = dataclasses.replace(run, network={**run.network, "tokens": "channels", "grid": 2})
+    grid = Grid(["batch", "channels", "positions"], [0, 3], ["file", "class"], [1, 4])
+    measure_batch_tokens(run, paired.path, paired.split, parents, grid, tmp_path / "m.parquet")
+    table = pd.read_parquet(tmp_path / "m.parquet")
+    index, _ = load_index(paired.path, paired.split)
+    part = load_part(paired.path, index, "test", CPU, kept_only=True)
+    assert table["id"].tolist() == part.ids
+    assert len(table.columns) == 2 + 3 * 2 * 2 * 2
+    # The same network as the ordinary rules train and test, tokens and seed given.
+    for seed in (0, 3):
+        plain = dataclasses.replace(run, seed=seed, select="last")
+        trained(paired, plain, tmp_path / f"s{seed}", parents=parents)
+        answers = predicted(paired, tmp_path / f"s{seed}").query("part == 'test'").filter(like="p_").to_numpy()
+        for order in grid.orders:
+            np.testing.assert_array_equal(table[f"channels.{seed}.{order}.4"], answers.argmax(axis=1))
+    thawed = dataclasses.replace(run, network={**run.network, "frozen": False})
+    with pytest.raises(UserError, match="needs frozen extractors"):
+        measure_batch_tokens(thawed, paired.path, paired.split, parents, grid, tmp_path / "n.parquet")

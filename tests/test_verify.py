@@ -43,6 +43,13 @@ def edit(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b" ")
 
 
+def turn(path: Path) -> None:
+    """Turn a bit: the size stays."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -50,6 +57,7 @@ def edit(path: Path) -> None:
         (lambda results: edit(results / RUN / "predictions.parquet"), [f"altered: {RUN}/predictions.parquet"]),
         (lambda results: (results / RUN / "run.json").unlink(), [f"missing: {RUN}/run.json"]),
         (lambda results: edit(results / "tables/runs.csv"), ["altered: tables/runs.csv"]),
+        (lambda results: turn(results / "tables/runs.csv"), ["altered: tables/runs.csv"]),
         (lambda results: (results / "tables/more.csv").write_text("a\n"), ["not listed: tables/more.csv"]),
         (lambda results: (results / "notes.txt").write_text("a\n"), ["not listed: notes.txt"]),
         (lambda results: (results / RUN / "checkpoint.safetensors").unlink(), []),

@@ -23,8 +23,8 @@ from refer.plan import Run, load_plan
 from refer.recipe import LATER, LATER_CHANGES, Augmentation, Recipe
 from refer.training import checkpoint
 from refer.training.averaging import Average
+from refer.training.leftovers import RESUME
 from refer.training.loop import train
-from refer.training.state import RESUME
 from refer.training.stopping import StoppedError
 from refer.training.views import View, averaged, views_of
 
@@ -38,7 +38,7 @@ def run(root: Path) -> Run:
 
 
 def with_(run: Run, **changes: Any) -> Run:
-    return dataclasses.replace(run, recipe=Recipe.model_validate({**run.recipe.as_dict(), **changes}))
+    return dataclasses.replace(run, recipe=Recipe.from_dict({**run.recipe.as_dict(), **changes}, "a recipe"))
 
 
 def test_ten_crops_are_those_of_torchvision() -> None:
@@ -49,6 +49,8 @@ def test_ten_crops_are_those_of_torchvision() -> None:
     assert len(mine) == len(theirs) == 10
     for one in mine:  # in another order: a window's mirror image is not the mirror image's window of that name
         assert sum(torch.equal(one, other) for other in theirs) == 1
+    for other in theirs:
+        assert sum(torch.equal(one, other) for one in mine) == 1, "none is missing, none there twice"
     assert {view.share for view in views} == {11 / 12}
     assert views_of(Recipe(**BASE, views="ten-crop", window=0.75))[0](images).shape == (2, 1, 36, 36)
 
@@ -106,7 +108,7 @@ def test_keys_that_came_later_are_not_in_a_recipe_that_does_not_use_them(run: Ru
     assert Run.from_dict(used.as_dict()) == used
     assert used.as_dict()["recipe"]["ema"] == 0.9
     assert used.as_dict()["recipe"]["augmentation"]["mixup"] == 0.2
-    assert Recipe.model_validate(plain) == run.recipe
+    assert Recipe.from_dict(plain, "a recipe") == run.recipe
 
 
 def test_the_average_is_that_of_pytorch() -> None:
@@ -114,7 +116,7 @@ def test_the_average_is_that_of_pytorch() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
     mine = Average(network)
     theirs = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5), use_buffers=True
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.6), use_buffers=True
     )
     theirs.update_parameters(network)  # which takes the first weights as they are
     for step in range(20, 25):
@@ -122,7 +124,7 @@ def test_the_average_is_that_of_pytorch() -> None:
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(torch.randn_like(parameter))
-        mine.follow(0.5, step)
+        mine.follow(0.6, step)  # not a half, which would hide what is taken for what
         theirs.update_parameters(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with mine.in_place():
@@ -130,6 +132,16 @@ def test_the_average_is_that_of_pytorch() -> None:
             if value.is_floating_point():  # theirs counts batches on average, too
                 torch.testing.assert_close(value, theirs.module.state_dict()[name])
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_first_steps_let_go_of_the_initial_weights() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 0.0)
+    mine = Average(network)
+    for step, expected in ((0, 0.9), (1, 0.9 * 2 / 11 + 9 / 11)):  # d = (1 + step) / (10 + step), below 0.999
+        torch.nn.init.constant_(network.weight, 1.0)
+        mine.follow(0.999, step)
+        assert mine.values["weight"].item() == pytest.approx(expected)
 
 
 def test_averaged_weights_are_kept_and_go_on_with_the_same_bits(prepared: Prepared, run: Run, tmp_path: Path) -> None:

@@ -243,6 +243,7 @@ def test_a_changed_recipe_retrains_and_a_changed_caption_does_not(demo: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.repeats  # tests/test_repeatability.py kills Snakemake and its jobs too
 def test_snakemake_killed_outright_goes_on_to_the_same_bits(root: Path, tmp_path: Path) -> None:
     whole, killed = copy_of(root, tmp_path / "whole"), copy_of(root, tmp_path / "killed")
     path = "results/small/runs/khalid2025/fer2013-standin/audited/backbone/seed0"
@@ -280,11 +281,20 @@ def test_snakemake_killed_outright_goes_on_to_the_same_bits(root: Path, tmp_path
     ("arguments", "words"),
     [
         (["--config", "reproduce__khalid2025__sedes=3"], ["config.yaml: reproduce.khalid2025.sedes", "'seeds'"]),
-        (["--config", "ambiguity__khalid2025__backbone=resnet"], ["'resnet'", "Did you mean 'resnet18'?"]),
-        (["--config", "presset=x"], ["no key 'presset'", "Did you mean 'preset'?"]),
         (["--config", "fer2013=../nothing.zip"], ["there is no ../nothing.zip", "Kaggle"]),
-        (["--config", "fer2013=http://example.org/x.zip#sha256=" + 64 * "0"], ["https"]),
-        (["--config", "fer2013=https://example.org/x.zip"], ["#sha256="]),
+        # What is said of these is tested without Snakemake, too.
+        pytest.param(
+            ["--config", "ambiguity__khalid2025__backbone=resnet"],
+            ["'resnet'", "Did you mean 'resnet18'?"],
+            marks=pytest.mark.repeats,
+        ),
+        pytest.param(
+            ["--config", "presset=x"], ["no key 'presset'", "Did you mean 'preset'?"], marks=pytest.mark.repeats
+        ),
+        pytest.param(
+            ["--config", "fer2013=http://example.org/x.zip#sha256=" + 64 * "0"], ["https"], marks=pytest.mark.repeats
+        ),
+        pytest.param(["--config", "fer2013=https://example.org/x.zip"], ["#sha256="], marks=pytest.mark.repeats),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_before_any_job(
@@ -318,7 +328,9 @@ def test_a_few_steps_on_real_faces(root: Path, tmp_path: Path, real_fer2013: Pat
     preset = yaml.safe_load((clone / "presets/fer2013-cpu.yaml").read_text(encoding="utf-8"))
     preset["reproduce"]["khalid2025"] |= {"methods": ["full"], "seeds": [0]}
     # A step is 4,096 images: seven of them are one epoch.
-    preset["reproduce"]["khalid2025"]["override"] |= {"recipe.epochs": 1, "recipe.batch_size": 4096}
+    preset["reproduce"]["khalid2025"]["override"] |= {
+        "recipe.epochs": 1, "recipe.batch_size": 4096, "recipe.image_size": 24
+    }  # fmt: skip
     preset["preset"] = "steps"
     (clone / "steps.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
     done = snakemake(clone, "--cores", "2", "--configfile", "steps.yaml", "--config", f"fer2013={real_fer2013}")

@@ -56,13 +56,22 @@ class Backgrounds(Strict):
 
     source: str = Field(STAND_IN, description="'stand-in' (drawn scenes), or a folder or archive of photographs")
     count: int = Field(400, ge=8)
-    size: int = Field(288, ge=64, le=1024, description="side in pixels that they are stored with")
+    size: int = Field(288, ge=64, le=1024, description="side in pixels (height, if wide) that they are stored with")
+    shape: Literal["square", "wide"] = Field(
+        "square",
+        description="the middle square of a photograph, or as much of it as is 1024 wide to 640 high (the authors')",
+    )
     seed: int = Field(0, ge=0)
 
     @property
     def drawn(self) -> bool:
         """Whether they are drawn here."""
         return self.source == STAND_IN
+
+    @property
+    def stored(self) -> int | list[int]:
+        """Side in pixels, or height and width."""
+        return self.size if self.shape == "square" else [self.size, round(self.size * 1024 / 640)]
 
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
@@ -173,6 +182,25 @@ class Sensitivity(Strict):
         return once(value)
 
 
+class BatchTokens(Strict):
+    """What formula (1) of a fusion attention owes to the images that share a test batch (tran2023).
+
+    The method must stand in the matrix: its extractors are trained there, under the audited protocol.
+    """
+
+    method: Name = Field(description="of the matrix, a fusion_attention over frozen extractors")
+    data: Some = Field("all", description="of the matrix")
+    tokens: list[Literal["batch", "channels", "positions"]] = Field(["batch", "channels", "positions"], min_length=1)
+    orders: list[Literal["file", "shuffled", "class"]] = Field(["file", "shuffled", "class"], min_length=1)
+    batches: list[Annotated[int, Field(ge=1)]] = Field([1, 2, 8, 32, 48, 128, 512], min_length=1)
+    seeds: Seeds = Field([0, 1, 2, 3, 4], description="of fusion attention; the extractors have the matrix's")
+
+    @field_validator("data", "tokens", "orders", "batches", "seeds")
+    @classmethod
+    def _no_repeats(cls, value: Any) -> Any:
+        return once(value)
+
+
 class Config(Strict):
     """A configuration: `config.yaml`, or a preset passed with `--configfile`."""
 
@@ -194,6 +222,9 @@ class Config(Strict):
     reproduce: dict[Name, Reproduction] = Field(min_length=1)
     matrix: Matrix | None = None
     sensitivity: dict[Name, Sensitivity] = Field({}, description="paper → what is switched to see what it is worth")
+    batch_tokens: dict[Name, BatchTokens] = Field(
+        {}, description="paper → a fusion attention that is tested in batches of several sizes and orders"
+    )
     ambiguity: dict[Name, dict[Name, str | int | float]] = Field(
         {}, description="paper → ambiguity → the option to use instead of the paper file's choice"
     )

@@ -7,7 +7,7 @@ expected, before any job starts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from refer.networks import catalog
 from refer.networks.maps import check_grid
 from refer.spec import Paper, Recipe
 from refer.validation import validated
+
+_NOTHING = object()
+"""Equal to no value of a file."""
+TEST_BATCH = ("test_batch", "test_order")
+"""Keys of a recipe that act only where predictions depend on the other images of a batch."""
 
 
 class ContradictionError(UserError):
@@ -60,7 +65,7 @@ def resolved_paper(
     as_filed = _resolved(raw, paper, {}, path)
     raw = _resolved(raw, paper, chosen, path)
     for name, option in chosen.items():
-        if clash := _unmet(raw, paper.ambiguities[name].options[option]):
+        if clash := _unmet(raw, paper.ambiguities[name].options[option], _refined(raw, paper, chosen, name)):
             found = f"ambiguity {name}={option} contradicts another choice, which sets {clash}"
             raise ContradictionError(f"{path}: {found}.")
     before = copy.deepcopy(raw)
@@ -90,7 +95,23 @@ def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
         catalog.check({**paper.network, **method.network}, f"{where}.network")
         recipe = validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
         check_grid({**paper.network, **method.network}, recipe.image_size, where)
+        _refuse_test_batch(method.recipe, [str({**paper.network, **method.network}["name"])], f"{where}.recipe")
+    own = {key: value for key, value in raw["recipe"].items() if key in TEST_BATCH}
+    names = [str({**paper.network, **method.network}["name"]) for method in paper.methods.values()]
+    _refuse_test_batch(own, names, f"{path}: recipe")
     return paper
+
+
+def _refuse_test_batch(recipe: Mapping[str, Any], networks: Sequence[str], where: str) -> None:
+    """Refuse the keys that say in which batches images are tested, where no network asks for that."""
+    for key in TEST_BATCH:
+        asked = recipe.get(key, Recipe.model_fields[key].default) != Recipe.model_fields[key].default
+        if asked and not any(map(catalog.can_read_batch, networks)):
+            who = networks[0] if len(networks) == 1 else "every network of this paper"
+            raise UserError(
+                f"{where}.{key}: {who} predicts each image by itself, whatever stands beside it in a batch; "
+                "leave the key out."
+            )
 
 
 def with_parents(methods: list[str], paper: Paper) -> list[str]:
@@ -157,11 +178,14 @@ def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 
 
 def _resolved(raw: Mapping[str, Any], paper: Paper, chosen: Mapping[str, str], path: str | Path) -> dict[str, Any]:
-    """A paper's raw content with its ambiguities applied: the file's choices first, for `chosen` ones go before."""
+    """A paper's raw content with its ambiguities applied: the file's choices first, for `chosen` ones go before.
+
+    Of either, those that follow another come after it.
+    """
     result = copy.deepcopy(dict(raw))
-    for explicit in (False, True):
+    for explicit, following in ((False, False), (False, True), (True, False), (True, True)):
         for name, ambiguity in paper.ambiguities.items():
-            if explicit != (name in chosen):
+            if (explicit, following) != (name in chosen, ambiguity.follows is not None):
                 continue
             option = chosen.get(name, ambiguity.choice)
             result["ambiguities"][name]["choice"] = option
@@ -181,9 +205,25 @@ def unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> dict[str, Any]:
     return {key: found for key, _, found in _leaves(wanted, raw)}
 
 
-def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any]) -> str:
-    """The same as `key = value, …`; empty if all are met."""
-    return ", ".join(f"{key} = {found}" for key, found in unmet(raw, option).items())
+def _unmet(raw: Mapping[str, Any], option: Mapping[str, Any], but: Collection[str] = ()) -> str:
+    """The same as `key = value, …`, without the keys in `but`; empty if all are met."""
+    return ", ".join(f"{key} = {found}" for key, found in unmet(raw, option).items() if key not in but)
+
+
+def _refined(raw: Mapping[str, Any], paper: Paper, chosen: Mapping[str, str], name: str) -> set[str]:
+    """The keys that chosen options of ambiguities which follow `name` set."""
+    options = [
+        paper.ambiguities[each].options[option]
+        for each, option in chosen.items()
+        if paper.ambiguities[each].follows == name
+    ]
+    return {key for option in options for dotted, value in option.items() for key in _set_by(raw, dotted, value)}
+
+
+def _set_by(raw: Mapping[str, Any], dotted: str, value: Any) -> Iterator[str]:
+    """The full keys of the values that a dotted key with its value sets."""
+    for key in _spelt_out(raw, dotted, ""):
+        yield from (place for place, _, _ in _leaves(value, _NOTHING, key))
 
 
 def _changes(before: Any, after: Any, key: str) -> Iterator[tuple[str, str]]:

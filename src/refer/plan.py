@@ -171,6 +171,9 @@ class Plan:
         plain = merged(spec.recipe.model_dump(mode="json"), chosen.recipe)
         plain["precision"] = plain["precision"] or self.config.precision
         recipe = validated(Recipe, plain, f"{paper}: methods.{method}.recipe")
+        if not catalog.reads_batch(network):
+            # They decide nothing of this run, so that it is the same whatever they are.
+            recipe = recipe.model_copy(update={"test_batch": None, "test_order": "file"})
         for parent in {*chosen.starts_from.values(), *filter(None, [chosen.tests])}:
             theirs = {**spec.network, **spec.methods[parent].network}
             weights = [str(each.get("weights", "none")) for each in (network, theirs)]
@@ -218,6 +221,18 @@ class Plan:
             if run.tests is None:
                 chosen.setdefault((run.paper, run.method), run)
         return list(chosen.values())
+
+    def batch_tokens(self) -> list[Run]:
+        """The runs of the matrix whose fusion attention is tested in batches of several sizes and orders."""
+        wanted = self.config.batch_tokens
+        return [
+            run
+            for run in self.matrix()
+            if run.paper in wanted
+            and run.method == wanted[run.paper].method
+            and run.fold is None
+            and run.dataset in named(wanted[run.paper].data, [run.dataset])
+        ]
 
     def source(self, dataset: str) -> str | list[str]:
         """What the configuration says of a data set: `stand-in`, a path, a URL …, or a list of them."""
@@ -290,6 +305,7 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     variants = load_variants(checked, papers, where, folder)
     plan = Plan(checked, papers, _lend(checked, papers, everybody, where), variants)
     _check_data(plan, where)
+    _check_batch_tokens(plan, where)
     return plan
 
 
@@ -338,6 +354,28 @@ def _lend(
                 lacking.append(dataset)
         borrowed[name] = tuple(lacking)
     return borrowed
+
+
+def _check_batch_tokens(plan: Plan, where: str) -> None:
+    """Refuse a method that is not in the matrix, or whose images could not share a batch."""
+    for name, wanted in plan.config.batch_tokens.items():
+        if name not in plan.papers:
+            raise UserError(f"{where}: batch_tokens: no paper {unknown(name, plan.papers)} under reproduce.")
+        methods = {run.method: run.network for run in plan.matrix() if run.paper == name}
+        if wanted.method not in methods:
+            raise UserError(
+                f"{where}: batch_tokens.{name}.method: no method {unknown(wanted.method, methods)} in the matrix."
+            )
+        network = methods[wanted.method]
+        if network["name"] != "fusion_attention" or not network.get("frozen", True):
+            raise UserError(
+                f"{where}: batch_tokens.{name}.method: found {wanted.method}, expected a fusion_attention over frozen "
+                "extractors."
+            )
+        found = {run.dataset for run in plan.batch_tokens() if run.paper == name}
+        for dataset in [] if isinstance(wanted.data, str) else wanted.data:
+            if dataset not in found:
+                raise UserError(f"{where}: batch_tokens.{name}.data: no data set {unknown(dataset, found)} there.")
 
 
 def _check_data(plan: Plan, where: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
@@ -10,14 +11,32 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from refer.errors import unknown
 from refer.strict import Strict
 from refer.training.composition import Composition
+from refer.validation import validated
 
+EVALUATION_BATCH = 512
+SMALL = 64
+"""Side in pixels of the images of which so many are looked at together; of larger ones as many pixels."""
+SHUFFLE_SEED = 0
+"""Of the order of test images where it is to be mixed: the same for every method and seed."""
+ORDERS = {
+    "file": "in the order of the data set's index",
+    "shuffled": f"in an order drawn from seed {SHUFFLE_SEED}",
+    "class": "sorted by class",
+}
+"""`test_order` → what people read."""
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
-LATER = ("ema", "views", "window", "criterion", "decayed", "last_batch", "freeze_epochs", "head_rate", "pairing")
+LATER = (
+    "ema", "views", "window", "criterion", "decayed", "amsgrad", "balanced", "attention_coefficient", "sigma",
+    "test_batch", "test_order", "frozen_features", "last_batch", "freeze_epochs", "head_rate", "pairing",
+)  # fmt: skip
+LATER_COMPOSED = ("lift", "erode", "exposure", "exposed", "clahe", "blur", "noise", "through")
 PASS = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
 """Changes that are made in one pass, see `Augmentation`."""
 LATER_CHANGES = (*PASS, "jpeg")
 """Keys that the first released results did not know: a recipe that does not use them is what it was before."""
+UNMIXED = "shares"
+"""What the first released results have as `mixed_labels` of recipes without a structure loss, where it says nothing."""
 
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -103,6 +122,7 @@ class Recipe(Strict):
     batch_size: int = Field(ge=2)
     image_size: int = Field(ge=16, le=512, description="side in pixels that the network sees")
     optimizer: Literal["sgd", "adam", "adamw"]
+    amsgrad: bool = Field(False, description="Adam's and AdamW's variant that keeps the largest second moment")
     lr: float = Field(gt=0, description="the peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
     weight_decay: float = Field(0.0, ge=0)
@@ -121,15 +141,21 @@ class Recipe(Strict):
         "logits", description="what the cross-entropy is given; softmax means that it is applied twice"
     )
     structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
-    mixed_labels: Literal["shares", "neighbours", "agreeing"] = Field(
-        "shares", description="how feratt2019's mixed representations are labelled"
+    mixed_labels: Literal["agreeing", "none", "neighbours", "shares"] = Field(
+        "agreeing", description="how feratt2019's mixed representations are labelled; none: none are mixed"
     )
+    sigma: float = Field(0.5, gt=0, description="of the Gaussians of the structure loss")
+    attention_coefficient: float = Field(5.0, ge=0, description="factor of feratt2019's attention loss")
     compose: Annotated[Composition | None, BeforeValidator(_composition)] = Field(
         None, description="train and test on faces composed on backgrounds"
     )
     compose_train: bool = Field(True, description="learn from composed faces, not from the images as they are")
     compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
     draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
+    balanced: bool = Field(
+        False,
+        description="an epoch shows the classes by turns, each time a random image of the class (with replacement)",
+    )
     augmentation: Augmentation = Augmentation()
     last_batch: Literal["dropped", "trained"] = Field(
         "dropped", description="the last, smaller batch of an epoch; one of a single image is never trained"
@@ -160,6 +186,22 @@ class Recipe(Strict):
     window: float | None = Field(
         None, ge=0.5, lt=1, description="share of the side of ten-crop's windows; none: augmentation.crop, or 11/12"
     )
+    test_batch: int | None = Field(
+        None,
+        ge=1,
+        description="test images that are predicted together; acts only with networks whose predictions depend on it, "
+        "of others it is left out. none: as many as fit",
+    )
+    test_order: Literal["file", "shuffled", "class"] = Field(
+        "file",
+        description="order of the test images, where predictions depend on it: that of the data set's index, one drawn "
+        "from a fixed seed, or class by class, as a loader of folders yields them",
+    )
+    frozen_features: Literal["once", "augmented"] = Field(
+        "once",
+        description="what a fusion of frozen branches learns from: their features of the images as they are, computed "
+        "once, or of augmented images, computed anew in each epoch",
+    )
 
     precision: Precision | None = Field(
         None,
@@ -173,6 +215,10 @@ class Recipe(Strict):
             raise ValueError("composed faces are changed by `compose` alone: leave out augmentation, or set it to {}")
         if self.structure and self.augmentation.mixup:
             raise ValueError("the structure loss mixes representations itself: leave out augmentation.mixup")
+        if self.amsgrad and self.optimizer == "sgd":
+            raise ValueError("amsgrad is a variant of adam and adamw: leave it out, or choose one of them")
+        if self.balanced and self.augmentation.copies != "none":
+            raise ValueError("an epoch of copies shows each image 26 times: leave out balanced or augmentation.copies")
         return self
 
     @property
@@ -181,13 +227,45 @@ class Recipe(Strict):
         whole = self.augmentation.crop
         return self.window or (whole if whole < 1 else WINDOW) if self.views == "ten-crop" else whole
 
+    @property
+    def at_once(self) -> int:
+        """How many test images are looked at together: those of `test_batch`, or as many as fit into the memory."""
+        return self.test_batch or at_once(self.image_size)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; keys that came later are left out where they ask for nothing."""
         plain: dict[str, Any] = self.model_dump(mode="json")
         if self.precision in (None, "fp32"):
             del plain["precision"]  # the first released results know no other
-        for section, model, later in ((plain, Recipe, LATER), (plain["augmentation"], Augmentation, LATER_CHANGES)):
+        for section, defaults, later in (
+            (plain, {key: field.default for key, field in Recipe.model_fields.items()}, LATER),
+            (plain["augmentation"], Augmentation().model_dump(mode="json"), LATER_CHANGES),
+            (plain["compose"] or {}, asdict(Composition()), LATER_COMPOSED),
+        ):
             for key in later:
-                if section[key] == model.model_fields[key].default:
+                if key in section and section[key] == defaults[key]:
                     del section[key]
+        if not self.structure:
+            plain["mixed_labels"] = UNMIXED
         return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str) -> Recipe:
+        """The inverse of `as_dict`.
+
+        Raises:
+            UserError: it is no recipe; `where` says whose.
+        """
+        unused = () if plain.get("structure") else ("mixed_labels",)
+        return validated(cls, {key: value for key, value in plain.items() if key not in unused}, where)
+
+
+def at_once(size: int) -> int:
+    """How many images of so many pixels a side are looked at together, so that their maps do not fill the memory."""
+    return EVALUATION_BATCH if size <= SMALL else max(16, EVALUATION_BATCH * SMALL**2 // size**2)
+
+
+def testing(recipe: Mapping[str, Any]) -> str:
+    """Return in which batches and in which order images are tested, in words: what run.json says under `recipe`."""
+    many = recipe.get("test_batch") or at_once(recipe["image_size"])
+    return f"{many} at a time, {ORDERS[recipe.get('test_order', 'file')]}"

@@ -8,7 +8,6 @@ from typing import Any
 
 from refer.errors import UserError
 from refer.recipe import Recipe
-from refer.validation import validated
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Run:
         if unknown_keys:
             raise UserError(f"A run with {', '.join(unknown_keys)} is of another version of refer: train it again.")
         lists = {name: tuple(value[name]) for name in _LISTS if name in value}
-        recipe = validated(Recipe, value["recipe"], "a run's recipe")
+        recipe = Recipe.from_dict(value["recipe"], "a run's recipe")
         return cls(**{**value, "recipe": recipe, **lists})
 
 

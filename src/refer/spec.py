@@ -201,6 +201,9 @@ class Ambiguity(Strict):
     reason: str
     choice: str
     options: dict[str, dict[str, Any]] = Field(min_length=1)
+    follows: Name | None = Field(
+        None, description="ambiguity whose options set these keys too; an option that is chosen here goes before them"
+    )
 
     @field_validator("choice", mode="before")
     @classmethod
@@ -310,6 +313,12 @@ class Paper(Strict):
             ):
                 if name is not None and name not in known:
                     raise ValueError(f"reported.{number} names the {kind} {unknown(name, known)}")
+        for key, ambiguity in self.ambiguities.items():
+            if ambiguity.follows is not None and (
+                ambiguity.follows not in self.ambiguities or self.ambiguities[ambiguity.follows].follows
+            ):
+                first = [name for name, each in self.ambiguities.items() if not each.follows]
+                raise ValueError(f"ambiguities.{key} follows the ambiguity {unknown(ambiguity.follows, first)}")
         for number, contrast in enumerate(self.contrasts):
             for name in (contrast.has, contrast.lacks):
                 if name not in self.methods:

@@ -11,12 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from refer import yaml
 from refer.errors import UserError, of_the_machine
 from refer.gpus import handed_out, visible
-from refer.plan import Plan, load_plan, unfold
+
+# Every script begins here, and most plan nothing: what checks configurations takes 0.25 s to import.
+if TYPE_CHECKING:
+    from refer.plan import Plan
+
+SNAKEMAKES_LIMIT = (100, 1.0)
+"""Jobs started in so many seconds, at most, if nobody says otherwise."""
 
 
 class _Mendable(SystemExit):
@@ -42,6 +47,9 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
     Raises:
         SystemExit: with one or two readable lines on standard error.
     """
+    from refer import yaml
+    from refer.plan import load_plan, unfold
+
     # Jobs find the library also where it is not installed, as in a conda environment made from envs/refer.yaml.
     places = [str(Path(base, "src")), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
@@ -59,6 +67,22 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         return plain, load_plan(plain, where, base)
     except UserError as error:
         raise _Mendable(error) from None
+
+
+def calm(workflow: Any) -> None:
+    """Have Snakemake's scheduler look for jobs to start when one ends, and not ever more often beside that.
+
+    While jobs are limited to so many a second, each look at jobs that are ready sets a clock for another one, a second
+    later: a run of hundreds of jobs ends with hundreds of looks a second, a fifth of two cores in the demo
+    (snakemake/snakemake#2967). Snakemake's own limit, 100 jobs a second, is never reached; another one is kept.
+
+    Args:
+        workflow: Snakemake's, when its scheduler is made and has not begun.
+    """
+    scheduler = getattr(workflow, "scheduler", None)
+    limiter = getattr(scheduler, "job_rate_limiter", None)
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == SNAKEMAKES_LIMIT:
+        scheduler.job_rate_limiter = None  # type: ignore[union-attr]
 
 
 def review(workflow: Any, released: Callable[[], tuple[str, Sequence[str]]]) -> Callable[[], None]:

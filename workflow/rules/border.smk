@@ -69,6 +69,38 @@ rule split_table:
         "../scripts/split_table.py"
 
 
+rule batch_tokens_table:
+    input:
+        papers=[paper_path(paper) for paper in plan.config.batch_tokens],
+        measured=released(BATCH_TOKENS),
+    output:
+        table=report(
+            multiext(f"{RESULTS}/tables/batch_tokens", ".csv", ".md", ".tex", ".html"),
+            caption="../captions/batch_tokens.rst",
+            category="Test batches",
+        ),
+        figure=report(
+            multiext(f"{RESULTS}/figures/batch_tokens", ".svg", ".png"),
+            caption="../captions/batch_tokens.rst",
+            category="Test batches",
+        ),
+    log:
+        f"{LOGS}/batch_tokens_table.log",
+    benchmark:
+        f"{LOGS}/batch_tokens_table.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["reporting"],
+    script:
+        "../scripts/batch_tokens_table.py"
+
+
 rule realtime_table:
     input:
         papers=[paper_path(paper) for paper in plan.config.reproduce],

@@ -15,10 +15,15 @@ if not workflow.overwrite_configfiles:
 
 
 from refer import BEHAVIOUR
-from refer.workflow import load
+from refer.workflow import calm, load
 
 config, plan = load(config, workflow.overwrite_configfiles, ROOT)
 validate(config, "../schemas/config.schema.json", set_default=False)
+
+
+onstart:
+    calm(workflow)
+
 
 RESULTS = f"results/{plan.config.preset}"
 LOGS = f"logs/{plan.config.preset}"
@@ -68,14 +73,21 @@ TIMES = [
     for run in plan.timed()
     if plan.config.realtime_seconds > 0
 ]
+BATCH_TOKENS = [
+    f"{RESULTS}/batch_tokens/{run.paper}.{run.data}.{run.method}.seed{run.seed}.parquet"
+    for run in plan.batch_tokens()
+]
 AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]
 SPLITS = [
     f"{RESULTS}/data/{data}/split.{paper}.{protocol}.json"
     for data, paper, protocol in plan.splits()
 ]
-BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES]
+BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES, *BATCH_TOKENS]
 REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
 LACKING = []
+# Of two jobs that could start, that comes first for which more others wait: the last tables, which are made one after the
+# other, then data, then networks; what tells of the data fills the gaps.
+NETWORKS_FIRST, DATA_FIRST, TABLES_FIRST = 1, 2, 3
 
 
 def grows(amount):

@@ -8,6 +8,7 @@ rule draw:
         "logs/data/{dataset}/draw.log",
     benchmark:
         "logs/data/{dataset}/draw.tsv"
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -32,6 +33,7 @@ rule obtain:
         "logs/data/{data}/obtain.log",
     benchmark:
         "logs/data/{data}/obtain.tsv"
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -60,9 +62,11 @@ rule prepare:
         "logs/data/{data}/prepare.log",
     benchmark:
         "logs/data/{data}/prepare.tsv"
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
-    threads: 2
+    # A stand-in is decoded before a second core would be free.
+    threads: lambda wildcards: 1 if is_drawn(wildcards) else 2
     resources:
         mem_mb=grows(4000),
         runtime=grows(30),
@@ -92,6 +96,7 @@ rule audit:
         "logs/data/{data}/audit.log",
     benchmark:
         "logs/data/{data}/audit.tsv"
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -119,6 +124,7 @@ rule split:
         "logs/data/{data}/split.{paper}.{protocol}.log",
     benchmark:
         "logs/data/{data}/split.{paper}.{protocol}.tsv"
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -145,6 +151,7 @@ rule backgrounds:
         "logs/data/backgrounds/{backgrounds}.log",
     benchmark:
         "logs/data/backgrounds/{backgrounds}.tsv"
+    priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -156,7 +163,7 @@ rule backgrounds:
         behaviour=BEHAVIOUR["datasets"],
         source=plan.config.backgrounds.source,
         number=plan.config.backgrounds.count,
-        size=plan.config.backgrounds.size,
+        size=plan.config.backgrounds.stored,
         seed=plan.config.backgrounds.seed,
     script:
         "../scripts/backgrounds.py"

@@ -1,5 +1,6 @@
 # What the rules left of the predictions ask of the plan: which files a job needs, and what decides its outcome.
 
+from refer.evaluation.ahead import Asked, stands_ready
 from refer.workflow import fingerprint_of_source, gpus
 
 
@@ -76,6 +77,21 @@ def checkpoints_of_parents(wildcards):
     """The trained runs that this one begins with or tests, in the order of its `parents`."""
     parents = plan.parents(cell_of(wildcards)).values()
     return [f"{RESULTS}/runs/{run.path}/checkpoint.safetensors" for run in parents]
+
+
+def gpus_to_predict(wildcards, attempt):
+    """None if the job that trained has left predictions to take over, unless that has failed once."""
+    run = cell_of(wildcards)
+    asked = Asked(
+        Path(RESULTS, "runs", run.path, "checkpoint.safetensors"),
+        Path("data/prepared", wildcards.data),
+        Path(split_file(wildcards)),
+        run.evaluated,
+        plan.config.preset,
+        plan.config.device,
+    )
+    left = attempt == 1 and stands_ready(asked)
+    return 0 if left else gpus(plan.config.device)
 
 
 def backgrounds_of(wildcards):

@@ -47,6 +47,8 @@ rule page:
             f"{RESULTS}/tables/sensitivity.html" if plan.config.sensitivity else []
         ),
         swings=f"{RESULTS}/figures/sensitivity.svg" if plan.config.sensitivity else [],
+        batch_tokens=f"{RESULTS}/tables/batch_tokens.html" if BATCH_TOKENS else [],
+        batches=f"{RESULTS}/figures/batch_tokens.png" if BATCH_TOKENS else [],
         realtime=f"{RESULTS}/tables/realtime.csv" if TIMES else [],
         timings=released(TIMES),
         composed=found(

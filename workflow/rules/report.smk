@@ -18,6 +18,7 @@ rule score:
         f"{LOGS}/score.log",
     benchmark:
         f"{LOGS}/score.tsv"
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -98,6 +99,7 @@ rule table:
         f"{LOGS}/tables/{{paper}}.{{data}}.log",
     benchmark:
         f"{LOGS}/tables/{{paper}}.{{data}}.tsv"
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -142,6 +144,7 @@ rule printed:
         f"{LOGS}/printed/{{paper}}.log",
     benchmark:
         f"{LOGS}/printed/{{paper}}.tsv"
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -178,6 +181,7 @@ rule verdicts:
         f"{LOGS}/verdicts.log",
     benchmark:
         f"{LOGS}/verdicts.tsv"
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -237,6 +241,7 @@ rule figures:
         f"{LOGS}/figures/{{paper}}.{{data}}.log",
     benchmark:
         f"{LOGS}/figures/{{paper}}.{{data}}.tsv"
+    priority: TABLES_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: 1

@@ -1,4 +1,5 @@
-# One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param.
+# One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param. It also
+# predicts, while PyTorch and the data are at hand, and leaves that beside the run; `infer` has then only to take it over.
 
 from refer.gpus import visible
 
@@ -24,6 +25,7 @@ rule train:
         f"{RUN_LOG}/train.log",
     benchmark:
         f"{RUN_LOG}/train.tsv"
+    priority: NETWORKS_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads
@@ -55,13 +57,14 @@ rule infer:
         f"{RUN_LOG}/infer.log",
     benchmark:
         f"{RUN_LOG}/infer.tsv"
+    priority: NETWORKS_FIRST
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads
     resources:
         mem_mb=grows(plan.config.train_mem_mb),
         runtime=grows(30),
-        gpu=gpus(plan.config.device),
+        gpu=gpus_to_predict,
     params:
         behaviour=BEHAVIOUR["inference"],
         evaluated=lambda wildcards: run_of(wildcards)["evaluated"],

@@ -1,21 +1,29 @@
-"""Predict every image of the evaluated parts with a trained run."""
+"""Predict every image of the evaluated parts with a trained run, if the job that trained it has not done so yet."""
 
 from pathlib import Path
 
-from refer.evaluation.inference import infer
-from refer.training.state import forget
-from refer.workflow import job
+from refer.evaluation.ahead import Asked, take_over
+from refer.gpus import handed_out
+from refer.training.leftovers import forget
+from refer.workflow import gpus, job
+
+given, params, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
+
+asked = Asked(
+    Path(given.checkpoint),
+    Path(given.images).parent,
+    Path(given.split),
+    params.evaluated,
+    preset=params.preset,
+    device=params.device,
+    threads=snakemake.threads,
+    backgrounds=Path(given.backgrounds[0]).parent if given.backgrounds else None,
+)
 
 with job(snakemake):
-    infer(
-        Path(snakemake.input.checkpoint),
-        Path(snakemake.input.images).parent,
-        Path(snakemake.input.split),
-        Path(snakemake.output[0]),
-        preset=snakemake.params.preset,
-        device=snakemake.params.device,
-        threads=snakemake.threads,
-        backgrounds=Path(snakemake.input.backgrounds[0]).parent if snakemake.input.backgrounds else None,
-    )
+    if not take_over(asked, out):
+        # Where predictions stood ready no GPU was asked for.
+        with handed_out(gpus(params.device)):
+            asked.predict(out)
     # Only now is it sure that Snakemake knows that the training is complete.
-    forget(Path(snakemake.input.checkpoint).parent)
+    forget(asked.checkpoint.parent)

@@ -29,6 +29,8 @@ with job(snakemake):
         ranked=given.ranked or None,
         sensitivity=given.sensitivity or None,
         swings=given.swings or None,
+        batch_tokens=given.batch_tokens or None,
+        batches=given.batches or None,
         timings=given.timings,
         figures={kind: drawn(given[kind]) for kind in KINDS},
         regenerate=params.regenerate,

@@ -41,44 +41,53 @@ def prepare_backgrounds(
     out_dir: Path,
     *,
     count: int,
-    size: int = SIZE,
+    size: int | Sequence[int] = SIZE,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> None:
     """Pack at most `count` photographs into `out_dir`/backgrounds.npy, and describe them in backgrounds.json.
 
-    backgrounds.npy is N×size×size×3, uint8, sRGB: the middle square of each photograph, resized. Photographs
-    come in the order of a hash of `seed` and their names, and the first `count` readable ones are taken.
+    backgrounds.npy is N×height×width×3, uint8, sRGB: the middle of each photograph, as much of it as has these
+    proportions, resized. Photographs come in the order of a hash of `seed` and their names, and the first `count`
+    readable ones are taken.
 
     Args:
         source: "stand-in", or the path of a folder or archive with photographs at any depth.
         out_dir: folder for the two outputs; both are written, or neither.
         count: how many backgrounds are wanted; a smaller collection is taken whole.
-        size: their side in pixels.
+        size: their side in pixels, or height and width; not higher than wide.
         seed: of the choice, or of the drawn scenes.
         progress: called with the photographs that are packed and their number.
 
     Raises:
         UserError: no such source, or less than `LEAST` readable photographs in it.
     """
-    if count < LEAST or size < 16:
-        raise UserError(f"backgrounds: {count} of {size} pixels are wanted; expected at least {LEAST} of 16 pixels.")
+    height, width = (size, size) if isinstance(size, int) else size
+    if count < LEAST or height < 16 or width < height:
+        wanted = f"{count} of {height}x{width} pixels"
+        raise UserError(
+            f"backgrounds: {wanted} are wanted; expected at least {LEAST} of 16 pixels, not higher than wide."
+        )
     pixels: Sequence[np.ndarray]
     facts: Mapping[str, Any]
     if source.strip() == STAND_IN:
-        pixels, facts = _drawn(count, size, seed, progress)
+        pixels, facts = _drawn(count, (height, width), seed, progress)
     else:
         place = Path(source.strip()).expanduser().absolute()
         if not source.strip() or not place.exists():
             raise UserError(f"backgrounds: there is no {source.strip() or 'source'}.\n{HOW}")
-        pixels, facts = _photographs(place, count, size, seed, progress)
+        pixels, facts = _photographs(place, count, (height, width), seed, progress)
     _write(out_dir, pixels, facts)
 
 
-def _drawn(count: int, size: int, seed: int, progress: Progress | None) -> tuple[list[np.ndarray], dict[str, Any]]:
+def _drawn(
+    count: int, size: tuple[int, int], seed: int, progress: Progress | None
+) -> tuple[list[np.ndarray], dict[str, Any]]:
     from refer.datasets.standin.scenes import draw_scenes
 
-    pixels = list(draw_scenes(count, size, seed))
+    height, width = size
+    top = (width - height) // 2  # scenes are squares
+    pixels = [scene[top : top + height] for scene in draw_scenes(count, width, seed)]
     if progress:
         progress(count, count)
     return pixels, {
@@ -92,7 +101,7 @@ def _drawn(count: int, size: int, seed: int, progress: Progress | None) -> tuple
 
 
 def _photographs(
-    place: Path, count: int, size: int, seed: int, progress: Progress | None
+    place: Path, count: int, size: tuple[int, int], seed: int, progress: Progress | None
 ) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Return the chosen photographs' pixels, and what backgrounds.json says of them."""
     names = [member.name for member in archive.members(place) if _is_photograph(member.name)]
@@ -134,7 +143,7 @@ def _rank(seed: int, name: str) -> bytes:
 def _read(
     place: Path,
     names: Sequence[str],
-    size: int,
+    size: tuple[int, int],
     pixels: dict[str, np.ndarray],
     unreadable: dict[str, str],
     report: tuple[int, Progress | None],
@@ -143,7 +152,7 @@ def _read(
     from refer.datasets.decode import MAX_BYTES, Recipe, decode
 
     wanted, (total, progress) = set(names), report
-    recipe = Recipe((size, size, 3), fit="square")
+    recipe = Recipe((*size, 3), fit="cover")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's: MAX_PIXELS is stricter, and damaged EXIF data do not matter
         for member in archive.members(place):

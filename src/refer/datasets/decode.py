@@ -11,7 +11,8 @@
 | several frames                 | the first                                                              |
 | FLIR's radiometric JPEG        | the temperatures or the embedded photograph, as the row says           |
 | another size than wanted       | fit "exact": refused or, if tolerated, squashed; "squash": resized     |
-|                                | whatever its sides; "square": its middle square is cut out first       |
+|                                | whatever its sides; "square": its middle square is cut out first,      |
+|                                | "cover": the largest part of the wanted proportions in its middle      |
 | a box beyond the image         | its edge is repeated; a box that is mostly beyond it is a wrong size   |
 """
 
@@ -51,7 +52,7 @@ class Recipe(NamedTuple):
     """
 
     shape: tuple[int, int, int]
-    fit: Literal["exact", "squash", "square"] = "exact"
+    fit: Literal["exact", "squash", "square", "cover"] = "exact"
     resize: bool = False
     locate: Locate | None = None
 
@@ -187,12 +188,14 @@ def _defect(have: tuple[int, int], want: tuple[int, int], fit: str, box: Box | N
 def _frame(have: tuple[int, int], want: tuple[int, int], fit: str, box: Box | None) -> Box:
     """Return the part of an upright raw image that becomes the prepared one."""
     left, top, right, bottom = box or (0, 0, *have)
-    if fit == "square":
-        side = min(right - left, bottom - top)
-        left, top = left + (right - left - side) / 2, top + (bottom - top - side) / 2
+    if fit in ("square", "cover"):
+        aspect = want[0] / want[1] if fit == "cover" else 1.0
+        high = min((right - left) / aspect, bottom - top)
+        wide = high * aspect
+        left, top = left + (right - left - wide) / 2, top + (bottom - top - high) / 2
         if box is None:
             left, top = float(math.floor(left)), float(math.floor(top))  # whole pixels, which resize exactly
-        right, bottom = left + side, top + side
+        right, bottom = left + wide, top + high
     return left, top, right, bottom
 
 

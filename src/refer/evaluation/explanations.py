@@ -17,15 +17,13 @@ from refer.errors import UserError
 from refer.evaluation.trained import Trained, load_trained
 from refer.networks.ferattention import FERAttention
 from refer.networks.region_attention_net import RegionAttentionNet
+from refer.recipe import at_once
 from refer.training import checkpoint
 from refer.training.composer import load_composer
 from refer.training.data import Part, load_index, standardise
 from refer.training.environment import choose_device
-from refer.training.task import COMPOSED_SEED, at_once, evaluated_part
+from refer.training.task import COMPOSED_SEED, evaluated_part
 from refer.training.transfer import picked
-
-SIGMA = 0.5
-"""σ of the Gaussians that feratt2019's structure loss pulls representations to."""
 
 
 @torch.inference_mode()
@@ -113,7 +111,7 @@ def explain(
             "part": run.test,
             "images": len(tested),
             "composed": run.recipe.compose is not None,
-            "sigma": SIGMA if run.recipe.structure else None,
+            "sigma": run.recipe.sigma if run.recipe.structure else None,
             "checkpoint_sha256": files.sha256(checkpoint_path),
             "data_fingerprint": fingerprint,
         },

@@ -16,8 +16,10 @@ from refer.evaluation.trained import load_trained
 from refer.training.data import load_index
 from refer.training.environment import choose_device
 from refer.training.feed import Feed
-from refer.training.outcome import FAILED
-from refer.training.task import at_once, evaluated_part
+from refer.training.leftovers import FAILED
+from refer.training.neighbours import arranged, together, warn
+from refer.training.stopping import Stopping
+from refer.training.task import evaluated_part
 from refer.training.views import averaged, views_of
 
 
@@ -32,8 +34,12 @@ def infer(
     device: str = "auto",
     threads: int = 1,
     backgrounds: Path | None = None,
+    stopping: Stopping | None = None,
 ) -> None:
     """Write predictions.parquet: every image of the evaluated parts, also those that an audit removed.
+
+    A network that reads its batch is tested in the batches and the order that the recipe says (see
+    `refer.training.neighbours`); the rows are in the order of the index all the same.
 
     Of several views of an image (`recipe.views`) the probabilities are averaged. Of several modalities a row is a
     pair of images. Columns: id, part, kept, label (int8), p_<class> (float32,
@@ -42,6 +48,7 @@ def infer(
 
     Raises:
         UserError: the checkpoint was trained on other data or other classes, or its training is marked as failed.
+        StoppedError: as `stopping` says.
     """
     torch.set_num_threads(threads)
     where = choose_device(device)
@@ -53,15 +60,19 @@ def infer(
     if metadata["classes"] != classes or metadata["data_fingerprint"] != fingerprint:
         raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")
 
+    warn(network, run.recipe)
     tables = []
     for name in run.evaluated:
         part = evaluated_part(run, prepared, index, name, where, backgrounds, kept_only=False)
-        feed, chunks, many = Feed(part, reader, run.recipe), [], at_once(reader.size)
+        tested, order = arranged(network, part, run.recipe)
+        feed, chunks, many = Feed(tested, reader, run.recipe), [], together(network, run.recipe)
         for start in range(0, len(part), many):
             batches = [feed.look(start, start + many, view) for view in views_of(run.recipe)]
             logits = averaged([network(*batch.inputs) for batch in batches])
             chunks.append(logits.softmax(dim=1))
-        probabilities = torch.cat(chunks).cpu().numpy()
+            if stopping is not None:
+                stopping.check()
+        probabilities = torch.cat(chunks).cpu().numpy()[np.argsort(order)]
         if not np.isfinite(probabilities).all():
             raise UserError(f"{checkpoint_path}: its predictions are no numbers; delete it and train it again.")
         columns = {

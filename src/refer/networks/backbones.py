@@ -96,6 +96,23 @@ def vgg(name: str, channels: int, weights: str) -> Backbone:
     return Backbone(*stages, width=512)
 
 
+def whole_vgg(name: str, channels: int, weights: str, classes: int, dropout: float) -> tuple[Backbone, nn.Sequential]:
+    """torchvision's VGG-11 or -13 with its fully connected layers: `vgg` and what follows it, up to the classes.
+
+        max-pool 2 → mean over 7 x 7 places → 25,088 → 4,096 → ReLU → dropout → 4,096 → ReLU → dropout → classes
+
+    128,795,015 and 128,979,527 parameters for 7 classes and three channels.
+    """
+    net = getattr(torchvision_models(), name)(weights=None)
+    load_weights(net, name, weights)
+    stages = list(net.features)[:-1]
+    if channels != 3:
+        stages[0] = nn.Conv2d(channels, 64, 3, padding=1)
+    wide, _, _, middle, _, _, _ = net.classifier
+    layers = [wide, nn.ReLU(), nn.Dropout(dropout), middle, nn.ReLU(), nn.Dropout(dropout), nn.Linear(4096, classes)]
+    return Backbone(*stages, width=512), nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(7), nn.Flatten(), *layers)
+
+
 def build_backbone(name: str, channels: int, weights: str) -> Backbone:
     """The backbone of that name.
 

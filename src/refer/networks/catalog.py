@@ -4,7 +4,8 @@ A network is a function in a module of this folder, marked `@network`; its keywo
 annotated and with defaults, are what a paper's YAML may set. They are read from the source text, so that a
 wrong option is refused when the workflow is planned, in milliseconds, long before a GPU is asked for. The same
 holds for the modalities that a network reads: `@network(modalities=("visible", "infrared"))`, or its option
-`modality`; one that says nothing reads visible light.
+`modality`; one that says nothing reads visible light. A network whose prediction for an image may depend on the other
+images of a batch says with which options: `@network(reads_batch=({"tokens": "batch"},))`.
 """
 
 from __future__ import annotations
@@ -34,18 +35,32 @@ class Entry(NamedTuple):
     options: type[BaseModel]
     modalities: tuple[str, ...] = ("visible",)
     later: tuple[str, ...] = ()
+    reads_batch: tuple[Mapping[str, Any], ...] = ()
 
 
 @overload
 def network(factory: Factory) -> Factory: ...
 @overload
-def network(*, modalities: tuple[str, ...] = ..., later: tuple[str, ...] = ...) -> Callable[[Factory], Factory]: ...
 def network(
-    factory: Factory | None = None, *, modalities: tuple[str, ...] = ("visible",), later: tuple[str, ...] = ()
+    *,
+    modalities: tuple[str, ...] = ("visible",),
+    later: tuple[str, ...] = (),
+    reads_batch: tuple[Mapping[str, Any], ...] = (),
+) -> Callable[[Factory], Factory]: ...
+def network(
+    factory: Factory | None = None,
+    *,
+    modalities: tuple[str, ...] = ("visible",),
+    later: tuple[str, ...] = (),
+    reads_batch: tuple[Mapping[str, Any], ...] = (),
 ) -> Any:
     """Mark a function as a network that papers can name; `classes` is always given by the data.
 
-    `later` are options that released results did not know; their defaults are what was done then.
+    Args:
+        factory: the function.
+        modalities: the pictures that it reads.
+        later: options that released results did not know; their defaults are what was done then.
+        reads_batch: sets of options; with all options of one set, predictions depend on the rest of the batch.
     """
     return factory if factory is not None else lambda marked: marked
 
@@ -85,6 +100,21 @@ def canonical(options: Mapping[str, Any]) -> dict[str, Any]:
     fields = entry.options.model_fields
     plain = {key: value for key, value in options.items() if key not in entry.later or value != fields[key].default}
     return plain | {"name": name}
+
+
+def can_read_batch(name: str) -> bool:
+    """Whether a network of that name has options with which predictions depend on the other images of a batch."""
+    return bool(networks()[current(name)].reads_batch)
+
+
+def reads_batch(options: Mapping[str, Any]) -> bool:
+    """Whether the network of a checked network section predicts an image with the help of its batch."""
+    entry = networks()[current(options["name"])]
+
+    def value(key: str) -> Any:
+        return options.get(key, entry.options.model_fields[key].default)
+
+    return any(all(value(key) == wanted for key, wanted in each.items()) for each in entry.reads_batch)
 
 
 def explains(options: Mapping[str, Any]) -> bool:

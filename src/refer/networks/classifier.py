@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from refer.networks.backbones import Backbone, build_backbone
+from refer.errors import UserError
+from refer.networks.backbones import Backbone, build_backbone, whole_vgg
 from refer.networks.catalog import network
 from refer.networks.interface import Network, Pixels
 from refer.networks.options import BackboneName, Dropout
@@ -59,6 +60,31 @@ class Classifier(Network):
         return logits
 
 
+class WholeVGG(Network):
+    """A VGG with the fully connected layers that torchvision gives it; its convolutions are named as a `Classifier`'s.
+
+    So a fusion takes the convolutions of either as its branch.
+    """
+
+    def __init__(self, name: str, channels: int, weights: str, pixels: Pixels, dropout: float, classes: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.pixels = pixels
+        backbone, layers = whole_vgg(name, channels, weights, classes, dropout)
+        self.trunk = nn.ModuleDict({"backbone": backbone})
+        self.layers, self.head = layers[:-1], layers[-1]
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, 4096): what the classifier sees."""
+        found: Tensor = self.layers(self.trunk["backbone"](images))
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → logits (B, classes)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
 @network
 def cnn(
     *,
@@ -69,8 +95,9 @@ def cnn(
     pixels: Literal["by-weights", "unit"] = "by-weights",
     side: Annotated[int, Field(ge=0, le=512)] = 0,
     dropout: Dropout = 0.0,
+    vgg: Literal["pool", "whole"] = "pool",
 ) -> nn.Module:
-    """Build a backbone with global average pooling and one linear layer.
+    """Build a backbone with global average pooling and one linear layer, or a VGG with its own three.
 
     The baselines of tran2023, whose branches they become, and of feratt2019.
 
@@ -81,6 +108,15 @@ def cnn(
         channels: of the images that the network expects.
         pixels: their range; see `interface.Pixels`.
         side: images are first averaged to this side in pixels; 0 leaves them as they are.
-        dropout: before the classifier.
+        dropout: before the classifier, and of a whole VGG before each of its last two layers, in place of torchvision's
+            half where it is not 0.
+        vgg: a VGG's map is averaged, or goes into its fully connected layers; other backbones have none.
+
+    Raises:
+        UserError: a whole VGG is to see images averaged to another side.
     """
+    if vgg == "whole" and backbone.startswith("vgg"):
+        if side:
+            raise UserError("network.side: a whole VGG sees its images as they are; leave side at 0 or set vgg: pool.")
+        return WholeVGG(backbone, channels, weights, pixels, dropout or 0.5, classes)
     return Classifier(Extractor(build_backbone(backbone, channels, weights)), channels, pixels, side, dropout, classes)

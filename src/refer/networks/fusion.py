@@ -10,9 +10,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from refer.networks.catalog import network
-from refer.networks.classifier import Classifier, Extractor
+from refer.networks.classifier import Extractor, cnn
 from refer.networks.options import BackboneName, Dropout
-from refer.networks.two_branches import Matched, TwoBranchNet, classifier_head, extractors, vector_grids
+from refer.networks.two_branches import (
+    Matched,
+    TwoBranchNet,
+    classifier_head,
+    extractors,
+    refuse_one_file,
+    vector_grids,
+)
 
 
 class LateFusion(TwoBranchNet):
@@ -29,7 +36,7 @@ class LateFusion(TwoBranchNet):
 
     branch_prefix = ""
 
-    def __init__(self, first: Classifier, second: Classifier, channels: int, rule: str) -> None:
+    def __init__(self, first: nn.Module, second: nn.Module, channels: int, rule: str) -> None:
         super().__init__(first, second, channels, frozen=True)
         self.rule = rule
 
@@ -86,6 +93,7 @@ def late_fusion(
     weights: str = "none",
     channels: Literal[1, 3] = 3,
     rule: Literal["mean", "product", "max"] = "mean",
+    vgg: Literal["pool", "whole"] = "pool",
 ) -> nn.Module:
     """Build the late fusion of two `cnn` networks, which `load_branches` must fill.
 
@@ -96,10 +104,11 @@ def late_fusion(
         weights: `none` or `imagenet`; of the branches' kind, which says how images are standardised.
         channels: of the images that the network expects.
         rule: how the decisions are combined.
+        vgg: whether a branch that is a VGG has its fully connected layers; as in `cnn`.
     """
+    refuse_one_file((first, second), weights)
     a, b = (
-        Classifier(extractor, channels, "by-weights", 0, 0.0, classes)
-        for extractor in extractors((first, second), channels, weights, (1, 1))
+        cnn(classes=classes, backbone=name, weights=weights, channels=channels, vgg=vgg) for name in (first, second)
     )
     return LateFusion(a, b, channels, rule)
 

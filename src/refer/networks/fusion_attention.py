@@ -18,20 +18,23 @@ from refer.networks.two_branches import Matched, TwoBranchNet, classifier_head, 
 
 
 @in_fp32
-def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, product: str = "after") -> Tensor:
     """Formula 1 of the paper: softmax(Q Kᵀ / scale) V ⊗ V, where ⊗ is element by element.
+
+    Nothing says what goes first: (softmax V) ⊗ V, product `after`, or softmax (V ⊗ V), product `before`.
 
     Args:
         query: (…, T, d) T tokens of length d.
         key: (…, T, d).
         value: (…, T, d).
         scale: √d_K, or the number of images, for the text "divided by the batch".
+        product: `after` or `before` the mean over tokens.
 
     Returns:
         (…, T, d).
     """
     weights = (query @ key.transpose(-1, -2) / scale).softmax(dim=-1)
-    return (weights @ value) * value
+    return weights @ (value * value) if product == "before" else (weights @ value) * value
 
 
 class Value(nn.Module):
@@ -59,27 +62,39 @@ class Value(nn.Module):
 class LocalAttention(nn.Module):
     """Linear layers about a convolution along the feature, and the feature itself added.
 
-        y = x + W₂ ReLU(k * (W₁ x))         k: 3 taps along the d numbers of a feature
+    The paper names the layers, not their order or sizes. With k the taps along the d numbers of a feature:
 
-    The paper names the layers, not their order or sizes. 525,316 parameters at d = 512.
+        h = W₂ ReLU(k * (W₁ x))         order `linear-conv-linear`
+        h = k * ReLU(W₁ x)              order `linear-conv`
+        h = W₂ ReLU(k * x)              order `conv-linear`
+        y = x + h                       or, as a gate, y = x + x ∘ σ(h); without the residual, x + is left out
+
+    525,316 parameters at d = 512 with both linear layers and 3 taps.
     """
 
-    def __init__(self, width: int, residual: bool) -> None:
+    def __init__(
+        self, width: int, residual: bool, gate: bool = False, order: str = "linear-conv-linear", kernel: int = 3
+    ) -> None:
         super().__init__()
-        self.before = nn.Linear(width, width)
-        self.convolve = nn.Conv1d(1, 1, 3, padding=1)
-        self.after = nn.Linear(width, width)
+        self.before = nn.Identity() if order == "conv-linear" else nn.Linear(width, width)
+        self.convolve = nn.Conv1d(1, 1, kernel, padding=kernel // 2)
+        self.after = nn.Identity() if order == "linear-conv" else nn.Linear(width, width)
         self.residual = residual
+        self.gate = gate
+        self.order = order
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, d) → (B, d)."""
-        h = self.convolve(self.before(x).unsqueeze(1)).squeeze(1)
-        y: Tensor = self.after(h.relu())
+        h = self.before(x)
+        h = self.convolve((h.relu() if self.order == "linear-conv" else h).unsqueeze(1)).squeeze(1)
+        y: Tensor = self.after(h if self.order == "linear-conv" else h.relu())
+        if self.gate:
+            y = x * y.sigmoid()
         return x + y if self.residual else y
 
 
 class FusionAttention(nn.Module):
-    """Value → [self-attention with Q = a, K = b] → [local attention].
+    """Value → [self-attention with Q = a, K = b, or the other way round] → [local attention].
 
     The paper multiplies Q by Kᵀ as if each were a list of tokens, but has one vector of each for an image. What
     the tokens are can be read in three ways (`tokens`):
@@ -91,6 +106,9 @@ class FusionAttention(nn.Module):
 
     With `batch`, the prediction for an image depends on which images stand in its batch, test images included:
     a leak between them that no table of accuracies shows.
+
+    With s the self-attention and l the local one, the result is l(s(V)), or with `attentions` side by side s(V) + l(V);
+    with `skip`, s(V) + V takes the place of s(V).
     """
 
     def __init__(
@@ -103,27 +121,48 @@ class FusionAttention(nn.Module):
         self_attention: bool,
         local_attention: bool,
         residual: bool,
+        *,
+        query: str = "first",
+        product: str = "after",
+        skip: bool = False,
+        beside: bool = False,
+        gate: bool = False,
+        order: str = "linear-conv-linear",
+        kernel: int = 3,
     ) -> None:
         super().__init__()
         self.tokens = tokens
         self.scale = scale
+        self.query = query
+        self.product = product
+        self.skip = skip
+        self.beside = beside
         self.value = Value(width, hidden, mlp)
         self.self_attention = self_attention
-        self.local = LocalAttention(width, residual) if local_attention else None
+        self.local = LocalAttention(width, residual, gate, order, kernel) if local_attention else None
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two of (B, d), or of (B, P, d) if the tokens are positions → (B, d)."""
         value = self.value(a, b)
-        if self.self_attention:
-            # d_K is the width of a feature, d, whatever the tokens are.
-            scale = math.sqrt(a.shape[-1]) if self.scale == "width" else float(len(a))
-            if self.tokens == "channels":
-                value = attend(a.unsqueeze(-1), b.unsqueeze(-1), value.unsqueeze(-1), scale).squeeze(-1)
-            else:
-                value = attend(a, b, value, scale)
+        attended = self._attended(a, b, value) if self.self_attention else value
         if self.tokens == "positions":
-            value = value.mean(dim=1)
-        return value if self.local is None else self.local(value)
+            value, attended = value.mean(dim=1), attended.mean(dim=1)
+        if self.local is None:
+            return attended
+        local: Tensor = self.local(value if self.beside else attended)
+        return attended + local if self.beside else local
+
+    def _attended(self, a: Tensor, b: Tensor, value: Tensor) -> Tensor:
+        """Return what self-attention makes of the value, in its shape."""
+        # d_K is the width of a feature, d, whatever the tokens are.
+        scale = math.sqrt(a.shape[-1]) if self.scale == "width" else float(len(a))
+        three = (a, b, value) if self.query == "first" else (b, a, value)
+        if self.tokens == "channels":
+            q, k, v = (each.unsqueeze(-1) for each in three)
+            found = attend(q, k, v, scale, self.product).squeeze(-1)
+        else:
+            found = attend(*three, scale, self.product)
+        return found + value if self.skip else found
 
 
 class FusionAttentionNet(TwoBranchNet):
@@ -159,7 +198,9 @@ class FusionAttentionNet(TwoBranchNet):
         return logits
 
 
-@network
+@network(
+    reads_batch=({"self_attention": True, "tokens": "batch"}, {"self_attention": True, "scale": "batch"}),
+)
 def fusion_attention(
     *,
     classes: int,
@@ -176,6 +217,13 @@ def fusion_attention(
     self_attention: bool = True,
     local_attention: bool = True,
     residual: bool = True,
+    query: Literal["first", "second"] = "first",
+    product: Literal["after", "before"] = "after",
+    skip: bool = False,
+    attentions: Literal["in-a-row", "side-by-side"] = "in-a-row",
+    gate: bool = False,
+    order: Literal["linear-conv-linear", "linear-conv", "conv-linear"] = "linear-conv-linear",
+    kernel: Literal[1, 3, 5, 7, 9, 11] = 3,
     mlp_hidden: Annotated[int, Field(ge=1, le=4096)] = 512,
     hidden: Annotated[int, Field(ge=0, le=4096)] = 0,
     dropout: Dropout = 0.0,
@@ -184,8 +232,8 @@ def fusion_attention(
 
     Args:
         classes: K, the number of expressions.
-        first: backbone whose feature is Q.
-        second: backbone whose feature is K.
+        first: backbone of the one branch.
+        second: backbone of the other.
         weights: `none` or `imagenet`, for both; `load_branches` then puts trained ones in their place.
         channels: of the images that the network expects.
         frozen: whether the extractors stay as they are.
@@ -197,6 +245,13 @@ def fusion_attention(
         self_attention: formula 1; otherwise the value goes on as it is.
         local_attention: the block with the convolution along the feature.
         residual: its addition of the feature to itself.
+        query: the branch whose feature is Q; the other's is K.
+        product: formula 1 multiplies by V `after` softmax(…) V, or squares V `before` it.
+        skip: add the value to what self-attention makes of it.
+        attentions: the local one goes on from self-attention, or both begin with the value and are added.
+        gate: local attention multiplies the feature by its sigmoid.
+        order: of its linear layers and its convolution.
+        kernel: taps of the convolution.
         mlp_hidden: units of the MLP's hidden layer.
         hidden: units of a hidden layer in the classifier; 0 for none.
         dropout: in the classifier.
@@ -213,6 +268,10 @@ def fusion_attention(
             "network.tokens: positions need two maps of the same width, averaged: "
             f"found {a.width} and {b.width} channels, and vgg: {vgg}; take tokens: channels or other backbones."
         )
-    fusion = FusionAttention(width, mlp_hidden, tokens, scale, mlp, self_attention, local_attention, residual)
+    fusion = FusionAttention(
+        width, mlp_hidden, tokens, scale, mlp, self_attention, local_attention, residual,
+        query=query, product=product, skip=skip, beside=attentions == "side-by-side", gate=gate, order=order,
+        kernel=kernel,
+    )  # fmt: skip
     head = classifier_head(width, hidden, dropout, classes)
     return FusionAttentionNet(a, b, channels, frozen, fusion, head)

@@ -75,12 +75,17 @@ def extractors(names: tuple[str, str], channels: int, weights: str, grids: tuple
     Raises:
         UserError: the weights are a file, which cannot fit two different backbones.
     """
+    refuse_one_file(names, weights)
+    return [Extractor(build_backbone(name, channels, weights), grid) for name, grid in zip(names, grids, strict=True)]
+
+
+def refuse_one_file(names: tuple[str, str], weights: str) -> None:
+    """Raise UserError if both backbones, which differ, were to begin with one file of weights."""
     if weights not in ("none", "imagenet") and names[0] != names[1]:
         raise UserError(
             f"network.weights: found {weights!r}, expected 'none' or 'imagenet': one file cannot fit both "
             f"{names[0]} and {names[1]}; train the branches alone first, each from its file."
         )
-    return [Extractor(build_backbone(name, channels, weights), grid) for name, grid in zip(names, grids, strict=True)]
 
 
 def vector_grids(names: tuple[str, str], vgg: str) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from refer.plan import Run
 from refer.progress import duration
 from refer.release.description import template
 from refer.release.runs import Finished, Preset
+from refer.reporting.evidence import in_batches
 from refer.reporting.tables.table import dataset_name
 from refer.spec import Paper
 
@@ -137,7 +138,7 @@ def _caveats(preset: Preset, paper: Paper, each: Finished) -> Iterator[str]:
     if each.run.stand_in:
         yield "DRAWN STAND-IN DATA: it was trained on cartoons, to show that the workflow runs."
     if record.get("reads_batch"):
-        yield "Its logits depend on the other images of a batch: for one image by itself they are others."
+        yield f"It {in_batches(record)}; for one image by itself its logits are others."
     if (record.get("git") or {}).get("dirty"):
         yield "It was trained with changed files on top of the commit named above."
     for key, value in paper.departures.items():

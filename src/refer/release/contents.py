@@ -11,8 +11,8 @@ from refer.errors import UserError
 DATA = r"[a-z0-9]+(?:-standin)?"
 RUN = rf"runs/[a-z0-9_+-]+/{DATA}/(?:published|audited)/[a-z0-9_-]+/seed\d+(?:-fold\d+)?"
 FIGURES = (
-    "audit", "classes", "confusion", "curves", "forest", "pairs", "ranking", "representations", "sensitivity",
-    "verdicts",
+    "audit", "batch_tokens", "classes", "confusion", "curves", "forest", "pairs", "ranking", "representations",
+    "sensitivity", "verdicts",
 )  # fmt: skip
 """Kinds of figures that show numbers, never a face."""
 FACES = ("attention", "composed", "copies", "explained", "sheets")
@@ -26,6 +26,7 @@ ROLES = {
     "curve": rf"{RUN}/training\.csv",
     "audit": rf"data/{DATA}/audit\.json",
     "split": rf"data/{DATA}/split\.[a-z0-9_+-]+\.(?:published|audited)\.json",
+    "batches": r"batch_tokens/[a-z0-9_.-]+\.parquet",
     "realtime": r"realtime/[^/]+\.json",
     "scores": r"scores\.parquet",
     "table": r"tables/[^/]+\.(?:csv|md|tex|html)",

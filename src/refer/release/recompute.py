@@ -13,6 +13,7 @@ from refer.errors import UserError
 from refer.evaluation.scores import score
 from refer.plan import Run
 from refer.release.runs import Preset
+from refer.reporting.tables.batch_tokens import write_batch_tokens
 from refer.reporting.tables.claims import write_claims
 from refer.reporting.tables.compare import Comparison, compare, write_metrics, write_pairs, write_protocols
 from refer.reporting.tables.listings import write_ambiguities, write_audit, write_runs
@@ -60,6 +61,7 @@ def maker(preset: Preset, kind: str, one: str, two: str) -> tuple[str, Maker] | 
         "ranking": ("predictions", partial(_matrix, preset, write_ranking)),
         "contrasts": ("predictions", partial(_matrix, preset, write_contrasts)),
         "sensitivity": ("predictions", partial(_sensitivity, preset)),
+        "batch_tokens": ("batch_tokens/*.parquet", partial(_batch_tokens, preset)),
         "verdicts": ("predictions", partial(_verdicts, preset)),
         "audit": (f"data/{one}/audit.json", lambda out: write_audit(_border(preset, one, "audit.json"), [out])),
     }
@@ -124,6 +126,10 @@ def _scored(preset: Preset, runs: Sequence[Run], folder: str) -> Path:
     """Score anew, for the stored scores may be of other predictions."""
     score(preset.paths("predictions.parquet", runs), Path(folder, "scores.parquet"))
     return Path(folder, "scores.parquet")
+
+
+def _batch_tokens(preset: Preset, out: Path) -> None:
+    write_batch_tokens(sorted(preset.folder.glob("batch_tokens/*.parquet")), [out])
 
 
 def _realtime(preset: Preset, out: Path) -> None:

@@ -15,6 +15,7 @@ from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, RunKey, read_all
 from refer.printed import PrintedTable
+from refer.recipe import testing
 
 Record = Mapping[str, Any]
 """The content of one run.json."""
@@ -266,6 +267,13 @@ def read_records(paths: Iterable[str | Path]) -> dict[RunKey, dict[str, Any]]:
             raise UserError(f"{path}: not the record of a run ({error!r}); train this run again.") from error
         records[key] = record
     return dict(sorted(records.items(), key=lambda item: item[0].rank))
+
+
+def in_batches(record: Record) -> str:
+    """Say of a run whose predictions depend on it how its test images shared batches; of others nothing."""
+    if not record.get("reads_batch"):
+        return ""
+    return f"predicts an image with the help of the other test images in its batch, {testing(record['recipe'])}"
 
 
 def _only(paper: str, data: str, paths: Iterable[str | Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.evaluation.predictions import Predictions
-from refer.reporting.evidence import Evidence, Record
+from refer.reporting.evidence import Evidence, Record, in_batches
 from refer.reporting.results import Comparison, Result
 from refer.reporting.tables.table import Note
 
@@ -73,10 +73,6 @@ FACTS: tuple[tuple[str, Callable[[Record], bool]], ...] = (
         "is tested on faces composed on backgrounds, not on the images as they are",
         lambda run: bool(run["recipe"].get("compose")) and run["recipe"].get("compose_test", True),
     ),
-    (
-        "predicts an image with the help of the other test images in its batch",
-        lambda run: bool(run.get("reads_batch")),
-    ),
 )
 """What sets a method apart from its neighbours in a column, as run.json tells it."""
 
@@ -100,7 +96,9 @@ def facts(rows: Mapping[Row, Sequence[Entry]]) -> tuple[list[Note], dict[Row, st
     lettered: list[Note] = []
     general: list[Note] = []
     marks: dict[Row, str] = {}
-    for text, holds in FACTS:
+    batches = {in_batches(r): None for entries in rows.values() for entry in entries for r in entry.records}
+    read: list[tuple[str, Callable[[Record], bool]]] = [(text, partial(_is_tested, text)) for text in batches if text]
+    for text, holds in (*FACTS, *read):
         those = [row for row, entries in rows.items() if any(holds(r) for entry in entries for r in entry.records)]
         if len(those) == len(rows):
             general.append(Note(f"Every method {text}."))
@@ -109,6 +107,11 @@ def facts(rows: Mapping[Row, Sequence[Entry]]) -> tuple[list[Note], dict[Row, st
             lettered.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
             marks.update({row: f"{marks[row]}, {letter}" if row in marks else letter for row in those})
     return [*lettered, *general], marks
+
+
+def _is_tested(how: str, run: Record) -> bool:
+    """Whether a run reads its batch, and was tested in those batches."""
+    return in_batches(run) == how
 
 
 def record(entry: Entry) -> dict[str, Any]:

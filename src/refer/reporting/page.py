@@ -59,6 +59,8 @@ def write_page(
     ranked: str | Path | None = None,
     sensitivity: str | Path | None = None,
     swings: str | Path | None = None,
+    batch_tokens: str | Path | None = None,
+    batches: str | Path | None = None,
     regenerate: Sequence[str] = REGENERATE,
     lacking: Sequence[str] = (),
     margin: float = MARGIN,
@@ -81,6 +83,8 @@ def write_page(
         ranked: the ranking's figure.
         sensitivity: the table of what open questions are worth, likewise.
         swings: its figure.
+        batch_tokens: the table of test batches of several sizes and orders, likewise.
+        batches: its figure.
         figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures.results` names them. Of the
             confusion matrices, only those of methods for which the paper reports a number are embedded.
         regenerate: the commands that make this page again.
@@ -128,6 +132,8 @@ def write_page(
         ranked=embed(ranked, "All methods, from the best to the worst") if ranked else None,
         sensitivity=_table_of(sensitivity) if sensitivity else None,
         swings=embed(swings, "What each option is worth, in points of accuracy") if swings else None,
+        batch_tokens=_table_of(batch_tokens) if batch_tokens else None,
+        batches=embed(batches, "Accuracy by the size and the order of test batches") if batches else None,
         realtime=as_html(realtime_table(read_realtime(timed), papers)) if timed else None,
         runs_table=as_html(runs_table(list(known.values()))),
         regenerate=regenerate,

@@ -65,7 +65,12 @@ class Layout:
         """What all tables and figures are made from, without data, GPU and torch."""
         runs = [f"{self.results}/runs/{run.path}/{name}" for run in self.plan.runs() for name in EVIDENCE]
         timed = self.plan.config.realtime_seconds > 0 and self.plan.timed()
-        return [*(runs if self.released else []), *([f"{self.results}/realtime"] if timed else [])]
+        batches = [f"{self.results}/batch_tokens"] if self.plan.batch_tokens() else []
+        return [*(runs if self.released else []), *([f"{self.results}/realtime"] if timed else []), *batches]
+
+    def experiments(self) -> list[str]:
+        """The files of rules of experiments that the configuration asks for."""
+        return ["batch_tokens"] if self.plan.batch_tokens() else []
 
     def drawn_up(self) -> list[str]:
         """What the report's rules make of the evidence. Pictures that need images lie among the figures, too."""

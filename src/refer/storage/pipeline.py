@@ -123,7 +123,10 @@ def stages(layout: Layout, base: Path, taken: Iterable[str] = ()) -> list[Stage]
     )  # fmt: skip
     train = Stage(
         "train", "predicted", _behaviour("training", "inference"),
-        deps=[*code("train", "evaluate", "pictures", base=base), *layout.papers(), *layout.prepared()],
+        deps=[
+            *code("train", "evaluate", "pictures", *layout.experiments(), base=base),
+            *layout.papers(), *layout.prepared(),
+        ],
         **outputs(layout.learnt(), evidence),
     )  # fmt: skip
     report = Stage(

@@ -23,13 +23,17 @@ from torch.nn import functional
 from refer.datasets.outlines import masks as masks_of
 from refer.errors import UserError
 from refer.training.composition import Composition
-from refer.training.draws import Draws, draw, maps
+from refer.training.draws import Draws, draw, gaussians, maps
+from refer.training.filters import blurred, equalised
+from refer.training.lightness import grey_of, lightness
 from refer.training.transfer import sent
 
 LUMA = (0.299, 0.587, 0.114)
 """Of ITU-R BT.601, as everywhere in this project."""
 CHUNK = 256
 """Images that are prepared at once."""
+NOISE = 1 << 41
+"""Added to a seed, so that the noise of an image is not what it is composed by."""
 
 
 class Composed(NamedTuple):
@@ -52,7 +56,8 @@ class Composer:
         Args:
             faces: (N, 1 or 3, H, H) uint8, upright and tightly cropped; their device is where all work is done.
             masks: (N, 1, H, H) uint8, 255 on the face.
-            backgrounds: (M, 1 or 3, G, G) uint8; sharp at a side of `how.size / how.crop` (277) pixels or more.
+            backgrounds: (M, 1 or 3, G, W) uint8, as wide as high or wider; sharp at a height of
+                `how.size / how.crop` (277) pixels or more.
             how: what is drawn, and how it is put together.
 
         Raises:
@@ -92,11 +97,15 @@ class Composer:
         image = self._crop(*crops)
         lit = self._lit(target, mask, image)
         image.lerp_(lit, mask)
-        return Composed(self._exposed(image, numeric[:, 6:9], draws), target, mask)
+        exposed = self._exposed if self.how.exposure == "plain" else self._exposed_in_turn
+        if self.how.through:
+            image = _resized(image, round(self.how.through * self.how.size))
+        image = self._filtered(exposed(image, numeric[:, 6:9], draws), draws, seed, np.asarray(numbers))
+        return Composed(_resized(image, self.how.size) if self.how.through else image, target, mask)
 
     def _sent(self, draws: Draws) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Copy to the device, at one go, the maps and factors (B, 9), and the background, row and column of crops."""
-        room = self.scenes.shape[-1] - self.how.size + 1
+        room = np.array(self.scenes.shape[-2:]) - self.how.size + 1
         columns = [
             maps(draws, self.how.frame).reshape(-1, 6),
             draws.light,
@@ -120,10 +129,10 @@ class Composer:
 
     def _crop(self, background: Tensor, top: Tensor, left: Tensor) -> Tensor:
         """Copy crops out of the backgrounds: (B, 1, size, size) float, stretched if so wanted."""
-        side, size = self.scenes.shape[-1], self.how.size
+        (high, wide), size = self.scenes.shape[-2:], self.how.size
         # A line of a crop is a run of bytes, and a view of all runs can be selected from faster than pixels can.
         runs = self.scenes.as_strided((self.scenes.numel() - size + 1, size), (1, 1))
-        starts = ((background * side + top) * side + left)[:, None] + side * self._lines
+        starts = ((background * high + top) * wide + left)[:, None] + wide * self._lines
         crops = runs.index_select(0, starts.flatten()).view(-1, 1, size, size)
         if not self.how.stretch:
             return crops.float()
@@ -139,6 +148,11 @@ class Composer:
         if how.light == "none":
             return face
         area = mask.sum((2, 3), keepdim=True).clamp_min(1)
+        if how.light == "lightness":
+            mine = lightness(face)
+            mean, around = ((values * mask).sum((2, 3), keepdim=True) / area for values in (mine, lightness(scene)))
+            gain = (around / mean.clamp_min(1e-3)).clamp(*how.light_limits)
+            return grey_of(mine.mul_(gain).clamp_(*(100 * bound for bound in how.light_range)))
         mean = target.sum((2, 3), keepdim=True) / area
         around = (scene * mask).sum((2, 3), keepdim=True) / area
         gain = (around / mean.clamp_min(1)).clamp(*how.light_limits)
@@ -163,6 +177,30 @@ class Composer:
             gamma = factors[:, 2].index_select(0, chosen).view(-1, 1, 1, 1)
             part = image.index_select(0, chosen).mul_(1 / 255).log2_().mul_(gamma).exp2_().mul_(255)
             image.index_copy_(0, chosen, part)
+        return image
+
+    def _exposed_in_turn(self, image: Tensor, factors: Tensor, draws: Draws) -> Tensor:
+        """Do the same as the authors' code does it; see `Composition.exposure`."""
+        brightness, contrast, gamma = factors.view(-1, 3, 1, 1, 1).unbind(1)
+        image = (image * brightness).minimum(image.amax((2, 3), keepdim=True))
+        moved = contrast * image + 3 * (1 - contrast) * image.mean((2, 3), keepdim=True)
+        image = moved.minimum(image.amax((2, 3), keepdim=True)).clamp_(0, 255)
+        return (image / 255).log2_().mul_(1 / gamma).exp2_().mul_(255)
+
+    def _filtered(self, image: Tensor, draws: Draws, seed: int, numbers: NDArray[np.int64]) -> Tensor:
+        """Equalise some of the images, then blur some, with noise before; see `Composition.clahe` and `blur`."""
+        if (chosen := np.flatnonzero(draws.equalised)).size:
+            where = sent(chosen, self.device)
+            image.index_copy_(0, where, equalised(image.index_select(0, where)))
+        for side in sorted(set(draws.window[draws.window > 0].tolist())):
+            chosen = np.flatnonzero(draws.window == side)
+            where = sent(chosen, self.device)
+            part = image.index_select(0, where)
+            if self.how.noise:
+                drawn = gaussians(seed + NOISE, numbers[chosen], part[0].numel()).astype(np.float32)
+                noisy = lightness(part).add_(sent(100 * self.how.noise * drawn, self.device).view_as(part))
+                part = grey_of(noisy.clamp_(0, 100))
+            image.index_copy_(0, where, blurred(part, side))
         return image
 
 
@@ -227,9 +265,21 @@ def _grey(images: Tensor) -> Tensor:
     return (images.float() * torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
+def _resized(images: Tensor, side: int) -> Tensor:
+    """(B, 1, H, H) → (B, 1, side, side), by the four nearest pixels, as OpenCV and the authors' code do it."""
+    return functional.interpolate(images, (side, side), mode="bilinear", align_corners=False)
+
+
+def _worn(masks: Tensor, pixels: int) -> Tensor:
+    """(B, 1, H, H) masks without what lies less than so many pixels from their edge; outside the cut-out is no face."""
+    padded = functional.pad(masks, (pixels, pixels, pixels, pixels))
+    return -functional.max_pool2d(-padded, 2 * pixels + 1, stride=1)
+
+
 def _cut_out(faces: Tensor, masks: Tensor, how: Composition) -> Tensor:
     """Return faces times their masks, and the masks: (N, 2, h, h) uint8.
 
+    Faces are lifted and stretched by what the whole masks hold, then the masks are worn down, as in the authors' code.
     Where the cut-out is some times finer than the output, that many pixels are averaged: a resampling that takes
     four neighbours only would skip the others. Faces are multiplied by their masks first, so that nothing of what
     was around them is averaged in.
@@ -238,23 +288,28 @@ def _cut_out(faces: Tensor, masks: Tensor, how: Composition) -> Tensor:
     cut: list[Tensor] = []
     for face, mask in zip(faces.split(CHUNK), masks.split(CHUNK), strict=True):
         grey, alpha = _grey(face), mask.float() / 255
+        if how.lift:
+            grey = (grey + 255 * how.lift).clamp_(max=255)
         if how.stretch:
             inside = alpha >= 0.5
             low = grey.masked_fill(~inside, 255).amin((2, 3), keepdim=True)
             high = grey.masked_fill(~inside, 0).amax((2, 3), keepdim=True)
             grey = ((grey - low) * (255 / high.clamp_min(1))).clamp(0, 255)
+        if worn := round(how.erode * faces.shape[-1] / 128):
+            alpha = _worn(alpha, worn)
         layers = torch.cat((grey * alpha, 255 * alpha), dim=1)
         cut.append(functional.avg_pool2d(layers, finer).round_().to(torch.uint8))
     return torch.cat(cut)
 
 
 def _at_side(backgrounds: Tensor, side: int) -> Tensor:
-    """Return backgrounds in grey, resized to `side`: (M, 1, side, side) uint8."""
+    """Return backgrounds in grey, resized to a height of `side`: (M, 1, side, W) uint8."""
     done = []
+    wide = round(side * backgrounds.shape[-1] / backgrounds.shape[-2])
     for part in backgrounds.split(CHUNK):
         grey = _grey(part)
-        if grey.shape[-1] != side or grey.shape[-2] != side:
-            grey = functional.interpolate(grey, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        if grey.shape[-1] != wide or grey.shape[-2] != side:
+            grey = functional.interpolate(grey, (side, wide), mode="bilinear", antialias=True, align_corners=False)
         done.append(grey.round_().clamp_(0, 255).to(torch.uint8))
     return torch.cat(done).contiguous()
 

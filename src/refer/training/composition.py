@@ -18,9 +18,10 @@ class Composition:
     A cut-out of 128x128 pixels is padded, scaled, flipped, turned and shifted about the middle, and warped, in
     this order; all ranges are uniform. Lengths called shares are parts of the padded side (148 pixels).
 
-    Left out of the authors' code: their mask is what is not black, closed, and worn down by 3 pixels (here it
-    is an outline, with a soft edge); a crop that hangs over a photograph's edge by up to 50 pixels is stretched;
-    CLAHE (probability .25) and blur with noise (.25) of the composed image.
+    The defaults are a plain composition. Two versions of the authors' code are written out in
+    papers/feratt2019.yaml, as options of the ambiguity `version`. Left out of both: their mask is what is not black,
+    closed by 7 pixels before it is worn down (here it is an outline, with a soft edge); a crop that hangs over a
+    photograph's edge by up to 50 pixels is stretched; grey levels are cut off to whole ones after each step.
     """
 
     size: int = 64
@@ -40,25 +41,45 @@ class Composition:
     warping: Literal["corners", "smooth"] = "corners"
     """`corners`: three corners are moved and the face follows (affine; the authors' code). `smooth`: 4x4 control
     points are moved, with a bicubic surface between them (what "warp" may also be read as)."""
+    lift: float = 0.0
+    """Share of white that is added to the cut-out before it is stretched. The authors' data sets of cut-outs: 0.2.
+    The lowest level is taken from it again, so that what is left is a higher divisor: less contrast."""
+    erode: float = 0.0
+    """Pixels by which the mask is worn down all around, at a cut-out of 128. The authors' code: 3."""
     stretch: bool = True
     """Grey levels of the face (within its mask) and of the crop become (x - min) / max, as in the authors' code."""
     crop: float = 148 / 640
     """Side of the background's crop, a part of the photograph's shorter side; its place is drawn."""
-    light: Literal["mean", "mean and contrast", "none"] = "mean"
+    light: Literal["lightness", "mean", "mean and contrast", "none"] = "mean"
     """With f and b the face and the background within the mask, m their means and s their standard deviations:
     `mean` f·w; `mean and contrast` (f - m_f)·c + m_f·w; then clipped to `light_range`. w = m_b/m_f and c = s_b/s_f,
-    each clipped to `light_limits`. The authors do `mean` on CIELAB lightness, here on grey levels: 2 of 255 apart in
-    the mean, and 11 at most."""
+    each clipped to `light_limits`. `lightness` does what `mean` does, on CIELAB lightness, as the authors' code does:
+    2 of 255 from `mean` on average, and 11 at most."""
     light_limits: tuple[float, float] = (0.5, 1.5)
     """Bounds of w and c."""
     light_range: tuple[float, float] = (0.1, 0.9)
     """Bounds of the lit face's grey level, 0 black and 1 white."""
     brightness: float = 0.25
-    """The composed image (never the target) times 1 ± this; like the next two, in half of the images."""
+    """The composed image (never the target) times 1 ± this; like the next two, in the share `exposed` of the images."""
     contrast: float = 0.25
     """Its distance from its mean times 1 ± this."""
     gamma: float = 0.25
     """Its grey level (0 to 1) to the power of 1 ± this."""
+    exposed: float = 0.5
+    """Probability of each of the three. The authors' code of April 2019: 0.75; later it has none of them."""
+    exposure: Literal["plain", "authors"] = "plain"
+    """`plain`: brightness b and contrast c are one map, b (m + c (x - m)) with the image's mean m, kept in 0 to 255.
+    `authors`: one after the other, each cut off at the image's highest level; contrast is c x + 3 (1 - c) m, which
+    moves the mean; the power is the inverse of 1 ± `gamma`."""
+    clahe: float = 0.0
+    """Probability of contrast-limited histogram equalisation in 8x8 tiles, clip limit 2. The authors' code: 0.25."""
+    blur: float = 0.0
+    """Probability of noise, then of a Gaussian window of 3, 5 or 7 pixels. The authors' code: 0.25."""
+    noise: float = 0.0
+    """Standard deviation of that noise, a share of the range of CIELAB lightness. April 2019: 0.05, later 0.005."""
+    through: float = 0.0
+    """Share of the size to which the composed image (never the target) is resized before it gets its `size` again;
+    CLAHE and blur work on it so small. 0: none. The authors' later code: 0.75, 48 pixels of 64."""
 
     def __post_init__(self) -> None:
         bounds = {
@@ -73,10 +94,19 @@ class Composition:
             "brightness": (0, 0.9),
             "contrast": (0, 1),
             "gamma": (0, 0.9),
+            "lift": (0, 0.9),
+            "erode": (0, 32),
+            "exposed": (0, 1),
+            "clahe": (0, 1),
+            "blur": (0, 1),
+            "noise": (0, 1),
+            "through": (0, 1),
         }
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected {low} to {high}")
+        if self.through and round(self.through * self.size) < 8:
+            raise ValueError(f"through is {self.through}; expected 0, or 8 pixels of the size {self.size} or more")
 
     @property
     def frame(self) -> float:

@@ -15,6 +15,10 @@ from refer.training.composition import Composition
 
 CONTROL = 4
 """Control points of a smooth warp, along each side."""
+WARPED = 21
+"""Place in an image's stream where the numbers of its smooth warp begin."""
+FILTERED = WARPED + 2 * CONTROL**2
+"""Place where those of its filters begin: whether CLAHE, whether blur, and which window."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -30,6 +34,8 @@ class Draws(NamedTuple):
     background: NDArray[np.int64]  # (B,)
     place: NDArray[np.float64]  # (B, 2) row and column of the crop, 0 to below 1 of the room there is
     light: NDArray[np.float64]  # (B, 3) factors of brightness and contrast, and the exponent gamma
+    equalised: NDArray[np.bool_]  # (B,) whether by CLAHE
+    window: NDArray[np.int64]  # (B,) side of the Gaussian window in pixels, 0 for no blur
 
 
 def uniforms(seed: int, numbers: ArrayLike, count: int) -> NDArray[np.float64]:
@@ -53,15 +59,20 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def draw(how: Composition, seed: int, numbers: ArrayLike, backgrounds: int) -> Draws:
     """Draw what `how` asks for, for the images called `numbers`, with so many backgrounds to choose from."""
-    smooth = how.warping == "smooth"
+    smooth, filtered = how.warping == "smooth", how.clahe > 0 or how.blur > 0
     # A number's place in the stream never depends on the options, so that changing one leaves the others' draws.
-    u = uniforms(seed, numbers, 21 + (2 * CONTROL**2 if smooth else 0))
+    u = uniforms(seed, numbers, FILTERED + 3 if filtered else WARPED + (2 * CONTROL**2 if smooth else 0))
     both = 2 * u - 1
     size = len(u)
     corners = np.zeros((size, 3, 2)) if smooth else how.warp * both[:, 5:11].reshape(size, 3, 2)
     control = np.zeros((size, 2, CONTROL, CONTROL))
     if smooth:
-        control = how.warp * both[:, 21:].reshape(control.shape)
+        control = how.warp * both[:, WARPED:FILTERED].reshape(control.shape)
+    equalised, window = np.zeros(size, bool), np.zeros(size, np.int64)
+    if filtered:
+        chosen = u[:, FILTERED:]
+        equalised = chosen[:, 0] < how.clahe
+        window = np.where(chosen[:, 1] < how.blur, 3 + 2 * (3 * chosen[:, 2]).astype(np.int64), 0)
     spread = np.array([how.brightness, how.contrast, how.gamma])
     return Draws(
         flip=u[:, 0] < how.flip,
@@ -72,8 +83,18 @@ def draw(how: Composition, seed: int, numbers: ArrayLike, backgrounds: int) -> D
         control=control,
         background=(u[:, 11] * backgrounds).astype(np.int64),
         place=u[:, 12:14],
-        light=1 + np.where(u[:, 14:17] < 0.5, spread * both[:, 17:20], 0.0),
+        light=1 + np.where(u[:, 14:17] < how.exposed, spread * both[:, 17:20], 0.0),
+        equalised=equalised,
+        window=window,
     )
+
+
+def gaussians(seed: int, numbers: ArrayLike, count: int) -> NDArray[np.float64]:
+    """Return (B, count) normal numbers of mean 0 and standard deviation 1 (Box and Muller 1958), as `uniforms` does."""
+    half = (count + 1) // 2
+    u = uniforms(seed, numbers, 2 * half)
+    radius, angle = np.sqrt(-2 * np.log1p(-u[:, :half])), 2 * np.pi * u[:, half:]
+    return np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)[:, :count]
 
 
 def maps(draws: Draws, frame: float) -> NDArray[np.float64]:

@@ -92,8 +92,8 @@ class Epochs:
     where: torch.device
     precision: Chosen
     stopping: Stopping
-    freezing: Freezing
     report: Report | None = None
+    freezing: Freezing | None = None
 
     def next(self, state: State) -> None:
         """One pass over the training part, or what is left of it, then one look at the watched part.
@@ -167,7 +167,8 @@ class Epochs:
         before = state.history[-1][f"{self.run.rate_by or name}_accuracy"] if state.history else 0.0
         losses = Losses(self.run, self.classes, state.epoch + 1, batches)
         state.network.train()
-        self.freezing.at(state.epoch)
+        if self.freezing is not None:
+            self.freezing.at(state.epoch)
         # Also where no step is left, as in an epoch that was ended while it was looked at.
         rate = learning_rate(recipe, state.epoch * batches + batches - 1, steps, state.epoch, before)
         for number, items in enumerate(chosen):

@@ -15,11 +15,14 @@ from refer.training.changes import Changes, shares
 from refer.training.composer import Composer
 from refer.training.copies import COPIES, changed, recoded
 from refer.training.data import Part, Reader, resized
+from refer.training.draws import uniforms
 from refer.training.transfer import picked, sent, shrunk
 from refer.training.views import View, plain_view
 
 ITSELF = 1 << 20
 """Added to a seed, so that what is drawn for a fixed set is drawn for nothing else."""
+CHOICE = 63
+"""Place of the stream that says which image of a class is shown, beside those of the network's inputs."""
 
 
 class Batch(NamedTuple):
@@ -52,10 +55,27 @@ class Feed:
         self.recipe = recipe
         self.seed = seed
         self.changes = Changes(recipe.augmentation, reader)
+        self.classes = by_class(part.labels.cpu().numpy()) if recipe.balanced else []
 
     def __len__(self) -> int:
         """Items of an epoch."""
         return len(self.part)
+
+    def rows(self, items: Tensor, epoch: int) -> Tensor:
+        """Which samples (B,), numbers on the host, the items (B,) of an epoch show.
+
+        Item n shows sample n modulo their number. Of a balanced recipe it shows class n modulo the classes that are
+        there, and of this class any sample, drawn anew with replacement.
+        """
+        if not self.recipe.balanced:
+            return items if len(self) <= len(self.part) else items % len(self.part)
+        numbers = items.numpy()
+        u = uniforms(self._stream(CHOICE), numbers + epoch * len(self), 1)[:, 0]
+        counts = np.array([len(each) for each in self.classes])
+        turn = numbers % len(counts)
+        starts = np.cumsum(counts) - counts
+        chosen = np.concatenate(self.classes)[starts[turn] + (u * counts[turn]).astype(np.int64)]
+        return torch.from_numpy(chosen)
 
     def labels(self, items: Tensor) -> Tensor:
         """The labels of `items` (B,), on the device."""
@@ -63,16 +83,16 @@ class Feed:
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """Return the training batch of `items` (B,), numbers on the host, in the epoch so numbered."""
-        how = self.recipe.augmentation
-        images = [picked(each, items) for each in self.part.inputs]
+        how, rows = self.recipe.augmentation, self.rows(items, epoch)
+        images = [picked(each, rows) for each in self.part.inputs]
         if how.extended:
             numbers = items.numpy() + epoch * len(self)
             inputs = tuple(self.changes(each, self._stream(place), numbers) for place, each in enumerate(images))
-            return self._mixed(Batch(inputs, self.labels(items)), numbers)
+            return self._mixed(Batch(inputs, self.labels(rows)), numbers)
         inputs = tuple(self.reader(moved(resized(each.float(), self.reader.size), how)) for each in images)
         if how.erase:
             inputs = tuple(erase(each, how.erase) for each in inputs)
-        return Batch(inputs, self.labels(items))
+        return Batch(inputs, self.labels(rows))
 
     def _stream(self, place: int) -> int:
         """The seed of what is drawn for one of the network's inputs."""
@@ -127,7 +147,8 @@ class FeatureFeed(Feed):
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """See `Feed.draw`."""
-        return Batch(tuple(picked(features, items) for features in self.part.inputs), self.labels(items))
+        rows = self.rows(items, epoch)
+        return Batch(tuple(picked(features, rows) for features in self.part.inputs), self.labels(rows))
 
     def look(self, start: int, stop: int, view: View | None = None) -> Batch:
         """See `Feed.look`."""
@@ -144,12 +165,13 @@ class CleanFeed(Feed):
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
         """See `Feed.draw`; image and mask are changed together."""
-        images, masks = picked(self.part.inputs[0], items), picked(self.masks, items)
+        rows = self.rows(items, epoch)
+        images, masks = picked(self.part.inputs[0], rows), picked(self.masks, rows)
         if self.recipe.augmentation.extended:
             return self._changed(images, masks, items, epoch)
         both = augment(torch.cat((self.reader(images), self.reader(masks)[:, :1]), dim=1), self.recipe.augmentation)
         images, masks = both[:, :-1], both[:, -1:]
-        return Batch((images.contiguous(memory_format=self.reader.layout),), self.labels(items), images * masks)
+        return Batch((images.contiguous(memory_format=self.reader.layout),), self.labels(rows), images * masks)
 
     def _changed(self, images: Tensor, masks: Tensor, items: Tensor, epoch: int) -> Batch:
         changes = self.changes
@@ -159,7 +181,7 @@ class CleanFeed(Feed):
         both = changes.warped(torch.cat((images, masks), dim=1).float(), drawn)
         images = changes.erased(self.reader(changes.lit(both[:, :-1], drawn)), drawn)
         masks = changes.erased(self.reader(both[:, -1:])[:, :1], drawn)
-        return Batch((images,), self.labels(items), images * masks)
+        return Batch((images,), self.labels(self.rows(items, epoch)), images * masks)
 
 
 class ComposedFeed(Feed):
@@ -173,9 +195,14 @@ class ComposedFeed(Feed):
         return self.recipe.draws or len(self.part)
 
     def draw(self, items: Tensor, epoch: int) -> Batch:
-        """See `Feed.draw`: item n shows face n modulo their number."""
+        """See `Feed.draw`."""
         numbers = items.numpy()
-        rows = sent(numbers % len(self.part), self.part.labels.device)
+        rows = sent(self.rows(items, epoch), self.part.labels.device)
         composed = self.composer(rows, self.seed, numbers + epoch * len(self))
         images = self.reader(composed.image).contiguous(memory_format=self.reader.layout)
         return Batch((images,), self.part.labels[rows], self.reader(composed.target))
+
+
+def by_class(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the places of each class that is among the labels (N,), by class."""
+    return [np.flatnonzero(labels == each) for each in np.unique(labels)]

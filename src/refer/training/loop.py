@@ -17,9 +17,10 @@ from refer.training.data import load_index
 from refer.training.environment import choose_device, same_bits, start_meter
 from refer.training.epoch import Epochs, FailedError, Report
 from refer.training.freezing import Freezing, backbone_of
+from refer.training.leftovers import FAILED, RESUME, forget
 from refer.training.optimisation import build_optimizer
-from refer.training.outcome import FAILED, OUTPUTS, complete
-from refer.training.state import RESUME, State, describe, forget, restore, save, written
+from refer.training.outcome import OUTPUTS, complete
+from refer.training.state import State, describe, restore, save, written
 from refer.training.stopping import StoppedError, Stopping
 from refer.training.task import build_task, identity_of
 from refer.training.watching import look_once
@@ -106,7 +107,7 @@ def train(
         restore(state, resume, identity, where)
         if not task.learns:
             look_once(run, state, task, where)
-        epochs = Epochs(run, task, len(classes), where, precision, stopping, freezing, report)
+        epochs = Epochs(run, task, len(classes), where, precision, stopping, report, freezing)
         try:
             while task.learns and state.epoch < run.recipe.epochs:
                 epochs.next(state)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from refer.networks.ferattention import Corrected
 
 On = Literal["logits", "softmax"]
-MixedLabels = Literal["shares", "neighbours", "agreeing"]
+MixedLabels = Literal["agreeing", "none", "neighbours", "shares"]
 
 
 def cross_entropy(
@@ -42,19 +42,20 @@ def cross_entropy(
     return functional.cross_entropy(scores, labels, label_smoothing=label_smoothing, reduction=reduction)
 
 
-def attention_loss(corrected: Tensor, clean: Tensor) -> Tensor:
-    """How far the corrected image is from the clean face (feratt2019): 5 · mean((e - 1) / (e + 1)).
+def attention_loss(corrected: Tensor, clean: Tensor, coefficient: float = 5.0) -> Tensor:
+    """How far the corrected image is from the clean face (feratt2019): c · mean((e - 1) / (e + 1)).
 
     With d = |x_org - I_att| and e = exp(6 d), (e - 1) / (e + 1) = tanh(3 d), which does not overflow.
 
     Args:
         corrected: I_att (B, C, H, W).
         clean: x_org (B, C, H, W), the transformed face on black, in the range of the network's images.
+        coefficient: c; 10 in the authors' code of April 2019, 5 later.
 
     Returns:
-        A scalar in 0..5.
+        A scalar in 0..c.
     """
-    return 5 * torch.tanh(3 * (clean.float() - corrected.float()).abs()).mean()
+    return coefficient * torch.tanh(3 * (clean.float() - corrected.float()).abs()).mean()
 
 
 def gaussian_structure_loss(z: Tensor, targets: Tensor, sigma: float = 0.5) -> Tensor:
@@ -72,7 +73,7 @@ def gaussian_structure_loss(z: Tensor, targets: Tensor, sigma: float = 0.5) -> T
         z: (N, D) representations.
         targets: t (N, K), the share of each row in each class: one-hot, or mixed, or zeros for a row that belongs
             to none.
-        sigma: σ, in the units of z.
+        sigma: σ, in the units of z; 1 in the authors' code of April 2019, 0.5 later.
 
     Returns:
         A scalar in 0..2.
@@ -105,17 +106,18 @@ def mixup(values: Tensor, alpha: float = 2.0) -> tuple[Tensor, Tensor, float]:
 
 
 def joined_with_mixup(
-    z: Tensor, labels: Tensor, classes: int, mixed: MixedLabels = "shares", alpha: float = 2.0, neighbours: int = 3
+    z: Tensor, labels: Tensor, classes: int, mixed: MixedLabels = "agreeing", alpha: float = 2.0, neighbours: int = 3
 ) -> tuple[Tensor, Tensor]:
     """A batch of representations with its mixup copy, and the classes of both, for the Gaussian-structure loss.
 
-    What class a mixed row belongs to can be read in three ways (`mixed`):
+    What class a mixed row belongs to can be read in several ways (`mixed`):
 
-        shares       to both classes, in the proportion of the mixture: mixup's own labels.
+        agreeing     to the common class of the two, or to none if they differ: what averaging class numbers, as the
+                     authors' code does since May 2019, comes to.
+        none         nothing is mixed: the batch alone, as in their code of April 2019.
         neighbours   to the class that most of its nearest representations in the batch have, the lowest such
-                     class if they tie; in one version of the authors' code.
-        agreeing     to the common class of the two, or to none if they differ; what averaging class numbers, in
-                     code derived from theirs, comes to.
+                     class if they tie; written in their code of April 2019, and switched off.
+        shares       to both classes, in the proportion of the mixture: mixup's own labels, in no version of their code.
 
     Args:
         z: (B, D) representations.
@@ -126,8 +128,10 @@ def joined_with_mixup(
         neighbours: how many representations vote.
 
     Returns:
-        (2B, D) and (2B, K).
+        (2B, D) and (2B, K); with `none` (B, D) and (B, K).
     """
+    if mixed == "none":
+        return z, functional.one_hot(labels, classes).float()
     copies, order, share = mixup(z, alpha)
     own = functional.one_hot(labels, classes).float()
     other = own[order]
@@ -148,8 +152,9 @@ def feratt_terms(
     classes: int,
     clean: Tensor | None,
     structured: bool,
-    mixed: MixedLabels = "shares",
+    mixed: MixedLabels = "agreeing",
     sigma: float = 0.5,
+    coefficient: float = 5.0,
     on: On = "logits",
     label_smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
@@ -163,6 +168,7 @@ def feratt_terms(
         structured: whether the representation is to have Gaussian structure (+Rep).
         mixed: how mixed representations are labelled.
         sigma: of the Gaussians.
+        coefficient: of the attention loss.
         on: as in `cross_entropy`; the paper takes logits.
         label_smoothing: as in `cross_entropy`; the paper has none.
 
@@ -171,7 +177,7 @@ def feratt_terms(
     """
     terms = {"cross_entropy": cross_entropy(output.logits, labels, on, label_smoothing)}
     if clean is not None:
-        terms["attention"] = attention_loss(output.corrected, clean)
+        terms["attention"] = attention_loss(output.corrected, clean, coefficient)
     if structured:
         joined = joined_with_mixup(output.representation, labels, classes, mixed)
         terms["structure"] = gaussian_structure_loss(*joined, sigma=sigma)

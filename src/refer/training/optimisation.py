@@ -19,7 +19,7 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
 class Optimizer:
-    """SGD with Nesterov's momentum, Adam or AdamW: PyTorch's own steps, to the bit.
+    """SGD with Nesterov's momentum, Adam or AdamW, or AMSGrad of these two: PyTorch's own steps, to the bit.
 
     Not the classes of torch.optim, for the first use of one imports PyTorch's compiler: 1.3 s of every run's start.
     """
@@ -31,6 +31,7 @@ class Optimizer:
         """
         self.param_groups = [{"lr": recipe.lr, **group} for group in groups]
         self.name, self.momentum = recipe.optimizer, recipe.momentum
+        self.moments = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if recipe.amsgrad else ()))
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
 
     @property
@@ -59,9 +60,12 @@ class Optimizer:
                 self._descend(changed, gradients, how)
                 continue
             states = [self._moments(parameter) for parameter in changed]
-            first, second, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-            how |= {"beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "amsgrad": False}
-            adam(changed, gradients, first, second, [], steps, decoupled_weight_decay=self.name == "adamw", **how)
+            first, second, *largest = ([state[name] for state in states] for name in self.moments)
+            steps = [state["step"] for state in states]
+            how |= {"beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "amsgrad": bool(largest)}
+            most = largest[0] if largest else []
+            decoupled = self.name == "adamw"
+            adam(changed, gradients, first, second, most, steps, decoupled_weight_decay=decoupled, **how)
 
     def _descend(self, changed: list[Any], gradients: list[Any], how: dict[str, Any]) -> None:
         buffers = [self.state.get(parameter, {}).get("momentum_buffer") for parameter in changed]
@@ -73,9 +77,8 @@ class Optimizer:
 
     def _moments(self, parameter: nn.Parameter) -> dict[str, Tensor]:
         if parameter not in self.state:
-            zeros = (torch.zeros_like(parameter, memory_format=torch.preserve_format) for _ in range(2))
-            exp_avg, exp_avg_sq = zeros
-            self.state[parameter] = {"step": torch.zeros(()), "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+            zeros = {name: torch.zeros_like(parameter, memory_format=torch.preserve_format) for name in self.moments}
+            self.state[parameter] = {"step": torch.zeros(()), **zeros}
         return self.state[parameter]
 
 

@@ -21,8 +21,6 @@ from refer.training.state import State
 from refer.training.task import Task
 
 OUTPUTS = ("checkpoint.safetensors", "training.csv", "run.json")
-FAILED = "failed.json"
-"""Instead of them, of a run whose loss left the numbers."""
 
 
 def complete(

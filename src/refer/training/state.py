@@ -17,10 +17,9 @@ from refer.datasets.raw.room import FULL
 from refer.errors import UserError
 from refer.training import checkpoint
 from refer.training.averaging import Average
+from refer.training.leftovers import RESUME
 from refer.training.optimisation import Optimizer, pack_state, unpack_state
 
-RESUME = "resume.safetensors"
-"""In a run's folder: the state after the last epoch, or where the run was told to end."""
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -164,9 +163,3 @@ def describe(state: State) -> str:
     """Say how far a training is."""
     steps = f" and {state.partial.steps} steps" if state.partial and state.partial.steps else ""
     return f"epoch {state.epoch}{steps}"
-
-
-def forget(folder: Path) -> None:
-    """Remove what a run's folder holds for going on, once nothing needs it any more."""
-    for left in (folder / RESUME, (folder / RESUME).with_suffix(".stale")):
-        left.unlink(missing_ok=True)

@@ -20,18 +20,16 @@ from refer.networks.ferattention import Corrected
 from refer.networks.interface import logits_of
 from refer.networks.weights import load_state
 from refer.plan import Run
-from refer.recipe import Precision
+from refer.recipe import Precision, at_once
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
 from refer.training.data import Part, Reader, load_part, placed
 from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
 from refer.training.losses import cross_entropy, feratt_terms
+from refer.training.neighbours import arranged, warn
 from refer.training.precision import Chosen, choose_precision
 from refer.training.views import View, plain_view
 
-EVALUATION_BATCH = 512
-SMALL = 64
-"""Side in pixels of the images of which so many are looked at together; of larger ones as many pixels."""
 EXTRACTED = 256
 """Images whose features are computed at once."""
 COMPOSED_SEED = 2019
@@ -94,18 +92,20 @@ def build_task(
     Raises:
         UserError: unfitting data, or a parent that is missing or of another shape.
     """
-    torch.manual_seed(run.seed)
-    network = catalog.build(run.network if run.tests is None else catalog.without_weights(run.network), classes)
-    start_from(network, run, parents)
+    network = network_of(run, classes, parents)
     network, reader = placed(network, run, where)
     watched_name = run.select if run.select != "last" else run.evaluated[0]
     watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
+    watched, _ = arranged(network, watched, run.recipe)
+    warn(network, run.recipe)
     learns = any(parameter.requires_grad for parameter in network.parameters())
     fitted = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
     followed = None
     if learns and run.rate_by is not None:
         followed = evaluated_part(run, prepared, index, run.rate_by, where, backgrounds, kept_only=True)
-    if getattr(network, "frozen", False) and (learns or run.recipe.views == "none"):
+        followed, _ = arranged(network, followed, run.recipe)
+    anew = run.recipe.frozen_features == "augmented"
+    if getattr(network, "frozen", False) and not (anew and learns) and (learns or run.recipe.views == "none"):
         view = plain_view(run.recipe)
         # Frozen branches see an image as it is, and always make the same of it: once is enough.
         features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted, view), reader, run.recipe)
@@ -116,6 +116,14 @@ def build_task(
     feed = None if fitted is None else _feed(run, fitted, prepared, index, reader, where, backgrounds)
     paced = None if followed is None else Feed(followed, reader, run.recipe)
     return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name, paced)
+
+
+def network_of(run: Run, classes: int, parents: Mapping[str, Path]) -> nn.Module:
+    """Build the network of a run with the weights that its seed and its parents give it; see `build_task`."""
+    torch.manual_seed(run.seed)
+    network = catalog.build(run.network if run.tests is None else catalog.without_weights(run.network), classes)
+    start_from(network, run, parents)
+    return network
 
 
 def start_from(network: nn.Module, run: Run, parents: Mapping[str, Path]) -> None:
@@ -169,18 +177,14 @@ def extracted(network: nn.Module, reader: Reader, part: Part, view: View) -> Par
     return replace(part, inputs=tuple(torch.cat(pieces) for pieces in zip(*made, strict=True)))
 
 
-def at_once(size: int) -> int:
-    """How many images of so many pixels a side are looked at together, so that their maps do not fill the memory."""
-    return EVALUATION_BATCH if size <= SMALL else max(16, EVALUATION_BATCH * SMALL**2 // size**2)
-
-
 def objective(output: Any, batch: Batch, run: Run, classes: int) -> Tensor:
     """Return the loss of a training batch: cross-entropy, of mixed images with both labels, or feratt2019's terms."""
     recipe = run.recipe
     if isinstance(output, Corrected):
         terms = feratt_terms(
             output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels,
-            on=recipe.loss, label_smoothing=recipe.label_smoothing,
+            sigma=recipe.sigma, coefficient=recipe.attention_coefficient, on=recipe.loss,
+            label_smoothing=recipe.label_smoothing,
         )  # fmt: skip
         return torch.stack(list(terms.values())).sum()
     logits, how = logits_of(output), (recipe.loss, recipe.label_smoothing)

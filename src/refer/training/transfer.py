@@ -96,6 +96,10 @@ class Streamed:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def taken(self, order: NDArray[np.int64]) -> Streamed:
+        """Return those of these numbers, in their order."""
+        return Streamed(self.images, self.rows[order], self.device, self.size)
+
     def __getitem__(self, which: Tensor | slice) -> Tensor:
         rows = self.rows[which if isinstance(which, slice) else which.cpu().numpy()]
         batch = self._moved(torch.from_numpy(self.images[rows])).permute(0, 3, 1, 2)

@@ -11,9 +11,10 @@ from torch.nn import functional
 from refer.networks.interface import logits_of
 from refer.plan import Run
 from refer.training.feed import Feed
+from refer.training.neighbours import together
 from refer.training.state import State
 from refer.training.stopping import Stopping
-from refer.training.task import Task, at_once
+from refer.training.task import Task
 from refer.training.views import View, averaged, plain_view, views_of
 
 
@@ -31,7 +32,7 @@ def measure(
         StoppedError: as `stopping` says.
     """
     task.network.eval()
-    count, many = len(feed.part), at_once(task.reader.size)
+    count, many = len(feed.part), together(task.network, feed.recipe)
     views = views or [plain_view(feed.recipe)]
     loss = torch.zeros((), device=where)
     hits = torch.zeros((), device=where)

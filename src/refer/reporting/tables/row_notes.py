@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refer.reporting.evidence import Evidence, Record
+from refer.reporting.evidence import Evidence, Record, in_batches
 from refer.reporting.names import listing
 from refer.reporting.results import Comparison
 from refer.reporting.tables.table import Note
@@ -59,7 +59,7 @@ def _composition(_: Evidence, record: Record) -> str:
 
 
 def _reads_batch(_: Evidence, record: Record) -> str:
-    return "predicts an image with the help of the other test images in its batch" if record.get("reads_batch") else ""
+    return in_batches(record)
 
 
 def _weights(evidence: Evidence, record: Record) -> str:

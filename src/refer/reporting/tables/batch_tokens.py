@@ -1,0 +1,222 @@
+"""The table of fusion attention tested in batches of several sizes and orders (`refer.evaluation.batch_tokens`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from refer.errors import UserError
+from refer.evaluation.intervals import accuracy_interval, mean_sd
+from refer.evaluation.paired import paired_difference
+from refer.recipe import ORDERS
+from refer.reporting.names import listing, span
+from refer.reporting.tables.table import (
+    DASH,
+    Cell,
+    Column,
+    Note,
+    Table,
+    dataset_name,
+    number,
+    signed,
+    stand_in_notice,
+    thousands,
+    write_faces,
+)
+
+TOKENS = {"batch": "images of the batch", "channels": "channels", "positions": "places of the map"}
+"""Reading of a token → what people read."""
+MIXED, SORTED = "shuffled", "class"
+NAMES = {"file": "as in the index", MIXED: "mixed", SORTED: "sorted by class"}
+"""Order of the test images → what people read."""
+
+Hits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One file: what was run, and which answers are right (seeds, images) by reading, order and size of a batch.
+
+    `sorted_by_class` says whether the index itself has the images class by class.
+    """
+
+    about: dict[str, Any]
+    n: int
+    sorted_by_class: bool
+    hits: dict[tuple[str, str, int], Hits]
+
+    @property
+    def name(self) -> str:
+        """The data set as people call it."""
+        return dataset_name(self.about["dataset"]) + (" (drawn)" if self.about["stand_in"] else "")
+
+
+def read_batch_tokens(paths: Iterable[str | Path]) -> list[Measured]:
+    """Read what `measure_batch_tokens` wrote.
+
+    Raises:
+        UserError: a file is none of these.
+    """
+    found = []
+    for path in sorted(map(str, paths)):
+        table = pq.read_table(path)
+        metadata = (table.schema.metadata or {}).get(b"refer")
+        if metadata is None or "grid" not in (about := json.loads(metadata)):
+            raise UserError(f"{path}: not what the rule batch_tokens writes; delete it and run it again.")
+        grid, label = about["grid"], table["label"].to_numpy()
+        hits = {
+            (tokens, order, size): np.stack(
+                [table[f"{tokens}.{seed}.{order}.{size}"].to_numpy() == label for seed in grid["seeds"]]
+            )
+            for tokens in grid["tokens"]
+            for order in grid["orders"]
+            for size in grid["batches"]
+        }
+        changes = int((np.diff(label) != 0).sum())
+        found.append(Measured(about, len(label), changes == len(np.unique(label)) - 1, hits))
+    return found
+
+
+def write_batch_tokens(measured: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
+    """Write the tables to every path of `outputs` (.csv, .md, .tex, .html); see `records` for the CSV."""
+    found = read_batch_tokens(measured)
+    write_faces([row for each in found for row in records(each)], [accuracy_table(found), worth_table(found)], outputs)
+
+
+def records(measured: Measured) -> list[dict[str, Any]]:
+    """Return the rows of the CSV, one a reading, order and size of a batch.
+
+    `mean` to `high` are accuracies in percent. `over_mixed` is the accuracy minus that of the same networks in mixed
+    order, `over_channels` minus that of tokens that are channels: both in points, on the same images, with 95 %
+    intervals over images and seeds, and empty where there is nothing to compare with.
+    """
+    about, rows = measured.about, []
+    for (tokens, order, size), hits in measured.hits.items():
+        mean, sd = mean_sd(100 * hits.mean(axis=1))
+        interval = accuracy_interval(hits)
+        row = {
+            "preset": about["preset"],
+            "paper": about["paper"],
+            "method": about["method"],
+            "dataset": about["dataset"],
+            "data": about["data"],
+            "stand_in": about["stand_in"],
+            "protocol": about["protocol"],
+            "part": about["part"],
+            "n": measured.n,
+            "tokens": tokens,
+            "order": order,
+            "batch": size,
+            "seeds": len(hits),
+            "mean": mean,
+            "sd": sd,
+            "low": 100 * interval.low,
+            "high": 100 * interval.high,
+        }
+        beside = {
+            "over_mixed": None if order == MIXED else measured.hits.get((tokens, MIXED, size)),
+            "over_channels": None if tokens == "channels" else measured.hits.get(("channels", order, size)),
+        }
+        for name, other in beside.items():
+            found = None if other is None else paired_difference(other, hits)
+            row |= {
+                name: None if found is None else 100 * found.difference,
+                f"{name}_low": None if found is None else 100 * found.low,
+                f"{name}_high": None if found is None else 100 * found.high,
+            }
+        rows.append(row)
+    return rows
+
+
+def accuracy_table(found: Sequence[Measured]) -> Table:
+    """Return the table of accuracies: a row a reading and order, a column a size of the batch."""
+    sizes = list(dict.fromkeys(size for each in found for size in each.about["grid"]["batches"]))
+    columns = [Column("Data"), Column("Tokens"), Column("Order of the test images")]
+    columns += [Column(str(size), "Test images in a batch", right=True) for size in sizes]
+    blocks = [_block(each, sizes) for each in found]
+    return Table(
+        name="batch_tokens",
+        title="Accuracy (%) of fusion attention by what a token is, and by the batches in which it is tested",
+        columns=columns,
+        blocks=blocks,
+        notes=[*map(Note, _notes(found))],
+        banner=_banner(found),
+    )
+
+
+def worth_table(found: Sequence[Measured]) -> Table:
+    """Return the table of what sorting by class is worth, where the images of a batch are the tokens."""
+    heads = ("Mixed", "Sorted", "Sorted − mixed", "95 % interval", "Sorted − channels", "95 % interval")
+    blocks = []
+    for each in found:
+        rows = []
+        for row in records(each):
+            if (row["tokens"], row["order"]) != ("batch", SORTED) or row["over_mixed"] is None:
+                continue
+            cells = [number(row["mean"] - row["over_mixed"]), number(row["mean"])]
+            for key in ("over_mixed", "over_channels"):
+                value, low, high = (row[name] for name in (key, f"{key}_low", f"{key}_high"))
+                cells += [signed(value), DASH if value is None else f"{signed(low)} to {signed(high)}"]
+            rows.append([Cell(each.name), Cell(str(row["batch"])), *map(Cell, cells)])
+        blocks.append(rows)
+    return Table(
+        name="batch_tokens_worth",
+        title="What sorting the test images by class is worth where they are the tokens, in points of accuracy",
+        columns=[Column("Data"), Column("Batch", right=True), *(Column(head, right=True) for head in heads)],
+        blocks=[rows for rows in blocks if rows],
+        notes=[Note("Sorted − channels: minus the same attention whose tokens are the channels of a feature.")],
+        banner=_banner(found),
+    )
+
+
+def _block(measured: Measured, sizes: Sequence[int]) -> list[list[Cell]]:
+    grid = measured.about["grid"]
+    rows = []
+    for tokens in grid["tokens"]:
+        for order in grid["orders"]:
+            cells = [_accuracy(measured.hits.get((tokens, order, size))) for size in sizes]
+            rows.append([Cell(measured.name), Cell(TOKENS[tokens]), Cell(NAMES[order]), *map(Cell, cells)])
+    return rows
+
+
+def _accuracy(hits: Hits | None) -> str:
+    if hits is None:
+        return DASH
+    mean, sd = mean_sd(100 * hits.mean(axis=1))
+    return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
+
+
+def _notes(found: Sequence[Measured]) -> Iterable[str]:
+    about = found[0].about
+    seeds = span({len(each.about["grid"]["seeds"]) for each in found})
+    tested = listing(f"{each.name}: {thousands(each.n)} images of {each.about['part']}" for each in found)
+    yield (
+        f"Tested on {tested}. Mean ± standard deviation over {seeds} seeds of fusion attention, over one pair of "
+        f"frozen extractors ({about['network']['first']} and {about['network']['second']})."
+    )
+    yield (
+        f"All networks were trained in batches of {about['recipe']['batch_size']} images drawn at random; the network "
+        "of the last epoch is tested, so that no part chooses it. Only the tests differ."
+    )
+    yield (
+        f"Mixed: {ORDERS[MIXED]}. Sorted by class: as a loader of one folder a class yields them, without shuffling. "
+        "The labels of the test images decide that order: it is no result that a user of the network could have."
+    )
+    if by_class := [each.name for each in found if each.sorted_by_class]:
+        yield f"The index of {listing(by_class)} has the images class by class, as its folders do."
+    yield (
+        "With channels or places for tokens an image is predicted by itself; with images for tokens it is in a batch "
+        "of one alone."
+    )
+
+
+def _banner(found: Sequence[Measured]) -> str:
+    drawn = list(dict.fromkeys(each.about["dataset"] for each in found if each.about["stand_in"]))
+    return stand_in_notice(*drawn) if drawn else ""

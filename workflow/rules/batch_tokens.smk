@@ -1,0 +1,54 @@
+# Left of the border: fusion attention tested in batches of several sizes and orders (src/refer/evaluation/batch_tokens.py).
+
+
+def matrix_cell_of(wildcards):
+    """The run of the matrix over whose extractors fusion attention is trained anew."""
+    return plan.run(
+        wildcards.paper,
+        dataset_of(wildcards),
+        "audited",
+        wildcards.method,
+        int(wildcards.seed),
+    )
+
+
+def extractors_of(wildcards):
+    parents = plan.parents(matrix_cell_of(wildcards)).values()
+    return [f"{RESULTS}/runs/{run.path}/checkpoint.safetensors" for run in parents]
+
+
+def audited_split(wildcards):
+    paper = plan.divider(wildcards.paper, dataset_of(wildcards), "audited")
+    return f"data/splits/{wildcards.data}/{paper}.audited.parquet"
+
+
+rule batch_tokens:
+    input:
+        images="data/prepared/{data}/images.npy",
+        index="data/prepared/{data}/index.parquet",
+        about="data/prepared/{data}/prepare.json",
+        split=audited_split,
+        parents=extractors_of,
+    output:
+        f"{RESULTS}/batch_tokens/{{paper}}.{{data}}.{{method}}.seed{{seed}}.parquet",
+    log:
+        f"{LOGS}/batch_tokens/{{paper}}.{{data}}.{{method}}.seed{{seed}}.log",
+    benchmark:
+        f"{LOGS}/batch_tokens/{{paper}}.{{data}}.{{method}}.seed{{seed}}.tsv"
+    conda:
+        "../../envs/refer.yaml"
+    threads: plan.config.threads
+    resources:
+        mem_mb=grows(plan.config.train_mem_mb),
+        runtime=grows(plan.config.train_minutes),
+        gpu=gpus(plan.config.device),
+    params:
+        behaviour=[BEHAVIOUR["training"], BEHAVIOUR["inference"]],
+        run=lambda wildcards: matrix_cell_of(wildcards).as_dict(),
+        grid=lambda wildcards: plan.config.batch_tokens[wildcards.paper].model_dump(
+            include={"tokens", "seeds", "orders", "batches"}
+        ),
+        preset=plan.config.preset,
+        device=plan.config.device,
+    script:
+        "../scripts/batch_tokens.py"

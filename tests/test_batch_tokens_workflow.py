@@ -28,7 +28,7 @@ def test_the_experiment_from_raw_to_table_and_again_from_its_answers(root: Path,
     rows = pd.read_csv(clone / table)
     assert len(rows) == 3 * 2 * 2
     answers = pd.read_parquet(
-        clone / "results/batch-tokens/batch_tokens/tran2023.rafdb-standin.attention-r18-r34.seed0.parquet"
+        clone / "results/batch-tokens/batch_tokens/tran2023.rafdb-standin.attention-r18-r34.seed0.batch.parquet"
     )
     for row in rows.itertuples():
         column = answers[f"{row.tokens}.0.{row.order}.{row.batch}"]

@@ -22,6 +22,9 @@ def audited_split(wildcards):
     return f"data/splits/{wildcards.data}/{paper}.audited.parquet"
 
 
+TOKENS = "{paper}.{data}.{method}.seed{seed}.{tokens}"
+
+
 rule batch_tokens:
     input:
         images="data/prepared/{data}/images.npy",
@@ -30,11 +33,11 @@ rule batch_tokens:
         split=audited_split,
         parents=extractors_of,
     output:
-        f"{RESULTS}/batch_tokens/{{paper}}.{{data}}.{{method}}.seed{{seed}}.parquet",
+        f"{RESULTS}/batch_tokens/{TOKENS}.parquet",
     log:
-        f"{LOGS}/batch_tokens/{{paper}}.{{data}}.{{method}}.seed{{seed}}.log",
+        f"{LOGS}/batch_tokens/{TOKENS}.log",
     benchmark:
-        f"{LOGS}/batch_tokens/{{paper}}.{{data}}.{{method}}.seed{{seed}}.tsv"
+        f"{LOGS}/batch_tokens/{TOKENS}.tsv"
     conda:
         "../../envs/refer.yaml"
     threads: plan.config.threads
@@ -46,7 +49,7 @@ rule batch_tokens:
         behaviour=[BEHAVIOUR["training"], BEHAVIOUR["inference"]],
         run=lambda wildcards: matrix_cell_of(wildcards).as_dict(),
         grid=lambda wildcards: plan.config.batch_tokens[wildcards.paper].model_dump(
-            include={"tokens", "seeds", "orders", "batches"}
+            include={"seeds", "orders", "batches"}
         ),
         preset=plan.config.preset,
         device=plan.config.device,

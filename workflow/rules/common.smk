@@ -74,8 +74,9 @@ TIMES = [
     if plan.config.realtime_seconds > 0
 ]
 BATCH_TOKENS = [
-    f"{RESULTS}/batch_tokens/{run.paper}.{run.data}.{run.method}.seed{run.seed}.parquet"
+    f"{RESULTS}/batch_tokens/{run.paper}.{run.data}.{run.method}.seed{run.seed}.{tokens}.parquet"
     for run in plan.batch_tokens()
+    for tokens in plan.config.batch_tokens[run.paper].tokens
 ]
 AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]
 SPLITS = [

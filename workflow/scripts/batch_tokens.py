@@ -15,7 +15,7 @@ with job(snakemake) as track:
         Path(snakemake.input.images).parent,
         Path(snakemake.input.split),
         parents,
-        Grid(**snakemake.params.grid),
+        Grid([snakemake.wildcards.tokens], **snakemake.params.grid),
         Path(snakemake.output[0]),
         preset=snakemake.params.preset,
         device=snakemake.params.device,

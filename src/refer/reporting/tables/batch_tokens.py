@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,13 @@ class Measured:
     sorted_by_class: bool
     hits: dict[tuple[str, str, int], Hits]
 
+    def joined(self, other: Measured) -> Measured:
+        """Return it with the readings of a token of another file, in the order in which people read them."""
+        grid = self.about["grid"]
+        both = [tokens for tokens in TOKENS if tokens in {*grid["tokens"], *other.about["grid"]["tokens"]}]
+        hits = dict(sorted({**self.hits, **other.hits}.items(), key=lambda item: both.index(item[0][0])))
+        return replace(self, about={**self.about, "grid": {**grid, "tokens": both}}, hits=hits)
+
     @property
     def name(self) -> str:
         """The data set as people call it."""
@@ -59,12 +66,12 @@ class Measured:
 
 
 def read_batch_tokens(paths: Iterable[str | Path]) -> list[Measured]:
-    """Read what `measure_batch_tokens` wrote.
+    """Read what `measure_batch_tokens` wrote; files that differ in the reading of a token alone are one.
 
     Raises:
         UserError: a file is none of these.
     """
-    found = []
+    found: dict[str, Measured] = {}
     for path in sorted(map(str, paths)):
         table = pq.read_table(path)
         metadata = (table.schema.metadata or {}).get(b"refer")
@@ -80,8 +87,10 @@ def read_batch_tokens(paths: Iterable[str | Path]) -> list[Measured]:
             for size in grid["batches"]
         }
         changes = int((np.diff(label) != 0).sum())
-        found.append(Measured(about, len(label), changes == len(np.unique(label)) - 1, hits))
-    return found
+        one = Measured(about, len(label), changes == len(np.unique(label)) - 1, hits)
+        key = json.dumps({**about, "grid": {**grid, "tokens": None}}, sort_keys=True)
+        found[key] = found[key].joined(one) if key in found else one
+    return list(found.values())
 
 
 def write_batch_tokens(measured: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:

@@ -502,9 +502,9 @@ def test_speed_is_that_of_runs_that_learn(preset: Path) -> None:
     learns = {"epochs": 3, "images_per_s": 100.0, "seconds": 60, "device_name": "x", "device": "cpu"}
     quick = {**learns, "epochs": 0, "images_per_s": 1e9}
     assert cost([learns, quick, quick]) == (
-        "3 runs of 3 epochs (2 with nothing to train): 3 min of training in all, 100 images/s in the median, on x (cpu)"
+        "3 runs of 3 epochs (2 with nothing to train): 3 min of training in all, 100 images/s in the median, on x (cpu, fp32)"
     )
-    assert cost([quick]) == "1 run (1 with nothing to train): 60 s of training in all, on x (cpu)"
+    assert cost([quick]) == "1 run (1 with nothing to train): 60 s of training in all, on x (cpu, fp32)"
 
 
 def test_methods_on_other_images_have_their_own_n(tmp_path: Path) -> None:

@@ -466,7 +466,8 @@ def test_letters_say_what_a_row_rests_on(root: Path, tmp_path: Path) -> None:
     text = faces[".md"].read_text()
     assert "(a) Goes on from the trained “ResNet18” and “ResNet34” of the same seed." in text
     assert "(b) Has nothing to train." in text
-    assert "(c) Predicts an image with the help of the other test images in its batch." in text
+    batches = "in its batch, 48 at a time, in the order of the data set's index."
+    assert f"(c) Predicts an image with the help of the other test images {batches}" in text
     assert "- Every method starts from scratch, where the paper's file says imagenet." in text
     marks = dict(re.findall(r"^\| (.*?)(?: \(([a-z, ]+)\))? +\| audited", text, re.MULTILINE))
     assert marks == {
@@ -502,7 +503,8 @@ def test_speed_is_that_of_runs_that_learn(preset: Path) -> None:
     learns = {"epochs": 3, "images_per_s": 100.0, "seconds": 60, "device_name": "x", "device": "cpu"}
     quick = {**learns, "epochs": 0, "images_per_s": 1e9}
     assert cost([learns, quick, quick]) == (
-        "3 runs of 3 epochs (2 with nothing to train): 3 min of training in all, 100 images/s in the median, on x (cpu, fp32)"
+        "3 runs of 3 epochs (2 with nothing to train): 3 min of training in all, 100 images/s in the median, "
+        "on x (cpu, fp32)"
     )
     assert cost([quick]) == "1 run (1 with nothing to train): 60 s of training in all, on x (cpu, fp32)"
 

@@ -42,7 +42,7 @@ rule page:
         matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
         ranking=f"{RESULTS}/tables/ranking.html" if MATRIX else [],
         contrasts=f"{RESULTS}/tables/contrasts.html" if MATRIX else [],
-        ranked=f"{RESULTS}/figures/ranking.png" if MATRIX else [],
+        ranked=f"{RESULTS}/figures/ranking.svg" if MATRIX else [],
         sensitivity=(
             f"{RESULTS}/tables/sensitivity.html" if plan.config.sensitivity else []
         ),
@@ -58,7 +58,7 @@ rule page:
             ]
         ),
         sheets=found([f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN]),
-        copies=found([f"{RESULTS}/figures/copies/{data}.png" for data in DRAWN]),
+        copies=found([f"{RESULTS}/figures/copies/{data}.svg" for data in DRAWN]),
     output:
         report(
             f"{RESULTS}/report.html",

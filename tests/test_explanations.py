@@ -32,6 +32,7 @@ from refer.training.composer import composed_set, load_composer
 from refer.training.composition import Composition
 from refer.training.task import COMPOSED_SEED
 from report_fixtures import StubMethod, written_in
+from test_figures import caught
 from test_realtime import NAMES, REGIONS, a_run, untrained
 
 FERATT = {
@@ -361,10 +362,12 @@ def test_figures_say_what_they_show(tmp_path: Path) -> None:
         assert "these numbers say nothing about CK+" in text
 
 
-def test_of_real_data_only_the_space_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_real_data_only_the_space_is_drawn(tmp_path: Path) -> None:
     changes = {"data": "ckplus", "stand_in": False, "fold": 2, "images": 500}
     given = store(tmp_path / "a", **changes)
-    (text, _) = words(lambda: draw_explained(Paper(), [given], tmp_path / "s", tmp_path / "l"), monkeypatch)
+    with caught() as found:
+        draw_explained(Paper(), [given], tmp_path / "s", tmp_path / "l")
+    (text,) = found
     assert "rawn" not in text
     assert "fold 2" in text
     assert "n = 160 of 500 images" in text
@@ -375,11 +378,12 @@ def test_of_real_data_only_the_space_is_drawn(tmp_path: Path, monkeypatch: pytes
     assert list((tmp_path / "l").iterdir()) == []
 
 
-def test_of_several_runs_of_a_method_the_first_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_runs_of_a_method_the_first_is_drawn(tmp_path: Path) -> None:
     given = [store(tmp_path / f"{seed}{fold}", seed=seed, fold=fold) for seed, fold in ((1, 0), (0, 3), (0, 1))]
     given.append(store(tmp_path / "other", paper="khalid2025"))
-    text = words(lambda: draw_explained(Paper(), given, tmp_path / "s", tmp_path / "l"), monkeypatch)
-    assert len(text) == 2
+    with caught() as text:
+        draw_explained(Paper(), given, tmp_path / "s", tmp_path / "l")
+    assert len(text) == 1
     assert "seed 0, fold 1" in text[0]
     with pytest.raises(UserError, match="no explanations of feratt2019"):
         draw_explained(Paper(), given[-1:], tmp_path / "s", tmp_path / "l")

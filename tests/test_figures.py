@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -143,15 +143,14 @@ def test_words_are_read_in_order(preset: Path, written: dict[str, str]) -> None:
     )
     rows = [[name, *(f"{count:,}" for count in row)] for name, row in zip(CLASSES, counts, strict=True)]
     start = lines["private"].index("Counts") + 1
-    assert lines["private"][start : start + 7 * 8 + 9] == [*sum(rows, []), *CLASSES, "predicted class", "true class"]
+    assert lines["private"][start : start + 7 * 8 + 9] == [*chain(*rows), *CLASSES, "predicted class", "true class"]
     with (preset / "table.csv").open(newline="") as handle:
         table = [row for row in csv.DictReader(handle) if row["metric"] == "accuracy"]
     forest = lines["forest"]
-    places = [forest.index(label) for label in dict.fromkeys(row["label"] for row in table)]
+    labels = list(dict.fromkeys(row["label"] for row in table))
+    places = [forest.index(label) for label in labels]
     assert places == sorted(places)
-    for label, begin, end in zip(
-        dict.fromkeys(row["label"] for row in table), places, [*places[1:], None], strict=True
-    ):
+    for label, begin, end in zip(labels, places, [*places[1:], None], strict=True):
         mine = {f"{float(row['mean']):.1f}" for row in table if row["label"] == label}
         assert mine <= set(forest[begin:end]), "the numbers of a method follow its name"
     assert lines["classes"].index("Training, n = 28,709") < lines["classes"].index("3,995 (13.9 %)")

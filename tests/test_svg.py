@@ -121,16 +121,11 @@ def test_styles_are_those_asked_for(tmp_path: Path) -> None:
         line.attrib.items()
     )
     circles = list(root.iter(f"{SPACE}circle"))
-    assert [(each.get("cx"), each.get("cy"), each.get("r")) for each in circles] == [
-        ("72", "72", "3"),
-        ("216", "72", "3"),
-    ]
-    squares = [
-        each for each in root.iter(f"{SPACE}path") if each.get("fill") == "#fff" and each.get("stroke") == "#000"
-    ]
-    assert [corners(each.get("d", ""))[0][0] for each in squares] == [(33.0, 147.0)], (
-        "what is off the panel is left out"
-    )
+    placed = [(each.get("cx"), each.get("cy"), each.get("r")) for each in circles]
+    assert placed == [("72", "72", "3"), ("216", "72", "3")]
+    white = {"fill": "#fff", "stroke": "#000"}.items()
+    squares = [corners(each.get("d", "")) for each in root.iter(f"{SPACE}path") if white <= each.attrib.items()]
+    assert [square[0][0] for square in squares] == [(33.0, 147.0)], "what is off the panel is left out"
     (cut,) = [each for each in root.iter(f"{SPACE}svg") if each is not root]
     assert cut.get("viewBox") == "0 0 288 216", "a line that leaves the panel is cut off at its edge"
     assert [each.get("stroke") for each in cut] == ["#009e73"]

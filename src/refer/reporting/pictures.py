@@ -21,6 +21,7 @@ ATTRIBUTES = {
     *("stroke", "stroke-width", "stroke-opacity", "stroke-linejoin", "stroke-linecap"),
     *("stroke-dasharray", "stroke-dashoffset"),
 }
+DATA = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/]+=*")
 """What `figures.svg` writes. Nothing of it runs, loads or has a name that another drawing could have, too."""
 _PLAIN = " !$&'()*+,-./:;=?@[]^_`{|}~"
 """What may stand in a data URI as it is; an attribute of HTML needs more of it escaped."""
@@ -73,8 +74,6 @@ def _plain(text: str) -> bool:
     return text.startswith(f'<svg xmlns="{SPACE}" ') and all(
         each.tag in TAGS
         and ATTRIBUTES.issuperset(each.attrib)
-        and re.fullmatch(
-            r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/]+=*", each.get("href", "data:image/png;base64,A")
-        )
+        and ("href" not in each.attrib or DATA.fullmatch(each.attrib["href"]))
         for each in root.iter()
     )

@@ -144,9 +144,8 @@ def _key(figure: Figure, low: float, high: float, bottom: float) -> None:
     """Draw the colour scale of attention along the foot."""
     total = figure.get_figheight()
     axes = figure.add_axes((0.35, bottom / total, 0.3, 0.07 / total))
-    axes.imshow(
-        np.linspace(0, 1, 256)[None], cmap=MAP, interpolation="nearest", aspect="auto", extent=(low, high, 0, 1)
-    )
+    scale = np.linspace(0, 1, 256)[None]
+    axes.imshow(scale, cmap=MAP, interpolation="nearest", aspect="auto", extent=(low, high, 0, 1))
     axes.spines[:].set_visible(False)
     axes.set_xticks([low, high], [f"{low:.2f}", f"{high:.2f}"])
     axes.set_yticks([])

@@ -28,7 +28,7 @@ def corners(path: str) -> list[Points]:
     """Return the places that an SVG path visits, with the control points of its curves, one list for each piece."""
     pieces: list[Points] = []
     x = y = 0.0
-    for step, told in re.findall(r"([MLQCZmlqczhv])([^MLQCZmlqczhv]*)", path):
+    for step, told in re.findall(r"([MLQCZmlqchvz])([^MLQCZmlqchvz]*)", path):
         numbers = [float(number) for number in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", told)]
         if step in "zZ":
             x, y = pieces[-1][0]
@@ -38,7 +38,7 @@ def corners(path: str) -> list[Points]:
         else:
             moves = list(zip(numbers[::2], numbers[1::2], strict=True))
         places = [(x + a, y + b) if step.islower() else (a, b) for a, b in moves]
-        if step == "M":
+        if step in "Mm":
             pieces.append([])
         pieces[-1] += places
         x, y = places[-1]

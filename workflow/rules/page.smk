@@ -1,4 +1,5 @@
-# Right of the predictions: the front page, and what DVC compares.
+# Right of the predictions: the front page, and what DVC compares. Snakemake's report goes without the page, which holds
+# every table and figure of it once more.
 
 
 rule page:
@@ -60,11 +61,7 @@ rule page:
         sheets=found([f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN]),
         copies=found([f"{RESULTS}/figures/copies/{data}.svg" for data in DRAWN]),
     output:
-        report(
-            f"{RESULTS}/report.html",
-            caption="../captions/page.rst",
-            category="Front page",
-        ),
+        f"{RESULTS}/report.html",
     log:
         f"{LOGS}/page.log",
     benchmark:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -95,7 +96,7 @@ class Drawing(RendererBase):
         """Return the whole drawing as an SVG document."""
         wide, high = _number(self.width), _number(self.height)
         root = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}pt" height="{high}pt" viewBox="0 0 {wide} {high}"'
-        root += f' font-family="{FONTS}" font-size="{_number(SIZE)}" fill="{_hex(INK)}" stroke-linejoin="round">'
+        root += f' font-family="{FONTS}" font-size="{_number(SIZE)}" fill="{INK}" stroke-linejoin="round">'
         return "\n".join([root, f"<title>{escape(title)}</title>", *_written(self._pieces), "</svg>", ""])
 
     def write(self, line: Line, size: float, colour: Any, weight: int = 400) -> None:
@@ -142,14 +143,14 @@ class Drawing(RendererBase):
         rgbFace: Any = None,  # noqa: N803
     ) -> None:
         """Draw lines, curves or a filled shape."""
-        line = rgbFace is None
-        placed = path.cleaned(
-            transform + self._flip, remove_nans=True, curves=True, simplify=path.should_simplify and line
-        )
         style = _style(gc, rgbFace)
         if style != {"fill": "none"}:
+            fewer = path.should_simplify and rgbFace is None
+            placed = path.cleaned(transform, remove_nans=True, curves=True, simplify=fewer)
             shown = placed.vertices[(placed.codes != Outline.CLOSEPOLY) & (placed.codes != Outline.STOP)]
-            self._pieces.append(Piece("path", f' d="{_steps(placed)}"', style, cut=_cut(self._box(gc), shown)))
+            points = self._down(placed.vertices)
+            own = f' d="M{_pair(*points[0])}{_steps(points, placed.codes)}"' if len(points) else ""
+            self._pieces.append(Piece("path", own, style, cut=_cut(self._box(gc), self._flip.transform(shown))))
 
     def draw_markers(
         self,
@@ -161,20 +162,23 @@ class Drawing(RendererBase):
         rgbFace: Any = None,  # noqa: N803
     ) -> None:
         """Draw a sign at every vertex that lies within the panel."""
-        style = _style(gc, rgbFace)
-        places = (trans + self._flip).transform(path.vertices)
-        box = self._box(gc)
-        for x, y in places[np.isfinite(places).all(axis=1)]:
-            if _cut(box, np.array([[x, y]])) is not None:
+        style, box = _style(gc, rgbFace), self._box(gc)
+        places = self._flip.transform(trans.transform(path.vertices))
+        places = places[np.isfinite(places).all(axis=1)]
+        sign = marker_path.cleaned(marker_trans, curves=True)
+        points = _hundredths(sign.vertices * (1, -1))
+        steps = _steps(points, sign.codes)
+        round_ = np.array_equal(marker_path.vertices, CIRCLE.vertices)
+        radius = _number(abs(float(marker_trans.get_matrix()[0, 0])))
+        for place, (x, y) in zip(places, _hundredths(places), strict=True):
+            if _cut(box, place[None]) is not None:
                 continue
-            if np.array_equal(marker_path.vertices, CIRCLE.vertices):
-                radius = abs(float(marker_trans.get_matrix()[0, 0]))
-                own = f' cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"'
+            if round_:
+                own = f' cx="{_hundredth(x)}" cy="{_hundredth(y)}" r="{radius}"'
                 self._pieces.append(Piece("circle", own, style))
             else:
-                move = marker_trans + Affine2D().scale(1, -1).translate(x, y)
-                placed = marker_path.cleaned(move, curves=True)
-                self._pieces.append(Piece("path", f' d="{_steps(placed)}"', style))
+                start = _pair(x + points[0][0], y + points[0][1])
+                self._pieces.append(Piece("path", f' d="M{start}{steps}"', style))
 
     def draw_image(
         self, gc: GraphicsContextBase, x: float, y: float, im: NDArray[np.uint8], transform: Any = None
@@ -206,6 +210,10 @@ class Drawing(RendererBase):
     def get_canvas_width_height(self) -> tuple[float, float]:
         """Return the size in points."""
         return self.width, self.height
+
+    def _down(self, places: NDArray[np.float64]) -> list[list[int]]:
+        """Return places in hundredths of a point, from the upper left corner."""
+        return _hundredths(places * (1, -1) + (0, self.height))
 
     def _box(self, gc: GraphicsContextBase) -> Box | None:
         """Return the rectangle that a shape is cut to."""
@@ -269,35 +277,38 @@ def _style(gc: GraphicsContextBase, face: Any) -> dict[str, str]:
     return _known(style)
 
 
-def _steps(path: Outline) -> str:
-    """Return a path as steps from point to point; each point is rounded, so that errors do not add up."""
-    points = np.rint(100 * path.vertices).astype(int).tolist()
-    codes = path.codes.tolist() if path.codes is not None else [1] + [2] * (len(points) - 1)
-    steps, at, start, number = [], [0, 0], [0, 0], 0
-    while number < len(codes) and codes[number] != Outline.STOP:
-        code = codes[number]
-        if code == Outline.MOVETO:
-            at = start = points[number]
-            steps.append(f"M{_pair(at[0], at[1])}")
+def _hundredths(places: NDArray[np.float64]) -> list[list[int]]:
+    """Return places in hundredths of a point; each is rounded, so that steps between them do not add up errors."""
+    found: list[list[int]] = np.rint(100 * places).astype(int).tolist()
+    return found
+
+
+def _steps(points: Sequence[Sequence[int]], codes: NDArray[np.uint8]) -> str:
+    """Return a path as steps from its first point, which are the same wherever that lies."""
+    steps: list[str] = []
+    at = start = points[0] if len(points) else (0, 0)
+    number = 1
+    while number < len(points) and codes[number] != Outline.STOP:
+        code, to = codes[number], points[number]
+        across, down = to[0] - at[0], to[1] - at[1]
+        if code == Outline.CLOSEPOLY:
+            steps.append("z")
+            to = start
+        elif code == Outline.MOVETO:
+            steps.append(f"m{_pair(across, down)}")
+            start = to
         elif code == Outline.LINETO:
-            across, down = points[number][0] - at[0], points[number][1] - at[1]
             if across and down:
                 steps.append(f"l{_pair(across, down)}")
             elif across or down:
                 steps.append(f"h{_hundredth(across)}" if across else f"v{_hundredth(down)}")
-            at = points[number]
-        elif code == Outline.CLOSEPOLY:
-            steps.append("z")
-            at = start
         else:
             several = 2 if code == Outline.CURVE3 else 3
             those = [_pair(x - at[0], y - at[1]) for x, y in points[number : number + several]]
-            steps.append(
-                ("q" if several == 2 else "c")
-                + "".join(text if not k or text.startswith("-") else f" {text}" for k, text in enumerate(those))
-            )
+            steps.append(("q" if several == 2 else "c") + " ".join(those).replace(" -", "-"))
             number += several - 1
-            at = points[number]
+            to = points[number]
+        at = to
         number += 1
     return "".join(steps)
 
@@ -319,12 +330,18 @@ def _number(value: float) -> str:
 
 def _hex(colour: Any) -> str:
     """Return a colour as short as it goes: #d55e00, or #fff."""
+    return _short(colour if isinstance(colour, str) else tuple(colour))
+
+
+@cache
+def _short(colour: str | tuple[float, ...]) -> str:
     text = to_hex(colour)
     return text if text[1::2] != text[2::2] else f"#{text[1::2]}"
 
 
 def _known(style: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in style.items() if value and (key, value) != ("fill", _hex(INK))}
+    """Return a style without what is so anyway."""
+    return {key: value for key, value in style.items() if value and (key != "fill" or value != INK)}
 
 
 def _data(pixels: NDArray[np.uint8]) -> str:

@@ -346,8 +346,10 @@ def test_figures_say_what_they_show(tmp_path: Path) -> None:
     draw_representations(Paper(), runs, [tmp_path / "space.svg"])
     draw_attention(Paper(), runs[1], [tmp_path / "looks.svg"])
     read = [written_in(tmp_path / f"{name}.svg") for name in ("space", "looks")]
-    assert read[0].index("PreActResNet18, 6-d") < read[0].index("2nd axis"), "a panel's title is read before its axes"
-    assert read[1].index("input") < read[1].index("→ angry")
+    axis = next(place for place, line in enumerate(read[0]) if line.startswith("1st axis"))
+    assert read[0].index("PreActResNet18, 6-d") < axis, "a panel's title is read before its axes"
+    predicted = next(place for place, line in enumerate(read[1]) if line.startswith("→ "))
+    assert read[1].index("input") < predicted
     space, looks = map(" ".join, read)
     assert "n = 160 images" in space
     assert "PCA of these means" in space

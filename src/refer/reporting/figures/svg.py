@@ -146,11 +146,12 @@ class Drawing(RendererBase):
         style = _style(gc, rgbFace)
         if style != {"fill": "none"}:
             fewer = path.should_simplify and rgbFace is None
-            placed = path.cleaned(transform, remove_nans=True, curves=True, simplify=fewer)
-            shown = placed.vertices[(placed.codes != Outline.CLOSEPOLY) & (placed.codes != Outline.STOP)]
-            points = self._down(placed.vertices)
-            own = f' d="M{_pair(*points[0])}{_steps(points, placed.codes)}"' if len(points) else ""
-            self._pieces.append(Piece("path", own, style, cut=_cut(self._box(gc), self._flip.transform(shown))))
+            places, codes = _parts(path.cleaned(transform, remove_nans=True, curves=True, simplify=fewer))
+            places = self._flip.transform(places)
+            points = _hundredths(places)
+            own = f' d="M{_pair(*points[0])}{_steps(points, codes)}"'
+            shown = places[(codes != Outline.CLOSEPOLY) & (codes != Outline.STOP)]
+            self._pieces.append(Piece("path", own, style, cut=_cut(self._box(gc), shown)))
 
     def draw_markers(
         self,
@@ -165,10 +166,10 @@ class Drawing(RendererBase):
         style, box = _style(gc, rgbFace), self._box(gc)
         places = self._flip.transform(trans.transform(path.vertices))
         places = places[np.isfinite(places).all(axis=1)]
-        sign = marker_path.cleaned(marker_trans, curves=True)
-        points = _hundredths(sign.vertices * (1, -1))
-        steps = _steps(points, sign.codes)
-        round_ = np.array_equal(marker_path.vertices, CIRCLE.vertices)
+        corners, codes = _parts(marker_path.cleaned(marker_trans, curves=True))
+        points = _hundredths(corners * (1, -1))
+        steps = _steps(points, codes)
+        round_ = np.array_equal(np.asarray(marker_path.vertices), np.asarray(CIRCLE.vertices))
         radius = _number(abs(float(marker_trans.get_matrix()[0, 0])))
         for place, (x, y) in zip(places, _hundredths(places), strict=True):
             if _cut(box, place[None]) is not None:
@@ -181,7 +182,12 @@ class Drawing(RendererBase):
                 self._pieces.append(Piece("path", f' d="M{start}{steps}"', style))
 
     def draw_image(
-        self, gc: GraphicsContextBase, x: float, y: float, im: NDArray[np.uint8], transform: Any = None
+        self,
+        gc: GraphicsContextBase,
+        x: float,
+        y: float,
+        im: Any,
+        transform: Any = None,
     ) -> None:
         """Draw a picture (H, W, 4), whose first row is the lowest where no `transform` of the unit square turns it."""
         high, wide = (size / self.get_image_magnification() for size in im.shape[:2])
@@ -211,10 +217,6 @@ class Drawing(RendererBase):
         """Return the size in points."""
         return self.width, self.height
 
-    def _down(self, places: NDArray[np.float64]) -> list[list[int]]:
-        """Return places in hundredths of a point, from the upper left corner."""
-        return _hundredths(places * (1, -1) + (0, self.height))
-
     def _box(self, gc: GraphicsContextBase) -> Box | None:
         """Return the rectangle that a shape is cut to."""
         if gc.get_clip_path()[0] is not None:
@@ -236,12 +238,12 @@ def _anchored(lines: Sequence[tuple[Line, float]], aligned: Anchor | None) -> li
     """Return lines anchored where they are aligned, so that they are in any font; turned ones in the middle."""
     shares: dict[Anchor, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
     turn = np.radians(lines[0][0].turned)
-    if aligned is None:
-        edges = {name: np.ptp([line.x + share * wide for line, wide in lines]) for name, share in shares.items()}
-        aligned = "middle" if turn else min(edges, key=edges.__getitem__)
-    along = shares[aligned]
+    edges = {name: np.ptp([line.x + share * wide for line, wide in lines]) for name, share in shares.items()}
+    nearest = min(shares, key=lambda name: float(edges[name]))
+    anchor: Anchor = aligned if aligned is not None else "middle" if turn else nearest
+    along = shares[anchor]
     return [
-        line._replace(x=line.x + along * wide * np.cos(turn), y=line.y - along * wide * np.sin(turn), anchor=aligned)
+        line._replace(x=line.x + along * wide * np.cos(turn), y=line.y - along * wide * np.sin(turn), anchor=anchor)
         for line, wide in lines
     ]
 
@@ -265,16 +267,22 @@ def _style(gc: GraphicsContextBase, face: Any) -> dict[str, str]:
         style["fill-opacity"] = _number(face[3]) if face[3] != 1 else ""
     if gc.get_linewidth():
         offset, dashes = gc.get_dashes()
+        steps: Any = () if dashes is None else dashes
         style |= {
             "stroke": _hex(edge),
             "stroke-width": _number(gc.get_linewidth()) if gc.get_linewidth() != 1 else "",
             "stroke-opacity": _number(edge[3]) if edge[3] != 1 and not gc.get_forced_alpha() else "",
             "stroke-linejoin": gc.get_joinstyle() if gc.get_joinstyle() != "round" else "",
             "stroke-linecap": gc.get_capstyle().replace("projecting", "square") if gc.get_capstyle() != "butt" else "",
-            "stroke-dasharray": " ".join(map(_number, dashes)) if dashes is not None else "",
+            "stroke-dasharray": " ".join(_number(step) for step in steps),
             "stroke-dashoffset": _number(offset) if offset else "",
         }
     return _known(style)
+
+
+def _parts(path: Outline) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Return the vertices (n, 2) and codes (n,) of a path that Matplotlib has cleaned."""
+    return np.asarray(path.vertices, dtype=np.float64), np.asarray(path.codes, dtype=np.uint8)
 
 
 def _hundredths(places: NDArray[np.float64]) -> list[list[int]]:
@@ -334,7 +342,7 @@ def _hex(colour: Any) -> str:
 
 
 @cache
-def _short(colour: str | tuple[float, ...]) -> str:
+def _short(colour: Any) -> str:
     text = to_hex(colour)
     return text if text[1::2] != text[2::2] else f"#{text[1::2]}"
 

@@ -82,13 +82,19 @@ rule batch_tokens_table:
         papers=[paper_path(paper) for paper in plan.config.batch_tokens],
         measured=released(BATCH_TOKENS),
     output:
-        table=report(
-            multiext(f"{RESULTS}/tables/batch_tokens", ".csv", ".md", ".tex", ".html"),
+        table=shown(
+            f"{RESULTS}/tables/batch_tokens",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/batch_tokens.rst",
             category="Test batches",
         ),
-        figure=report(
-            multiext(f"{RESULTS}/figures/batch_tokens", ".svg", ".png"),
+        figure=shown(
+            f"{RESULTS}/figures/batch_tokens",
+            ".svg",
+            ".png",
             caption="../captions/batch_tokens.rst",
             category="Test batches",
         ),

@@ -49,7 +49,7 @@ rule page:
         ),
         swings=f"{RESULTS}/figures/sensitivity.svg" if plan.config.sensitivity else [],
         batch_tokens=f"{RESULTS}/tables/batch_tokens.html" if BATCH_TOKENS else [],
-        batches=f"{RESULTS}/figures/batch_tokens.png" if BATCH_TOKENS else [],
+        batches=f"{RESULTS}/figures/batch_tokens.svg" if BATCH_TOKENS else [],
         realtime=f"{RESULTS}/tables/realtime.csv" if TIMES else [],
         timings=released(TIMES),
         composed=found(

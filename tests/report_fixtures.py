@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -384,10 +384,19 @@ def rewrite(path: Path, change) -> None:
     pq.write_table(changed, path)
 
 
-def written_on(figure: Any) -> str:
-    """Return what is written on a figure: as texts, and as shapes, whose label says what they spell."""
-    import matplotlib
+def written_in(path: Path) -> list[str]:
+    """Return the lines of text in an SVG, in their order; fail where it is not what a page can hold several of.
 
-    words = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
-    words += [shape.get_label() for shape in figure.findobj(matplotlib.patches.PathPatch)]
-    return " ".join(words).replace("\n", " ")
+    That is: well-formed, without ids, scripts and addresses, and no letter of it an outline (all outlines of DejaVu
+    Sans have quadratic curves, which no figure of ours has).
+    """
+    text = path.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    space = "{http://www.w3.org/2000/svg}"
+    for element in root.iter():
+        assert element.tag.removeprefix(space) in {"svg", "title", "g", "path", "circle", "image", "text"}, path
+        assert not {"id", "style", "class", "onload"} & set(element.attrib), path
+        assert "q" not in element.get("d", "").lower(), f"{path}: a letter as an outline"
+        assert element.get("href", "data:image/").startswith("data:image/")
+    assert text.count("http") == 1, "the name of the vocabulary"
+    return [line.text or "" for line in root.iter(f"{space}text")]

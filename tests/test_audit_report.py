@@ -20,6 +20,7 @@ from refer.reporting.audit import read_audit
 from refer.reporting.figures.examples import draw_examples
 from refer.reporting.tables.listings import write_audit
 from refer.reporting.tables.splits import read_splits, split_table, write_splits
+from report_fixtures import written_in
 
 SHARES = Scheme(shares={"train": 0.7, "val": 0.15, "test": 0.15})
 
@@ -145,9 +146,11 @@ def test_splits_that_do_not_belong_together(viri: Path, tmp_path: Path) -> None:
 
 
 def test_examples_are_drawn_alike_every_time(viri: Path, tmp_path: Path) -> None:
-    for out in (tmp_path / "one.png", tmp_path / "two.png"):
-        draw_examples(viri / "prepared", viri / "audit", out)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    for name in ("one", "two"):
+        draw_examples(viri / "prepared", viri / "audit", [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"])
+    for suffix in ("svg", "png"):
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+    assert {"Identical", "Different labels"} < set(written_in(tmp_path / "one.svg"))
     width, height = Image.open(tmp_path / "one.png").size
     assert width == 1440
     assert 500 < height < 900, "two rows: identical images, and different labels"
@@ -156,14 +159,14 @@ def test_examples_are_drawn_alike_every_time(viri: Path, tmp_path: Path) -> None
 def test_examples_of_nothing(tmp_path: Path) -> None:
     write_prepared(tmp_path / "prepared", "fer2013", [{"pixels": picture(number), "label": 0} for number in range(20)])
     audit("fer2013", tmp_path / "prepared", tmp_path / "audit")
-    draw_examples(tmp_path / "prepared", tmp_path / "audit", tmp_path / "none.png")
+    draw_examples(tmp_path / "prepared", tmp_path / "audit", [tmp_path / "none.png"])
     assert Image.open(tmp_path / "none.png").size[1] < 200
 
 
 def test_no_example_is_ever_taken_from_real_images(tmp_path: Path) -> None:
     write_prepared(tmp_path / "prepared", "rafdb", [{"pixels": picture(1, 100, 3), "label": 0}], stand_in=False)
     with pytest.raises(UserError, match="drawn stand-ins only, never of people"):
-        draw_examples(tmp_path / "prepared", tmp_path / "audit", tmp_path / "out.png")
+        draw_examples(tmp_path / "prepared", tmp_path / "audit", [tmp_path / "out.png"])
     with pytest.raises(UserError, match="prepare the data first"):
-        draw_examples(tmp_path, tmp_path, tmp_path / "out.png")
+        draw_examples(tmp_path, tmp_path, [tmp_path / "out.png"])
     assert not (tmp_path / "out.png").exists()

@@ -19,6 +19,7 @@ from refer.datasets.backgrounds import LEAST, prepare_backgrounds
 from refer.errors import UserError
 from refer.files import read_json
 from refer.reporting.figures.composed import draw_composed
+from report_fixtures import written_in
 
 NAMES = [f"{'deep/' * (number % 3)}photo {number}.{('jpg', 'PNG', 'jpeg')[number % 3]}" for number in range(14)]
 
@@ -185,6 +186,9 @@ def test_the_figure_shows_drawn_faces_only(tmp_path: Path) -> None:
         draw_composed(*arrays, classes, outputs, dataset="ckplus-standin", stand_in=True)
     for suffix in ("svg", "png"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    read = written_in(tmp_path / "a.svg")
+    assert [word for word in read if word in classes] == classes
+    assert read.index("cut-out") < read.index("mask") < read.index("(draw 1)")
     with pytest.raises(UserError, match="drawn faces only"):
         draw_composed(*arrays, classes, [tmp_path / "c.png"], dataset="ckplus", stand_in=False)
     assert not (tmp_path / "c.png").exists()

@@ -198,6 +198,9 @@ def test_the_table_says_what_was_measured(tmp_path: Path) -> None:
     assert "drawn at random" in text
     draw_batch_tokens(made[0], [tmp_path / "f.svg", tmp_path / "f.png"])
     assert (tmp_path / "f.png").stat().st_size > 10_000
+    read = written_in(tmp_path / "f.svg")
+    panel = next(place for place, line in enumerate(read) if ", n = " in line)
+    assert panel < read.index("test images in a batch"), "a panel's title is read before its axes"
 
 
 def test_a_file_of_another_rule_is_refused(tmp_path: Path) -> None:

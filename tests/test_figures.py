@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import os
+import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import read_all
 from refer.evaluation.scores import score
 from refer.papers import load_paper
-from refer.reporting.figures import audit, curves, results
+from refer.reporting.figures import audit, curves, results, svg
 from refer.reporting.tables.compare import compare
 from report_fixtures import (
     CLASSES,
@@ -28,10 +34,9 @@ from report_fixtures import (
     make_preset,
     predictions_of,
     runs_of,
-    written_on,
+    written_in,
 )
 
-matplotlib = pytest.importorskip("matplotlib")
 DATA = "fer2013-standin"
 NOTICE = "Drawn stand-in data: these numbers say nothing about FER2013"
 
@@ -71,17 +76,16 @@ def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]
 
 @contextmanager
 def caught() -> Iterator[list[str]]:
-    """Collect what is written in each figure that is saved (text is stored as paths, which carry it as their label)."""
+    """Collect what is written in each figure that is saved as SVG."""
     found: list[str] = []
-    save = matplotlib.figure.Figure.savefig
+    save = svg.save
 
-    def catch(figure: matplotlib.figure.Figure, path: Path, **options: object) -> None:
-        if path.suffix == ".svg":
-            found.append(written_on(figure))
-        save(figure, path, **options)
+    def catch(figure: Figure, path: Path, title: str) -> None:
+        save(figure, path, title)
+        found.append(" ".join(written_in(path)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matplotlib.figure.Figure, "savefig", catch)
+        patch.setattr(svg, "save", catch)
         yield found
 
 
@@ -116,17 +120,48 @@ def test_equal_input_gives_equal_bytes(preset: Path, written: dict[str, str], tm
     for paths in drawn.values():
         for path in paths:
             assert path.read_bytes() == (preset / "figures" / path.name).read_bytes(), path.name
-            assert path.stat().st_size > 5000
+            assert path.stat().st_size > 3000
 
 
-def test_svg_is_complete_and_undated(preset: Path, written: dict[str, str]) -> None:
-    paths = list((preset / "figures").glob("*.svg"))
-    assert len(paths) == len(written) == 5
-    for path in paths:
+def test_another_process_gives_the_same_bytes(preset: Path, written: dict[str, str], tmp_path: Path) -> None:
+    code = "import sys, test_figures; from pathlib import Path; test_figures.draw_all(*map(Path, sys.argv[1:]))"
+    command = [sys.executable, "-c", code, str(preset), str(tmp_path)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)})
+    drawn = sorted(tmp_path.iterdir())
+    assert len(drawn) == 10
+    for path in drawn:
+        assert path.read_bytes() == (preset / "figures" / path.name).read_bytes(), path.name
+
+
+def test_words_are_read_in_order(preset: Path, written: dict[str, str]) -> None:
+    lines = {path.stem.split(".")[-1]: written_in(path) for path in (preset / "figures").glob("*.svg")}
+    assert len(lines) == len(written) == 5
+    for read in lines.values():
+        assert read[-1] == NOTICE
+    counts = results.confusion(
+        [run for run in read_all(predictions_of(preset)) if run.key[2:4] == ("audited", "full")], "private"
+    )
+    rows = [[name, *(f"{count:,}" for count in row)] for name, row in zip(CLASSES, counts, strict=True)]
+    start = lines["private"].index("Counts") + 1
+    assert lines["private"][start : start + 7 * 8 + 9] == [*chain(*rows), *CLASSES, "predicted class", "true class"]
+    with (preset / "table.csv").open(newline="") as handle:
+        table = [row for row in csv.DictReader(handle) if row["metric"] == "accuracy"]
+    forest = lines["forest"]
+    labels = list(dict.fromkeys(row["label"] for row in table))
+    places = [forest.index(label) for label in labels]
+    assert places == sorted(places)
+    for label, begin, end in zip(labels, places, [*places[1:], None], strict=True):
+        mine = {f"{float(row['mean']):.1f}" for row in table if row["label"] == label}
+        assert mine <= set(forest[begin:end]), "the numbers of a method follow its name"
+    assert lines["classes"].index("Training, n = 28,709") < lines["classes"].index("3,995 (13.9 %)")
+
+
+def test_drawings_weigh_what_they_show(preset: Path, written: dict[str, str]) -> None:
+    for path in (preset / "figures").glob("*.svg"):
         text = path.read_text()
-        assert "<dc:date>" not in text
-        assert "<text" not in text  # letters are drawn as paths
-        assert "<image" not in text
+        drawn = sum(text.count(f"<{tag}") for tag in ("text", "path", "circle", "g ", "svg"))
+        assert path.stat().st_size < 1500 + 100 * drawn, f"{path.name}: {drawn} elements"
+        assert not re.search(r"\d\.\d{3}", re.sub(r">[^<]*<", "><", text)), "more digits than a printer shows"
 
 
 def test_every_figure_says_that_the_data_is_drawn(written: dict[str, str]) -> None:

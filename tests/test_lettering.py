@@ -1,22 +1,45 @@
-"""Words as outlines: where they stand, how wide they are, and what they say."""
+"""Words on a figure: where they stand, how wide they are, and what they say."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.path import Path as Outline
+from matplotlib.transforms import Transform
 
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.figures.panel import Tag, limits
 
 
+class Recorder(RendererBase):
+    """Takes what a bitmap would be drawn of: shapes, in inches, and their colours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[Outline, Any]] = []
+
+    def draw_path(self, gc: Any, path: Outline, transform: Transform, rgbFace: Any = None) -> None:  # noqa: N803
+        self.shapes.append((transform.transform_path(path), rgbFace))
+
+
+def shapes(*words: Word) -> list[tuple[Outline, Any]]:
+    """Return the shapes that words are drawn as, a unit an inch."""
+    figure = Figure(figsize=(5, 5), dpi=1)
+    write(figure, words)
+    recorder = Recorder()
+    figure.artists[0].draw(recorder)
+    return recorder.shapes
+
+
 def box(word: Word) -> tuple[float, float, float, float]:
     """Return left, lower, right and upper edge of a written word, in inches."""
-    figure = Figure(figsize=(5, 5))
-    write(figure, [word])
-    (shape,) = figure.artists
-    edge = shape.get_path().get_extents()
+    ((shape, _),) = shapes(word)
+    edge = shape.get_extents()
     return edge.x0, edge.y0, edge.x1, edge.y1
 
 
@@ -35,10 +58,17 @@ def test_a_turned_word_keeps_its_anchor() -> None:
     assert x0 < 2 < x1
 
 
-def test_words_of_a_colour_are_one_shape_that_says_what_it_spells() -> None:
+def test_words_of_a_colour_are_one_shape_and_know_what_they_spell() -> None:
+    words = [Word(1, 1, "a  b"), Word(1, 3, "d", colour="white"), Word(1, 2, "c"), Word(1, 4, " ")]
+    assert [colour[:3] for _, colour in shapes(*words)][1:] == [(1, 1, 1)]
+    assert len(shapes(*words)) == 2
     figure = Figure()
-    write(figure, [Word(1, 1, "a  b"), Word(1, 2, "c"), Word(1, 3, "d", colour="white"), Word(1, 4, " ")])
-    assert [shape.get_label() for shape in figure.artists] == ["a b\nc", "d"]
+    write(figure, words)
+    assert [each.get_label() for each in figure.artists] == ["a b\nd\nc"]
+
+
+def test_nothing_to_write_draws_nothing() -> None:
+    assert shapes(Word(1, 1, " ")) == []
 
 
 @given(st.lists(st.floats(1, 99), min_size=1, max_size=8), st.floats(0.8, 6))

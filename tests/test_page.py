@@ -11,6 +11,7 @@ from refer.errors import UserError
 from refer.evaluation.scores import score
 from refer.reporting.figures import audit, curves, results
 from refer.reporting.page import KINDS, write_page
+from refer.reporting.pictures import embed
 from refer.reporting.tables.compare import compare
 from report_fixtures import METHODS, StubMethod, StubPaper, make_audit, make_preset, predictions_of, runs_of
 from test_tables import HOSTILE, Balanced
@@ -76,10 +77,8 @@ def test_the_page_is_complete_in_itself(preset: Path, tmp_path: Path) -> None:
     parser.feed(text)
     assert parser.open == []
     assert not parser.seen & {"script", "link", "iframe", "object"}
-    sources = re.findall(r'src="([^"]{0,30})', text)
-    assert sources
-    assert all(source.startswith("data:image/") for source in sources)
-    assert not re.search(r"https?://", re.sub(r'src="[^"]*"', "", text)), "but for the names of SVG's own vocabulary"
+    assert all(source.startswith("data:image/") for source in re.findall(r'src="([^"]{0,30})', text))
+    assert not re.search(r"https?://", text)
     assert re.findall(r'href="(?!#)', text) == []
     assert set(re.findall(r'href="#([^"]+)"', text)) == set(re.findall(r'section id="([^"]+)"', text))
 
@@ -100,11 +99,65 @@ def test_the_page_says_what_was_run(preset: Path, tmp_path: Path) -> None:
 
 def test_only_the_papers_own_method_is_embedded(preset: Path, tmp_path: Path) -> None:
     text = make_page(preset, tmp_path / "report.html")
-    alts = re.findall(r'alt="([^"]+)"', text)
-    assert f"Confusion matrices: khalid2025.{DATA}.audited.full.private" in alts
-    assert not any("self" in alt for alt in alts)
-    assert text.count("data:image/png") == 1, "the bitmap is taken where both are given"
-    assert len(alts) == 5
+    names = re.findall(r'<svg [^>]*aria-label="([^"]+)"', text)
+    assert f"Confusion matrices: khalid2025.{DATA}.audited.full.private" in names
+    assert not any("self" in name for name in names)
+    assert "data:image" not in text, "the drawing is taken where both are given"
+    assert len(names) == 5
+
+
+def test_words_of_figures_are_words_of_the_page(preset: Path, tmp_path: Path) -> None:
+    text = make_page(preset, tmp_path / "report.html")
+    parser = Balanced()
+    parser.feed(re.sub(r"<(figure|table|ul)\b.*?</\1>", "", text, flags=re.DOTALL))
+    for wanted in ("Class balance of a drawn stand-in for FER2013", "7,215 (25.1 %)", "predicted class", "epoch"):
+        assert f">{wanted}</text>" in text
+        assert wanted in parser.text
+    assert "<title>" not in text.partition("</head>")[2], "or a browser shows it wherever the pointer is"
+    assert 'role="img"' not in text, "or what is in it is not read aloud"
+
+
+def test_the_same_figure_may_stand_in_the_page_twice(preset: Path, tmp_path: Path) -> None:
+    drawn = preset / f"figures/audit/audit.{DATA}.svg"
+    text = make_page(preset, tmp_path / "r.html", figures={"audit": [drawn], "classes": [drawn]})
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    figures = re.findall(r'<svg [^>]*role="group".*?</svg>\n?</div>', text, flags=re.DOTALL)
+    assert len(figures) == 2
+    assert len({re.sub('aria-label="[^"]*"', "", figure) for figure in figures}) == 1
+    assert not any(re.search(r"\b(id|style|class)=|url\(|<style|xlink", figure) for figure in figures)
+
+
+def test_a_page_weighs_what_its_tables_and_figures_do(preset: Path, tmp_path: Path) -> None:
+    without = len(make_page(preset, tmp_path / "a.html", figures={}))
+    text = make_page(preset, tmp_path / "b.html")
+    shown = re.findall(r"<svg .*?</svg>", text, flags=re.DOTALL)
+    figures = len(re.findall(r'role="group"', text))
+    assert len(text) - without < 16_000 * figures, "once it was 150,000 for a confusion matrix"
+    assert len(text) - without < 1.1 * sum(map(len, shown)) + 500 * figures, "each is there once"
+
+
+ALIEN = {
+    "script": "<script>alert(1)</script>",
+    "handler": '<path d="M0 0" onclick="alert(1)"/>',
+    "address": '<image href="https://example.org/a.png"/>',
+    "paint": '<path d="M0 0" fill="url(#a)"/>',
+    "id": '<path id="a" d="M0 0"/>',
+    "style": "<style>*{color:red}</style>",
+    "section": "<text><![CDATA[</text><script>alert(1)</script>]]></text>",
+    "broken": "<path>",
+    "foreign": '<foreignObject><b xmlns="http://www.w3.org/1999/xhtml">b</b></foreignObject>',
+}
+
+
+@pytest.mark.parametrize("what", ALIEN)
+def test_a_drawing_that_could_do_more_is_shown_as_an_image(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1">{ALIEN[what]}</svg>')
+    markup = embed(path, 'x"y').markup
+    assert re.fullmatch(r'<img loading="lazy" src="data:image/svg\+xml,[^"<>]*" alt="x&#34;y">', markup)
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><title>t</title><g/></svg>')
+    assert embed(path, 'x"y').markup == '<svg viewBox="0 0 1 1" role="group" aria-label="x&#34;y"><g/></svg>'
 
 
 def test_equal_input_gives_equal_bytes(preset: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from refer.plan import Plan, load_plan
 from refer.reporting.figures.ranking import draw_ranking
 from refer.reporting.tables.matrix import compare_all
 from refer.reporting.tables.ranking import write_contrasts, write_ranking
-from report_fixtures import make_paper, predictions_of, rewrite, runs_of
+from report_fixtures import make_paper, predictions_of, rewrite, runs_of, written_in
 from test_figures import caught
 
 METHODS = {
@@ -165,9 +165,9 @@ def test_without_a_seed_in_common_nothing_is_compared_and_that_is_said(plan: Pla
     assert rows.difference.isna().sum() == 1 + others
     text = (tables / "ranking.md").read_text(encoding="utf-8")
     assert f"{others} methods with no seed in common with the best: not compared with it." in text
-    with caught() as written_in:
+    with caught() as drawn:
         draw_ranking(tables / "ranking.csv", [tmp_path / "ranking.svg"])
-    assert "stroke: not compared with the best" in written_in[0]
+    assert "stroke: not compared with the best" in drawn[0]
 
 
 def test_methods_that_are_right_equally_often_share_a_place(plan: Plan, tmp_path: Path) -> None:
@@ -213,10 +213,13 @@ def test_tables_say_on_what_how_compared_and_what_was_changed(single: Path) -> N
 
 def test_the_figure_names_every_method_and_is_the_same_each_time(single: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / f"ranking{suffix}" for suffix in (".svg", ".png")]
-    with caught() as written_in:
+    with caught() as drawn:
         draw_ranking(single / "tables/ranking.csv", outputs)
     n = pd.read_csv(single / "tables/ranking.csv").n[0]
-    assert f"a drawn stand-in for RAF-DB, test, audited protocol, n = {n}, seeds: 1" in written_in[0]
+    assert f"a drawn stand-in for RAF-DB, test, audited protocol, n = {n}, seeds: 1" in drawn[0]
+    read = written_in(outputs[0])
+    for row in pd.read_csv(single / "tables/ranking.csv").itertuples():
+        assert read[read.index(row.label) + 1] == f"{row.mean:.1f}", "a method is followed by its accuracy"
     before = [path.read_bytes() for path in outputs]
     draw_ranking(single / "tables/ranking.csv", outputs)
     assert [path.read_bytes() for path in outputs] == before

@@ -21,7 +21,7 @@ from refer.plan import Plan, load_plan
 from refer.reporting.figures.sensitivity import draw_sensitivity
 from refer.reporting.page import write_page
 from refer.reporting.tables.sensitivity import write_sensitivity
-from report_fixtures import predictions_of, rewrite, runs_of, write_run
+from report_fixtures import predictions_of, rewrite, runs_of, write_run, written_in
 
 SUFFIXES = (".csv", ".md", ".tex", ".html")
 STANDIN = {"fer2013": {"subjects": 12}, "rafdb": {"subjects": 12}, "ckplus": {"subjects": 12}}
@@ -206,6 +206,12 @@ def test_the_same_files_give_the_same_bytes_in_any_order(
         draw_sensitivity(faces[".csv"], each)
     for one, other in zip(*pictures, strict=True):
         assert one.read_bytes() == other.read_bytes()
+    read = written_in(tmp_path / "a.svg")
+    panels = [place for place, line in enumerate(read) if ", n = " in line]
+    assert [read[place].partition(" on ")[0] for place in panels] == list(WANTED)
+    options = [place for place, line in enumerate(read) if "→" in line]
+    assert panels[0] < min(options)
+    assert any(place > panels[1] for place in options), "a paper's name is read before its options"
 
 
 def test_a_missing_or_foreign_run_is_named(root: Path, plan: Plan, folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -26,7 +27,7 @@ from refer.reporting.tables.compare import compare, write_metrics, write_pairs, 
 from refer.reporting.tables.layouts import write_printed
 from refer.reporting.tables.overview import read_rows, tally, verdicts, write_verdicts
 from refer.spec import Paper
-from report_fixtures import StubPaper, make_paper, make_preset, predictions_of, rewrite, runs_of
+from report_fixtures import StubPaper, make_paper, make_preset, predictions_of, rewrite, runs_of, written_in
 
 FACES = (".csv", ".md", ".tex", ".html")
 
@@ -351,7 +352,20 @@ def test_maps_and_overview_repeat_themselves(real: Path, tmp_path: Path) -> None
         draw_overview([StubPaper()], [real / "tables/khalid2025.fer2013.csv"], [folder / "v.svg", folder / "v.png"])
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-        assert path.stat().st_size > 5000
+        assert path.stat().st_size > 2000
+    pairs, overview = (written_in(tmp_path / f"a/{name}.svg") for name in ("khalid2025.fer2013.audited", "v"))
+    with table.open(newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["protocol"] == "audited" and row["part"] == "private"]
+    labels = [each.label for each in StubPaper().methods.values()]
+    start = pairs.index(labels[0])
+    assert pairs[start : start + 5][1] == "1"
+    assert [word for word in pairs if word in labels] == labels
+    row = pairs[pairs.index(labels[1]) : pairs.index(labels[2])]
+    assert len(row) == 2 + len(labels) - 1, "a method, its number, and a cell for every other one"
+    assert any(f"{abs(float(each['difference'])):.1f}" in row[2] for each in rows)
+    heading = overview.index("khalid2025 · FER2013")
+    assert overview[heading + 1] in labels
+    assert overview.index("accuracy (%)") > heading, "the axis is read after what stands above it"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -228,6 +229,18 @@ def test_snakemakes_report_needs_nothing_else(demo: Path) -> None:
     page = (demo / "report.html").read_text(encoding="utf-8")
     for caption in ("Confusion matrices of khalid2025", "What khalid2025 reports", "Audit of fer2013-standin"):
         assert caption in page
+    held = re.findall(r'"(results/demo/[^"]+)": \{\s*"name"', page)
+    results = Path("results/demo")
+    made = [
+        path.relative_to(demo) for path in (demo / results).rglob("*.*") if path.suffix in (".html", ".svg", ".png")
+    ]
+    drawn = {path for path in made if path.suffix == ".svg"}
+    once = {path for path in made if path.suffix != ".png" or path.with_suffix(".svg") not in drawn}
+    once -= {path for path in once if path.parts[2] not in ("tables", "figures")}
+    assert sorted(held) == sorted(map(str, once)), "each table and each figure, once"
+    assert (demo / "report.html").stat().st_size < 12e6
+    assert (demo / results / "report.html").stat().st_size < 5e6
+    assert "<image" in (demo / results / "report.html").read_text(encoding="utf-8"), "faces, or the page lost them"
 
 
 @pytest.mark.slow

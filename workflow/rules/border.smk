@@ -5,20 +5,27 @@ rule audit_report:
     input:
         released(audit_of),
     output:
-        table=report(
-            multiext(f"{RESULTS}/tables/audit.{{data}}", ".csv", ".md", ".html"),
+        table=shown(
+            f"{RESULTS}/tables/audit.{{data}}",
+            ".csv",
+            ".md",
+            ".html",
             caption="../captions/audit.rst",
             category="Data",
             subcategory="{data}",
         ),
-        crossings=report(
-            multiext(f"{RESULTS}/figures/audit/{{data}}", ".svg", ".png"),
+        crossings=shown(
+            f"{RESULTS}/figures/audit/{{data}}",
+            ".svg",
+            ".png",
             caption="../captions/audit.rst",
             category="Data",
             subcategory="{data}",
         ),
-        classes=report(
-            multiext(f"{RESULTS}/figures/classes/{{data}}", ".svg", ".png"),
+        classes=shown(
+            f"{RESULTS}/figures/classes/{{data}}",
+            ".svg",
+            ".png",
             caption="../captions/classes.rst",
             category="Data",
             subcategory="{data}",
@@ -44,10 +51,11 @@ rule split_table:
     input:
         released(splits_of),
     output:
-        report(
-            multiext(
-                f"{RESULTS}/tables/split.{{paper}}.{{data}}", ".csv", ".md", ".html"
-            ),
+        shown(
+            f"{RESULTS}/tables/split.{{paper}}.{{data}}",
+            ".csv",
+            ".md",
+            ".html",
             caption="../captions/split.rst",
             category="Data",
             subcategory="{data}",
@@ -74,13 +82,19 @@ rule batch_tokens_table:
         papers=[paper_path(paper) for paper in plan.config.batch_tokens],
         measured=released(BATCH_TOKENS),
     output:
-        table=report(
-            multiext(f"{RESULTS}/tables/batch_tokens", ".csv", ".md", ".tex", ".html"),
+        table=shown(
+            f"{RESULTS}/tables/batch_tokens",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/batch_tokens.rst",
             category="Test batches",
         ),
-        figure=report(
-            multiext(f"{RESULTS}/figures/batch_tokens", ".svg", ".png"),
+        figure=shown(
+            f"{RESULTS}/figures/batch_tokens",
+            ".svg",
+            ".png",
             caption="../captions/batch_tokens.rst",
             category="Test batches",
         ),
@@ -106,8 +120,12 @@ rule realtime_table:
         papers=[paper_path(paper) for paper in plan.config.reproduce],
         measured=released(TIMES),
     output:
-        report(
-            multiext(f"{RESULTS}/tables/realtime", ".csv", ".md", ".tex", ".html"),
+        shown(
+            f"{RESULTS}/tables/realtime",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/realtime.rst",
             category="Real time",
         ),

@@ -31,6 +31,13 @@ RUN = f"{RESULTS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
 RUN_LOG = f"{LOGS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"
 
 
+# A table or figure in several forms. Snakemake's report holds each once, in the form that a browser shows best.
+def shown(start, *ends, **told):
+    best = start + (".svg" if ".svg" in ends else ".html")
+    paths = [start + end for end in ends]
+    return [path if path != best else report(path, **told) for path in paths]
+
+
 wildcard_constraints:
     dataset=r"[a-z0-9]+",
     data=r"[a-z0-9]+(-standin)?",

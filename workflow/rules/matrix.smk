@@ -8,27 +8,41 @@ rule matrix:
         predictions=released([f"{run}/predictions.parquet" for run in MATRIX]),
         runs=released([f"{run}/run.json" for run in MATRIX]),
     output:
-        table=report(
-            multiext(f"{RESULTS}/tables/matrix", ".csv", ".md", ".tex", ".html"),
+        table=shown(
+            f"{RESULTS}/tables/matrix",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/matrix.rst",
             category="Results",
             subcategory="methods × data sets",
         ),
         # Every method beside the best one, and what single things of them are worth.
-        ranking=report(
-            multiext(f"{RESULTS}/tables/ranking", ".csv", ".md", ".tex", ".html"),
+        ranking=shown(
+            f"{RESULTS}/tables/ranking",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/ranking.rst",
             category="Results",
             subcategory="methods × data sets",
         ),
-        contrasts=report(
-            multiext(f"{RESULTS}/tables/contrasts", ".csv", ".md", ".tex", ".html"),
+        contrasts=shown(
+            f"{RESULTS}/tables/contrasts",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/contrasts.rst",
             category="Results",
             subcategory="methods × data sets",
         ),
-        figure=report(
-            multiext(f"{RESULTS}/figures/ranking", ".svg", ".png"),
+        figure=shown(
+            f"{RESULTS}/figures/ranking",
+            ".svg",
+            ".png",
             caption="../captions/ranking.rst",
             category="Results",
             subcategory="methods × data sets",

@@ -1,4 +1,5 @@
-# Right of the predictions: the front page, and what DVC compares.
+# Right of the predictions: the front page, and what DVC compares. Snakemake's report goes without the page, which holds
+# every table and figure of it once more.
 
 
 rule page:
@@ -42,13 +43,13 @@ rule page:
         matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
         ranking=f"{RESULTS}/tables/ranking.html" if MATRIX else [],
         contrasts=f"{RESULTS}/tables/contrasts.html" if MATRIX else [],
-        ranked=f"{RESULTS}/figures/ranking.png" if MATRIX else [],
+        ranked=f"{RESULTS}/figures/ranking.svg" if MATRIX else [],
         sensitivity=(
             f"{RESULTS}/tables/sensitivity.html" if plan.config.sensitivity else []
         ),
         swings=f"{RESULTS}/figures/sensitivity.svg" if plan.config.sensitivity else [],
         batch_tokens=f"{RESULTS}/tables/batch_tokens.html" if BATCH_TOKENS else [],
-        batches=f"{RESULTS}/figures/batch_tokens.png" if BATCH_TOKENS else [],
+        batches=f"{RESULTS}/figures/batch_tokens.svg" if BATCH_TOKENS else [],
         realtime=f"{RESULTS}/tables/realtime.csv" if TIMES else [],
         timings=released(TIMES),
         composed=found(
@@ -58,13 +59,9 @@ rule page:
             ]
         ),
         sheets=found([f"{RESULTS}/figures/sheets/{data}.png" for data in DRAWN]),
-        copies=found([f"{RESULTS}/figures/copies/{data}.png" for data in DRAWN]),
+        copies=found([f"{RESULTS}/figures/copies/{data}.svg" for data in DRAWN]),
     output:
-        report(
-            f"{RESULTS}/report.html",
-            caption="../captions/page.rst",
-            category="Front page",
-        ),
+        f"{RESULTS}/report.html",
     log:
         f"{LOGS}/page.log",
     benchmark:

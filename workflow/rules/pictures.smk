@@ -54,8 +54,10 @@ rule contact_sheet:
             category="Data",
             subcategory="{data}",
         ),
-        copies=report(
-            f"{RESULTS}/figures/copies/{{data}}.png",
+        copies=shown(
+            f"{RESULTS}/figures/copies/{{data}}",
+            ".svg",
+            ".png",
             caption="../captions/copies.rst",
             category="Data",
             subcategory="{data}",
@@ -87,8 +89,10 @@ rule composed:
         about="data/prepared/{data}/prepare.json",
         backgrounds="data/backgrounds/scenes/backgrounds.npy",
     output:
-        report(
-            multiext(f"{RESULTS}/figures/composed/{{paper}}.{{data}}", ".svg", ".png"),
+        shown(
+            f"{RESULTS}/figures/composed/{{paper}}.{{data}}",
+            ".svg",
+            ".png",
             caption="../captions/composed.rst",
             category="Data",
             subcategory="{data}",

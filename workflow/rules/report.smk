@@ -9,8 +9,11 @@ rule score:
         runs=released(RECORDS),
     output:
         scores=f"{RESULTS}/scores.parquet",
-        runs=report(
-            multiext(f"{RESULTS}/tables/runs", ".csv", ".md", ".html"),
+        runs=shown(
+            f"{RESULTS}/tables/runs",
+            ".csv",
+            ".md",
+            ".html",
             caption="../captions/runs.rst",
             category="Provenance",
         ),
@@ -40,57 +43,51 @@ rule table:
         runs=released(runs_of(RECORDS)),
         training=released(runs_of(CURVES)),
     output:
-        table=report(
-            multiext(
-                f"{RESULTS}/tables/{{paper}}.{{data}}", ".csv", ".md", ".tex", ".html"
-            ),
+        table=shown(
+            f"{RESULTS}/tables/{{paper}}.{{data}}",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/table.rst",
             category="Results",
             subcategory="{paper} on {data}",
         ),
-        metrics=report(
-            multiext(
-                f"{RESULTS}/tables/metrics.{{paper}}.{{data}}",
-                ".csv",
-                ".md",
-                ".tex",
-                ".html",
-            ),
+        metrics=shown(
+            f"{RESULTS}/tables/metrics.{{paper}}.{{data}}",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/metrics.rst",
             category="Results",
             subcategory="{paper} on {data}",
         ),
-        pairs=report(
-            multiext(
-                f"{RESULTS}/tables/pairs.{{paper}}.{{data}}",
-                ".csv",
-                ".md",
-                ".tex",
-                ".html",
-            ),
+        pairs=shown(
+            f"{RESULTS}/tables/pairs.{{paper}}.{{data}}",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/pairs.rst",
             category="Results",
             subcategory="{paper} on {data}",
         ),
-        protocols=report(
-            multiext(
-                f"{RESULTS}/tables/protocols.{{paper}}.{{data}}",
-                ".csv",
-                ".md",
-                ".tex",
-                ".html",
-            ),
+        protocols=shown(
+            f"{RESULTS}/tables/protocols.{{paper}}.{{data}}",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/protocols.rst",
             category="Results",
             subcategory="{paper} on {data}",
         ),
-        ambiguities=report(
-            multiext(
-                f"{RESULTS}/tables/ambiguities.{{paper}}.{{data}}",
-                ".csv",
-                ".md",
-                ".html",
-            ),
+        ambiguities=shown(
+            f"{RESULTS}/tables/ambiguities.{{paper}}.{{data}}",
+            ".csv",
+            ".md",
+            ".html",
             caption="../captions/ambiguities.rst",
             category="Ambiguities",
             subcategory="{paper} on {data}",
@@ -126,16 +123,21 @@ rule printed:
             if paper == wildcards.paper
         ],
     output:
-        printed=report(
-            multiext(f"{RESULTS}/tables/printed.{{paper}}", ".md", ".tex", ".html"),
+        printed=shown(
+            f"{RESULTS}/tables/printed.{{paper}}",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/printed.rst",
             category="Results",
             subcategory="as printed",
         ),
-        claims=report(
-            multiext(
-                f"{RESULTS}/tables/claims.{{paper}}", ".csv", ".md", ".tex", ".html"
-            ),
+        claims=shown(
+            f"{RESULTS}/tables/claims.{{paper}}",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/claims.rst",
             category="Results",
             subcategory="as printed",
@@ -165,14 +167,20 @@ rule verdicts:
         papers=[paper_path(paper) for paper in plan.config.reproduce],
         tables=[f"{RESULTS}/tables/{paper}.{data}.csv" for paper, data in CELLS],
     output:
-        table=report(
-            multiext(f"{RESULTS}/tables/verdicts", ".csv", ".md", ".tex", ".html"),
+        table=shown(
+            f"{RESULTS}/tables/verdicts",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/verdicts.rst",
             category="Results",
             subcategory="all papers",
         ),
-        forest=report(
-            multiext(f"{RESULTS}/figures/verdicts", ".svg", ".png"),
+        forest=shown(
+            f"{RESULTS}/figures/verdicts",
+            ".svg",
+            ".png",
             caption="../captions/verdicts.rst",
             category="Results",
             subcategory="all papers",
@@ -210,8 +218,10 @@ rule figures:
         runs=released(runs_of(RECORDS)),
         training=released(runs_of(CURVES)),
     output:
-        forest=report(
-            multiext(f"{RESULTS}/figures/forest/{{paper}}.{{data}}", ".svg", ".png"),
+        forest=shown(
+            f"{RESULTS}/figures/forest/{{paper}}.{{data}}",
+            ".svg",
+            ".png",
             caption="../captions/forest.rst",
             category="Results",
             subcategory="{paper} on {data}",

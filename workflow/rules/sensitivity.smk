@@ -9,14 +9,20 @@ rule sensitivity:
         predictions=released([f"{run}/predictions.parquet" for run in COMPARED]),
         runs=released([f"{run}/run.json" for run in COMPARED]),
     output:
-        table=report(
-            multiext(f"{RESULTS}/tables/sensitivity", ".csv", ".md", ".tex", ".html"),
+        table=shown(
+            f"{RESULTS}/tables/sensitivity",
+            ".csv",
+            ".md",
+            ".tex",
+            ".html",
             caption="../captions/sensitivity.rst",
             category="Ambiguities",
             subcategory="what they are worth",
         ),
-        figure=report(
-            multiext(f"{RESULTS}/figures/sensitivity", ".svg", ".png"),
+        figure=shown(
+            f"{RESULTS}/figures/sensitivity",
+            ".svg",
+            ".png",
             caption="../captions/sensitivity.rst",
             category="Ambiguities",
             subcategory="what they are worth",

@@ -9,4 +9,4 @@ from refer.workflow import job
 with job(snakemake):
     prepared, audited = Path(snakemake.input.images).parent, Path(snakemake.input.near).parent
     write_sheet(prepared, Path(snakemake.output.sheet))
-    draw_examples(prepared, audited, Path(snakemake.output.copies))
+    draw_examples(prepared, audited, snakemake.output.copies)

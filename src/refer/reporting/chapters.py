@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from markupsafe import Markup
 
-from refer.errors import UserError
 from refer.reporting.audit import Audit
 from refer.reporting.evidence import Paper
+from refer.reporting.pictures import Picture, embed
 from refer.reporting.protocols import by_run, effects, leaks
 from refer.reporting.results import records
 from refer.reporting.tables.claims import claims_table
@@ -26,18 +24,6 @@ from refer.reporting.tables.pairs import pair_table, pairs
 from refer.reporting.tables.protocols import protocol_tables
 from refer.reporting.tables.splits import Split, split_table
 from refer.reporting.tables.table import Table, dataset_name, html
-
-_PLAIN = " !$&'()*+,-./:;=?@[]^_`{|}~"
-"""What may stand in a data URI as it is; the templates escape what an attribute of HTML may not hold."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it: `uri` holds the image itself."""
-
-    stem: str
-    uri: str
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -117,17 +103,6 @@ class AuditChapter:
         return as_html(audit_table(self.audit))
 
 
-def embed(path: str | Path, alt: str) -> Picture:
-    """Return a figure with its content as a data URI. Raises UserError where it is missing."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such figure; draw the figures before the page.")
-    if path.suffix == ".svg":
-        # Not as base64: a quarter smaller, and what is packed for a release or by git stays compressible.
-        return Picture(path.stem, f"data:image/svg+xml,{quote(path.read_text(encoding='utf-8'), _PLAIN)}", alt)
-    return Picture(path.stem, f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", alt)
-
-
 def as_html(*those: Table) -> Markup:
     """Return tables as HTML, one below another."""
     return Markup("".join(html(each) for each in those))
@@ -175,7 +150,7 @@ def audit_chapter(
     """Return what the page says of one data set; `divided` holds its splits by (data, paper)."""
 
     def of(kind: str) -> list[Picture]:
-        paths = [path for path in bitmap_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
+        paths = [path for path in drawing_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
         return [embed(path, f"{kind} of {audit.data}") for path in paths[:1]]
 
     found = [as_html(split_table(each)) for (data, _), each in divided.items() if data == audit.data]
@@ -183,15 +158,14 @@ def audit_chapter(
 
 
 def _of(figures: Mapping[str, Sequence[str | Path]], kind: str, stem: str) -> list[Path]:
-    """Return one file per figure of a paper on a data set, the bitmap where both are given."""
+    """Return one file per figure of a paper on a data set, the drawing where both are given."""
     chosen: dict[str, Path] = {}
-    for path in bitmap_first(figures.get(kind, ())):
+    for path in drawing_first(figures.get(kind, ())):
         if path.stem == stem or path.stem.startswith(f"{stem}."):
             chosen.setdefault(path.stem, path)
     return list(chosen.values())
 
 
-def bitmap_first(paths: Iterable[str | Path]) -> list[Path]:
-    """Return files with bitmaps before drawings."""
-    # Three times as large, letters as outlines would make a page of many figures slow to open.
-    return sorted(map(Path, paths), key=lambda path: path.suffix != ".png")
+def drawing_first(paths: Iterable[str | Path]) -> list[Path]:
+    """Return files with drawings before bitmaps: they are smaller, and their words can be read."""
+    return sorted(map(Path, paths), key=lambda path: path.suffix != ".svg")

@@ -12,9 +12,10 @@ from refer.errors import UserError
 from refer.evaluation.reported import MARGIN
 from refer.files import write_text
 from refer.reporting.audit import read_audit
-from refer.reporting.chapters import as_html, audit_chapter, bitmap_first, chapter, embed
+from refer.reporting.chapters import as_html, audit_chapter, chapter, drawing_first
 from refer.reporting.evidence import Paper, Record, gather, precision_of, read_records
 from refer.reporting.front import front
+from refer.reporting.pictures import embed
 from refer.reporting.results import records
 from refer.reporting.tables.compare import build, duration
 from refer.reporting.tables.listings import runs_table
@@ -123,7 +124,7 @@ def write_page(
         verdict_table=as_html(verdict_table(papers, judged, margin)),
         overview=[
             embed(path, "Reported and reproduced accuracy of all papers")
-            for path in bitmap_first(figures.get("overview", ()))[:1]
+            for path in drawing_first(figures.get("overview", ()))[:1]
         ],
         chapters=chapters,
         audits=[audit_chapter(audit, figures, divided) for audit in found],

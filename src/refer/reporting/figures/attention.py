@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -97,11 +95,7 @@ def _sheet(
     side = min(span - margin, 1.15 * len(columns)) / len(columns)
     bounds = _range(columns.get("attention", []))
     height = rows * side + top_line + key + 0.08
-    # Composed into one, the small images would be resampled for an SVG.
-    with (
-        matplotlib.rc_context({"image.composite_image": False}),
-        canvas(height, title, subtitle, notice, outputs) as (figure, head),
-    ):
+    with canvas(height, title, subtitle, notice, outputs) as (figure, head):
         figure.set_layout_engine(None)
         total = figure.get_figheight()
         axes = figure.add_axes(
@@ -111,13 +105,13 @@ def _sheet(
         for number, name in enumerate(names):
             block, row = divmod(number, rows)
             left, top = 0.08 + block * span + margin, total - head - top_line - row * side
+            for column, heading in enumerate(columns if row == 0 else ()):
+                middle = left + column * side + (side - gap) / 2
+                axes.text(middle, top + 0.05, heading, ha="center", va="bottom", fontsize=7, color=SOFT)
             axes.text(left - 0.09, top - side / 2, name, ha="right", va="center", multialignment="right", fontsize=7)
             for column, (heading, pictures) in enumerate(columns.items()):
                 start = left + column * side
                 _show(axes, heading, pictures[number], (start, start + side - gap, top - side + gap, top), bounds)
-                if row == 0:
-                    middle = start + (side - gap) / 2
-                    axes.text(middle, top + 0.05, heading, ha="center", va="bottom", fontsize=7, color=SOFT)
         axes.set(xlim=(0, WIDTH), ylim=(0, total))
         if key:
             _key(figure, *bounds, (0.3 if notice else 0.08) + 0.2)
@@ -150,12 +144,12 @@ def _key(figure: Figure, low: float, high: float, bottom: float) -> None:
     """Draw the colour scale of attention along the foot."""
     total = figure.get_figheight()
     axes = figure.add_axes((0.35, bottom / total, 0.3, 0.07 / total))
-    bar = figure.colorbar(
-        ScalarMappable(matplotlib.colors.Normalize(low, high), MAP), cax=axes, orientation="horizontal"
-    )
-    bar.outline.set_visible(False)
-    bar.set_ticks([low, high], labels=[f"{low:.2f}", f"{high:.2f}"])
-    axes.set_title("attention", loc="center", fontsize=7, color=SOFT, pad=2)
+    scale = np.linspace(0, 1, 256)[None]
+    axes.imshow(scale, cmap=MAP, interpolation="nearest", aspect="auto", extent=(low, high, 0, 1))
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([low, high], [f"{low:.2f}", f"{high:.2f}"])
+    axes.set_yticks([])
+    axes.set_title("attention", loc="center", fontsize=7, color=SOFT, pad=2, zorder=0)
     axes.tick_params(length=0, pad=2)
 
 

@@ -42,7 +42,7 @@ def _classes(audit: Audit, outputs: Sequence[Path]) -> None:
                     f"{count:,} ({percent:.1f} %)", (percent, place), xytext=(3, 0), textcoords="offset points",
                     va="center", fontsize=6.5,
                 )  # fmt: skip
-            axes.set_title(f"{split}, n = {counts.sum():,}" if audit.pairs else "All images")
+            axes.set_title(f"{split}, n = {counts.sum():,}" if audit.pairs else "All images", zorder=0)
             axes.set_xlabel("share of the split (%)" if audit.pairs else "share (%)")
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
@@ -69,7 +69,7 @@ def _audit(audit: Audit, outputs: Sequence[Path]) -> None:
 def _crossings(axes: Axes, audit: Audit) -> None:
     """Draw, as a small matrix, which images of a split also stand in an earlier one."""
     earlier, later = audit.splits[:-1], audit.splits[1:]
-    axes.set_title("Images that also stand in another split")
+    axes.set_title("Images that also stand in another split", zorder=0)
     axes.set_xlim(-0.5, len(earlier) - 0.5)
     axes.set_ylim(len(later) - 0.5, -0.5)
     shares = {(a, b): audit.also_in[b][a] / max(audit.size(b), 1) for a, b in audit.pairs}
@@ -111,7 +111,7 @@ def _findings(audit: Audit) -> dict[str, int]:
 
 def _bars(axes: Axes, bars: Mapping[str, int]) -> None:
     """Draw counts as bars with their numbers."""
-    axes.set_title("In the whole data set")
+    axes.set_title("In the whole data set", zorder=0)
     colours = [COLOURS[1] if "near" in name else COLOURS[0] for name in bars]
     axes.barh(list(bars), list(bars.values()), color=colours, height=0.66)
     for place, count in enumerate(bars.values()):

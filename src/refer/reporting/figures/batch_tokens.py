@@ -42,7 +42,7 @@ def _panel(axes: Axes, rows: Sequence[Row]) -> None:
     """Draw the curves of one data set."""
     first = rows[0]
     kind = " (drawn)" if first["stand_in"] == "true" else ""
-    axes.set_title(f"{dataset_name(first['dataset'])}{kind}, n = {thousands(int(first['n']))}")
+    axes.set_title(f"{dataset_name(first['dataset'])}{kind}, n = {thousands(int(first['n']))}", zorder=0)
     sizes = sorted({int(row["batch"]) for row in rows})
     for number, tokens in enumerate(TOKENS):
         mine = [row for row in rows if row["tokens"] == tokens]

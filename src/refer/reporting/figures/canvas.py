@@ -1,6 +1,6 @@
 """What all figures are drawn on: 183 mm wide (two columns of a paper), text from 6.5 points.
 
-Equal input gives the same bytes in .svg (text as paths, so that it looks the same everywhere) and .png (200 dpi).
+Equal input gives the same bytes in .svg (text as text, see `svg`) and .png (200 dpi).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from refer.files import whole
+from refer.reporting.figures import svg
 from refer.reporting.figures.lettering import Word, write
 from refer.reporting.figures.palette import COLOURS, INK, LINE, MARKERS, SOFT, WARN
 from refer.reporting.tables.table import dataset_name
@@ -41,8 +42,6 @@ STYLE: Any = {
     "legend.fontsize": 7,
     "legend.frameon": False,
     "savefig.dpi": DPI,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "refer",
     "text.color": INK,
     "text.parse_math": False,  # a class or label may hold a dollar sign
     "xtick.color": SOFT,
@@ -82,9 +81,9 @@ def canvas(
         figure = Figure(figsize=(WIDTH, total), layout=engine, facecolor="white")
         told = [Word(0.08, total - 0.12, title, 9.0, bold=True)]
         told += [Word(0.08, total - 0.3 - 0.14 * number, line, 7.5, SOFT) for number, line in enumerate(lines)]
+        write(figure, told, order=-1)
         if notice:
-            told.append(_stamp(figure, notice, total))
-        write(figure, told)
+            write(figure, [_stamp(figure, notice, total)], order=6)
         yield figure, head
         if figure.get_layout_engine() is not None:
             figure.draw_without_rendering()  # places everything once, not once a format
@@ -94,11 +93,12 @@ def canvas(
                 left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
                 axes.set_position((left, bottom, width, height))
         for path in outputs:
-            options: dict[str, Any] = {"metadata": {"Date": None, "Title": title}}
-            if path.suffix == ".png":
-                options = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": PACKED}}
             with whole(path) as temporary:
-                figure.savefig(temporary, **options)
+                if path.suffix == ".svg":
+                    svg.save(figure, temporary, title)
+                else:
+                    options: Any = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": PACKED}}
+                    figure.savefig(temporary, **options)
 
 
 def _stamp(figure: Figure, notice: str, height: float) -> Word:

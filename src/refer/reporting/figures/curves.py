@@ -151,7 +151,7 @@ def _group(
             panel.axis_y(ticks, names, name, labels=column == 0)
             panel.heading(f"{name.split(' (')[0]}, {heading}")
             ends = _lines(panel, paper, curves, part, metric, ring=column == 1)
-            words += [*panel.words, *(_names(panel, ends) if column == 1 else [])]
+            words += [*panel.head, *panel.words, *(_names(panel, ends) if column == 1 else [])]
     return words
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,13 +28,13 @@ class Example(NamedTuple):
     told: str = ""
 
 
-def draw_examples(prepared: Path, audit_dir: Path, out: Path) -> None:
-    """Draw examples of identical images, near duplicates and copies with different labels to `out` (.png or .svg).
+def draw_examples(prepared: Path, audit_dir: Path, outputs: Iterable[str | Path]) -> None:
+    """Draw examples of identical images, near duplicates and copies with different labels.
 
     Args:
         prepared: folder with images.npy, index.parquet and prepare.json of a stand-in.
         audit_dir: folder with duplicates.parquet and near.parquet of its audit.
-        out: the figure.
+        outputs: files to write, .png or .svg.
 
     Raises:
         UserError: the data are not drawn, or are not there.
@@ -52,7 +52,7 @@ def draw_examples(prepared: Path, audit_dir: Path, out: Path) -> None:
     if not rows:
         subtitle = "neither identical images nor near duplicates were found"
     title, notice = f"Copies among the drawn images of {name}", stand_in_notice(about["dataset"])
-    with canvas(max(1.32 * len(rows), 0.1), title, subtitle, notice, [out]) as (figure, _):
+    with canvas(max(1.32 * len(rows), 0.1), title, subtitle, notice, list(map(Path, outputs))) as (figure, _):
         _draw(figure, rows, images, index)
 
 
@@ -101,7 +101,7 @@ def _draw(figure: Figure, rows: dict[str, list[Example]], images: NDArray[np.uin
                 _picture(axes, images[row], index["split"][row], index["class"][row], WARN if differ else INK)
             if place == 0:
                 pair[0].set_ylabel(title, fontweight="bold", labelpad=6)
-            pair[1].set_title(one.told or " ", fontsize=6.5, color=SOFT, loc="right", pad=3)
+            pair[1].set_title(one.told or " ", fontsize=6.5, color=SOFT, loc="right", pad=3, zorder=0)
 
 
 def _picture(axes: Axes, pixels: NDArray[np.uint8], split: str, label: str, colour: str) -> None:

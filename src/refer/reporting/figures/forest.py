@@ -13,7 +13,7 @@ from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, REPRO
 from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, SOFT, WIDTH, canvas
 from refer.reporting.figures.lettering import Word, width, write
-from refer.reporting.figures.panel import Panel, Side, Tag, limits, percents
+from refer.reporting.figures.panel import Panel, Side, Tag, by_row, limits, percents
 from refer.reporting.names import measure
 from refer.reporting.tables.overview import read_rows, tally, verdicts
 from refer.reporting.tables.table import dataset_name, stand_in_notice, stated
@@ -97,9 +97,11 @@ def _block(figure: Figure, block: Mapping[str, Sequence[Row]], bottom: float, hi
     headings = {(row["paper"], row["data"]): f"{row['paper']} · {_data(row['data'])}" for row in rows}
     beside = 0.15 + max(*map(width, labels.values()), *(width(text, bold=True) for text in headings.values()))
     wide = (WIDTH - beside - 0.1 - 0.15 * (len(block) - 1)) / len(block)
-    words: list[Word] = []
+    axes: list[Word] = []
+    order: list[tuple[float, Word]] = []
     for number, (name, mine) in enumerate(block.items()):
-        tags = [tag for row in mine for tag in _tags(row, mine, places, margin, short=len(block) > 1)]
+        tagged = [(row, tag) for row in mine for tag in _tags(row, mine, places, margin, short=len(block) > 1)]
+        tags = [tag for _, tag in tagged]
         values = [row[key] + off for row in mine for key, off in (("low", 0), ("high", 0), ("reported", -margin),
                                                                   ("reported", margin))]  # fmt: skip
         box = (beside + number * (wide + 0.15), bottom, wide, high)
@@ -108,14 +110,14 @@ def _block(figure: Figure, block: Mapping[str, Sequence[Row]], bottom: float, hi
         titles = list(dict.fromkeys(measure(row["metric"]).replace("F1 of means", "F1") for row in mine))
         title = f"{' or '.join(titles) if name != 'accuracy' else 'accuracy'} (%)"
         panel.axis_x(percents(panel.x, wide), title, grid=True)
-        panel.tags(tags)
         if number == 0:
             told = [(text, places[key], True) for key, text in headings.items()]
             told += [(text, places[key], False) for key, text in labels.items()]
-            words += [Word(beside - 0.08, float(panel.up(y)), text, anchor="right", bold=bold)
+            order += [(y, Word(beside - 0.08, float(panel.up(y)), text, anchor="right", bold=bold))
                       for text, y, bold in told]  # fmt: skip
-        words += panel.words
-    write(figure, words)
+        order += [(places[row["paper"], row["data"], row["method"]], panel.beside(tag)) for row, tag in tagged]
+        axes += panel.words
+    write(figure, [*by_row(order), *axes])
 
 
 def _panel(panel: Panel, rows: Sequence[Row], places: Mapping[tuple[str, ...], float], margin: float) -> None:

@@ -84,13 +84,14 @@ def _map(
     size = len(methods)
     cell = side / size
     points = min(7.0, 72 * cell / 3.4)  # what fits into a cell
-    words, squares, colours = [], [], []
+    squares, colours = [], []
+    cells: dict[tuple[int, int], Word] = {}
 
     def put(y: int, x: int, colour: str, ink: str, text: str) -> None:
         at = corner[0] + cell * x, corner[1] + cell * (size - 1 - y)
         squares.append(_square(at, cell))
         colours.append(colour)
-        words.append(Word(at[0] + cell / 2, at[1] + cell / 2, text, points, ink, "middle"))
+        cells[y, x] = Word(at[0] + cell / 2, at[1] + cell / 2, text, points, ink, "middle")
 
     for row in rows:
         one, other = methods.index(row["less"]), methods.index(row["method"])
@@ -105,11 +106,14 @@ def _map(
     for place in range(size):
         put(place, place, "#efefef", INK, "")
     _fill(figure, squares, colours)
+    words: list[Word] = []
     for place, label in enumerate(labels):
-        x, y = corner[0] + cell * (place + 0.5), corner[1] + cell * (size - 0.5 - place)
-        words += [Word(corner[0] - 0.06, y, str(place + 1), anchor="right"),
-                  Word(corner[0] - 0.3, y, label, anchor="right"),
-                  Word(x, corner[1] - 0.12, str(place + 1), anchor="middle")]  # fmt: skip
+        y = corner[1] + cell * (size - 0.5 - place)
+        words += [Word(corner[0] - 0.3, y, label, anchor="right"),
+                  Word(corner[0] - 0.06, y, str(place + 1), anchor="right")]  # fmt: skip
+        words += [cells[place, x] for x in range(size) if (place, x) in cells]
+    words += [Word(corner[0] + cell * (place + 0.5), corner[1] - 0.12, str(place + 1), anchor="middle")
+              for place in range(size)]  # fmt: skip
     write(figure, words)
 
 

@@ -36,12 +36,13 @@ class Tag(NamedTuple):
 class Panel:
     """A panel in the `box` (left, bottom, width, height; inches) of a figure.
 
-    `x` and `y` are the values at its left and right, and at its lower and upper edge. `words` collects what is to be
-    written; the caller writes all panels' words at once.
+    `x` and `y` are the values at its left and right, and at its lower and upper edge. `head` and `words` collect what
+    is to be written above it and at its axes; the caller writes all panels' words at once, in reading order.
     """
 
     def __init__(self, figure: Figure, box: tuple[float, float, float, float], x: Limits, y: Limits) -> None:
         self.figure, self.box, self.x, self.y = figure, box, x, y
+        self.head: list[Word] = []
         self.words: list[Word] = []
 
     def across(self, x: ArrayLike) -> NDArray[np.float64]:
@@ -93,13 +94,12 @@ class Panel:
             drawn.set_fillstyle("none" if open_ else "full")
             self._add(drawn)
 
-    def tags(self, those: Iterable[Tag]) -> None:
-        """Write numbers beside what they are of."""
-        for tag in those:
-            x, y = float(self.across(tag.x)), float(self.up(tag.y))
-            anchor: Side = "right" if tag.side == "left" else "left"
-            gap = -tag.gap if tag.side == "left" else tag.gap
-            self.words.append(Word(x + gap, y, tag.text, tag.size, tag.colour, anchor))
+    def beside(self, tag: Tag) -> Word:
+        """Return a number as it is to be written beside what it is of."""
+        x, y = float(self.across(tag.x)), float(self.up(tag.y))
+        anchor: Side = "right" if tag.side == "left" else "left"
+        gap = -tag.gap if tag.side == "left" else tag.gap
+        return Word(x + gap, y, tag.text, tag.size, tag.colour, anchor)
 
     def axis_x(self, ticks: Sequence[float], title: str, *, grid: bool = False, labels: bool = True) -> None:
         """Draw the lower edge with its ticks, and their numbers and a title below it."""
@@ -127,7 +127,7 @@ class Panel:
     def heading(self, text: str) -> None:
         """Write a title above the panel."""
         left, bottom, _, high = self.box
-        self.words.append(Word(left, bottom + high + 0.12, text, 8.0))
+        self.head.append(Word(left, bottom + high + 0.12, text, 8.0))
 
     def _edge(self, lines: Sequence[Sequence[tuple[float, float]]], colour: str = SOFT, thick: float = 0.6) -> None:
         self._add(LineCollection(lines, colors=colour, linewidths=thick, zorder=2 if colour == SOFT else 0.5))
@@ -135,6 +135,11 @@ class Panel:
     def _add(self, artist: Artist) -> None:
         artist.set_transform(self.figure.dpi_scale_trans)
         self.figure.add_artist(artist, clip=False)
+
+
+def by_row(rows: Iterable[tuple[float, Word]]) -> list[Word]:
+    """Return words line by line, from the top, those of a line in the order given."""
+    return [word for _, word in sorted(rows, key=lambda row: row[0])]
 
 
 def percents(x: Limits, wide: float) -> list[float]:

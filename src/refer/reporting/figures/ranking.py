@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
 from refer.reporting.figures.lettering import Word, width, write
-from refer.reporting.figures.panel import Panel, Tag, limits, percents
+from refer.reporting.figures.panel import Panel, Tag, by_row, limits, percents
 from refer.reporting.names import span
 from refer.reporting.tables.table import stand_in_notice
 
@@ -62,15 +62,16 @@ def _block(figure: Figure, rows: Sequence[Row], papers: Sequence[str], top: floa
         behind = bool(row["p_holm"]) and float(row["p_holm"]) < 0.05
         marker = marker if place == 0 or row["p_holm"] else "|"
         panel.points([(float(row["mean"]), place)], marker, colour, 4, open_=behind)
-    panel.tags(tags)
     first = rows[0]
     often = span(int(row["seeds"]) for row in rows)
     where = f"{described(first['dataset'], first['stand_in'] == 'true')}, {first['split']}"
     panel.heading(f"{where}, {first['protocol']} protocol, n = {int(first['n']):,}, seeds: {often}")
-    words = [
-        Word(beside - 0.08, float(panel.up(place)), row["label"], anchor="right") for place, row in enumerate(rows)
+    lines = [
+        (place, Word(beside - 0.08, float(panel.up(place)), row["label"], anchor="right"))
+        for place, row in enumerate(rows)
     ]
-    write(figure, [*words, *panel.words])
+    lines += [(place, panel.beside(tag)) for place, tag in enumerate(tags)]
+    write(figure, [*panel.head, *by_row(lines), *panel.words])
 
 
 def _sign(place: int) -> tuple[str, str]:

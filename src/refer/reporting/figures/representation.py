@@ -140,7 +140,7 @@ def _space(axes: Axes, run: Explained, label: str) -> None:
     rings = f"lines: the loss's Gaussians, σ = {sigma:g}" if sigma else "lines: σ of the points"
     held = f"plane: {100 * seen.held_means:.0f} % of the means' variance"
     heading = textwrap.fill(f"{label}, {features.shape[1]}-d", 38)  # a third of the figure
-    axes.set_title(f"{heading}\n{held}\n{rings}", fontsize=7.5)
+    axes.set_title(f"{heading}\n{held}\n{rings}", fontsize=7.5, zorder=0)
 
 
 def _rings(axes: Axes, middle: NDArray[np.float64], shape: tuple[float, float, float], place: int) -> None:

@@ -20,7 +20,7 @@ from refer.evaluation.predictions import Predictions, read_all
 from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
 from refer.reporting.figures.lettering import Word, width, write
-from refer.reporting.figures.panel import Panel, Side, Tag, limits, percents
+from refer.reporting.figures.panel import Panel, Side, Tag, by_row, limits, percents
 from refer.reporting.names import by_stem, short, span
 from refer.reporting.tables.table import several, stand_in_notice, stated
 
@@ -145,12 +145,12 @@ def _matrix(
     cells.set_transform(figure.dpi_scale_trans)
     figure.add_artist(cells, clip=False)
     middle = [(edges[1:] + edges[:-1]) / 2 for edges in (x, y)]
-    words = [
-        Word(float(middle[0][c]), float(middle[1][r]), f"{value:,.0f}", 6.5, "white" if shade[r, c] > 0.62 else INK,
-             "middle", bold=r == c)
-        for (r, c), value in np.ndenumerate(values)
-    ]  # fmt: skip
-    words += [Word(left - 0.06, float(at), label, anchor="right") for at, label in zip(middle[1], labels, strict=True)]
+    words: list[Word] = []
+    for r, label in enumerate(labels):
+        words.append(Word(left - 0.06, float(middle[1][r]), label, anchor="right"))
+        words += [Word(float(middle[0][c]), float(middle[1][r]), f"{value:,.0f}", 6.5,
+                       "white" if shade[r, c] > 0.62 else INK, "middle", bold=r == c)
+                  for c, value in enumerate(values[r])]  # fmt: skip
     words += [Word(float(at), bottom - 0.1, label, anchor="right", turned=35)
               for at, label in zip(middle[0], labels, strict=True)]  # fmt: skip
     longest = max(width(label) for label in labels)
@@ -189,19 +189,22 @@ def _forest(rows: Sequence[Mapping[str, str]], parts: Sequence[str], outputs: Se
     x = limits(values, [tag for each in tags.values() for tag in each], wide)
     with canvas(high + 0.7, title, " · ".join(told), notice, outputs, legend=0.22, by_hand=True) as (figure, head):
         bottom = figure.get_figheight() - head - 0.25 - high
-        words = []
+        heads: list[Word] = []
+        axes: list[Word] = []
+        lines: list[tuple[float, Word]] = []
         for number, part in enumerate(parts):
             box = (beside + number * (wide + 0.15), bottom, wide, high)
             panel = Panel(figure, box, x, (len(methods) - 0.5, -0.5))
             mine = [row for row in rows if row["part"] == part]
             _forest_panel(panel, mine, methods, protocols)
-            panel.tags(tags[part])
             panel.heading(_heading(mine, protocols))
             if number == 0:
-                words += [Word(beside - 0.08, float(panel.up(place)), label, anchor="right")
+                lines += [(place, Word(beside - 0.08, float(panel.up(place)), label, anchor="right"))
                           for place, label in enumerate(labels)]  # fmt: skip
-            words += panel.words
-        write(figure, words)
+            lines += [(round(tag.y), panel.beside(tag)) for tag in tags[part]]
+            heads += panel.head
+            axes += panel.words
+        write(figure, [*heads, *by_row(lines), *axes])
         _key(figure, protocols, rows, (0.26 if notice else 0.04) / figure.get_figheight())
 
 

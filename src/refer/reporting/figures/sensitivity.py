@@ -48,10 +48,13 @@ def draw_sensitivity(table: str | Path, outputs: Iterable[str | Path]) -> None:
             axes.tick_params(labelbottom=number == len(panels))
             across = axes.get_position()
             anchor = (0.08 / WIDTH, across.y1 + 0.03 / total)
-            axes.legend(loc="lower left", bbox_to_anchor=anchor, bbox_transform=figure.transFigure, ncols=panel.columns,
-                        borderaxespad=0, borderpad=0, handlelength=1.4, columnspacing=1.2)  # fmt: skip
             up = across.y1 + (0.06 + LEGEND * panel.lines) / total
-            figure.text(0.08 / WIDTH, up, panel.title, fontsize=8, va="bottom")
+            # Both are read before what is in the panel, though neither lies under it.
+            axes.text(0.08 / WIDTH, up, panel.title, fontsize=8, va="bottom", transform=figure.transFigure, zorder=-2)
+            key = axes.legend(loc="lower left", bbox_to_anchor=anchor, bbox_transform=figure.transFigure,
+                              ncols=panel.columns, borderaxespad=0, borderpad=0, handlelength=1.4,
+                              columnspacing=1.2)  # fmt: skip
+            key.set_zorder(-1)
             top += panel.height
         if panels:
             axes.set_xlabel("swing (points of accuracy)")

@@ -28,13 +28,13 @@ def draw_batch_tokens(table: str | Path, outputs: Iterable[str | Path]) -> None:
     title = "Accuracy of fusion attention by the size and the order of its test batches"
     told = "colours: what a token of softmax(QKᵀ/√d)V is · bands: 95 % intervals over images and seeds · "
     told += "all were trained in batches drawn at random"
-    with canvas(2.6, title, told, notice, [Path(path) for path in outputs], legend=0.34) as (figure, _):
+    with canvas(2.6, title, told, notice, [Path(path) for path in outputs], legend=0.46) as (figure, _):
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for one, data in zip(axes, panels, strict=True):
             _panel(one, [row for row in rows if row["data"] == data])
         axes[0].set_ylabel("accuracy (%)")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower center", ncols=5, handlelength=2.2, columnspacing=1.2,
+        figure.legend(handles, labels, loc="lower center", ncols=3, handlelength=2.2, columnspacing=1.2,
                       bbox_to_anchor=(0.5, (0.28 if notice else 0.04) / figure.get_figheight()))  # fmt: skip
 
 

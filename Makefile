@@ -57,7 +57,7 @@ trust: install ## Have Snakemake take what `dvc pull` brought as up to date, if 
 # made once stay in one process (tests/conftest.py). What only repeats others, and the story on a Slurm, is left to
 # `make test MARKS=`, which .ci/run takes.
 MARKS ?= not repeats and not slurm
-SPREAD := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+SPREAD := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test: install ## Tests on all cores, the demo from end to end among them (all of them: MARKS=)
 	$(BIN)/python -m pytest $(SPREAD) -m "$(MARKS)"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import tempfile
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 # Before NumPy and PyTorch are imported, and for all that tests start: several processes test at once, and two that
 # have two threads each on two cores wait for one another.
@@ -32,16 +36,49 @@ LONG = ("workflow", "slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes test (`--dist loadgroup`), say what stays in one of them, and what begins first.
+    """Where several processes test, let the longest begin first, and tell who distributes them what stays together.
 
-    Tests that share a fixture of their module stay together, so that it is made once; all others go to whoever is free.
+    Tests that share a fixture of their module stay in one process, so that it is made once; all others go to whoever is
+    free.
     """
-    if not hasattr(config, "workerinput"):
+    told = getattr(config, "workerinput", {}).get("groups")
+    if told is None:
         return
-    for item in items:
-        if shared := _shared(item):
-            item.add_marker(pytest.mark.xdist_group(shared))
     items.sort(key=_rank)
+    if config.workerinput["workerid"] == "gw0":  # type: ignore[attr-defined] - all collect the same
+        groups = {item.nodeid: group for item in items if (group := _shared(item))}
+        Path(told).write_text(json.dumps(groups), encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Name the file in which a process says what stays together."""
+    if node.config.getoption("dist") == "loadscope":
+        node.workerinput["groups"] = str(_groups(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute by those groups; xdist's own (`--dist loadgroup`) rest on ids that pytest 9 does not change."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        @cached_property
+        def groups(self) -> dict[str, str]:
+            return dict(json.loads(_groups(config).read_text(encoding="utf-8")))
+
+        def _split_scope(self, nodeid: str) -> str:
+            return self.groups.get(nodeid, nodeid)
+
+    return Together(config, log)
+
+
+def _groups(config: pytest.Config) -> Path:
+    if not hasattr(config, "groups_folder"):
+        config.groups_folder = tempfile.TemporaryDirectory()  # type: ignore[attr-defined]
+    return Path(config.groups_folder.name, "groups.json")  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish() -> None:

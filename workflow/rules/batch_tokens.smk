@@ -1,30 +1,6 @@
 # Left of the border: fusion attention tested in batches of several sizes and orders (src/refer/evaluation/batch_tokens.py).
 
 
-def matrix_cell_of(wildcards):
-    """The run of the matrix over whose extractors fusion attention is trained anew."""
-    return plan.run(
-        wildcards.paper,
-        dataset_of(wildcards),
-        "audited",
-        wildcards.method,
-        int(wildcards.seed),
-    )
-
-
-def extractors_of(wildcards):
-    parents = plan.parents(matrix_cell_of(wildcards)).values()
-    return [f"{RESULTS}/runs/{run.path}/checkpoint.safetensors" for run in parents]
-
-
-def audited_split(wildcards):
-    paper = plan.divider(wildcards.paper, dataset_of(wildcards), "audited")
-    return f"data/splits/{wildcards.data}/{paper}.audited.parquet"
-
-
-TOKENS = "{paper}.{data}.{method}.seed{seed}.{tokens}"
-
-
 rule batch_tokens:
     input:
         images="data/prepared/{data}/images.npy",

@@ -98,3 +98,27 @@ def backgrounds_of(wildcards):
     """What faces are composed on, if the run composes any."""
     composes = cell_of(wildcards).recipe.compose is not None
     return [f"data/backgrounds/{BACKGROUNDS}/backgrounds.npy"] if composes else []
+
+
+def matrix_cell_of(wildcards):
+    """The run of the matrix over whose extractors fusion attention is trained anew."""
+    return plan.run(
+        wildcards.paper,
+        dataset_of(wildcards),
+        "audited",
+        wildcards.method,
+        int(wildcards.seed),
+    )
+
+
+def extractors_of(wildcards):
+    parents = plan.parents(matrix_cell_of(wildcards)).values()
+    return [f"{RESULTS}/runs/{run.path}/checkpoint.safetensors" for run in parents]
+
+
+def audited_split(wildcards):
+    paper = plan.divider(wildcards.paper, dataset_of(wildcards), "audited")
+    return f"data/splits/{wildcards.data}/{paper}.audited.parquet"
+
+
+TOKENS = "{paper}.{data}.{method}.seed{seed}.{tokens}"

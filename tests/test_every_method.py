@@ -52,7 +52,7 @@ def small(run: Run) -> Run:
         network |= {"encoder": "compact", "backbone": "compact", "filters": 2}
     elif "backbone" not in network and network["name"] in ("cnn", "gated_net", "interleaved_fusion"):
         network["backbone"] = "compact"
-    change: dict[str, Any] = {"epochs": 1, "batch_size": 16, "image_size": 32}
+    change: dict[str, Any] = {"epochs": 1, "batch_size": 16, "image_size": 32, "draws": run.recipe.draws and 30}
     if run.recipe.compose is not None:
         change["compose"] = dataclasses.replace(run.recipe.compose, size=32)
     if run.recipe.augmentation.copies != "none":

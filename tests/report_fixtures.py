@@ -49,6 +49,8 @@ class StubReported:
     source: str = "abstract"
     note: str | None = None
     sd: float | None = None
+    decimals: int | None = None
+    fold_sizes: list[int] | None = None
 
 
 @dataclass

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import samplesize_proportions_2indep_onetail
 
+from refer.evaluation.granularity import counts
 from refer.evaluation.intervals import wilson
 from refer.evaluation.reported import (
     CANNOT_TELL,
@@ -20,7 +21,6 @@ from refer.evaluation.reported import (
     REPRODUCED,
     against,
     claim,
-    counts,
     fisher,
     images_to_tell,
     judge,

@@ -304,7 +304,7 @@ def test_a_paper_without_a_layout_gets_a_plain_one(root: Path, tmp_path: Path) -
     write_printed(paper, [], outputs)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in outputs[0].read_text().splitlines()]
     head = rows.index(["Method", "FER2013, PrivateTest, accuracy", "FER2013, PublicTest, accuracy"])
-    assert rows[head + 2] == ["ResNet-18, 3x3 stem, ten crops", "72.97 / –", "73.7 / –"], "two repositories, two parts"
+    assert rows[head + 2] == ["ResNet-18, 3x3 stem, ten crops", "72.97 / –", "73.70 / –"], "two repositories, two parts"
     silent = paper.model_copy(update={"reported": []})
     write_printed(silent, [], outputs)
     assert outputs[0].read_text().count("– / –") == len(paper.methods), "who reports nothing has methods"

@@ -399,7 +399,7 @@ def test_folds_are_pooled_and_their_spread_is_shown(divided: Path, root: Path) -
     assert (row.reported, row.reported_sd) == (90.3, 1.36)
     text = faces[".md"].read_text()
     assert f"{row.fold_mean:.1f} ± {row.fold_sd:.1f}" in text
-    assert "90.3 ± 1.36" in text
+    assert "90.30 ± 1.36" in text
     assert "3 of 12 (0, 1 and 2) were run" in text
     assert "for folds, the crossed interval of which the folds (other people, other networks) and the seeds" in text
     assert not rows[(rows.protocol == "published")].part.eq("val").any()

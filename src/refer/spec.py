@@ -6,7 +6,7 @@ ambiguities (`refer.papers` reads it). Nothing here imports torch or pandas.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
@@ -165,10 +165,23 @@ class Reported(Strict):
     metric: Literal["accuracy", "precision", "recall", "f1"] = "accuracy"
     value: float = Field(ge=0, le=100)
     sd: float | None = Field(None, ge=0, description="its standard deviation over folds or repetitions, where stated")
+    decimals: int | None = Field(
+        None, ge=0, le=6, description="that are printed; needed where the number ends on 0, which YAML drops"
+    )
     part: str | None = Field(None, description="the part it is stated for; none: the paper does not say")
     n: int | None = Field(None, ge=1, description="test images behind it, where known")
+    fold_sizes: list[Annotated[int, Field(ge=1)]] | None = Field(
+        None, min_length=2, description="test images of each fold, if it is the mean of the folds' and they are known"
+    )
     source: str
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _as_printed(self) -> Reported:
+        for key, value in (("value", self.value), ("sd", self.sd)):
+            if self.decimals is not None and value is not None and round(value, self.decimals) != value:
+                raise ValueError(f"{key} {value:g} has more decimals than the {self.decimals} that `decimals` says")
+        return self
 
 
 class Contrast(Strict):

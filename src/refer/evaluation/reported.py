@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refer.evaluation.crossed import LEVEL, joined, p_value, quantile, shares
+from refer.evaluation.granularity import counts
 from refer.evaluation.intervals import divided, interval_of, wilson
 
 MARGIN = 2.0
@@ -52,18 +52,6 @@ class Against(NamedTuple):
     seeds: bool
 
 
-def counts(value: float, n: int) -> tuple[int, ...]:
-    """Return how many right answers of `n` are printed as `value` percent, be it rounded or cut off.
-
-    `value` has as many decimals as it is written with, so that 85.3 may be anything from 85.25 to 85.4, and 83 from
-    82.5 to 84.
-    """
-    unit = 10.0 ** int(Decimal(f"{value:.6g}").as_tuple().exponent) if value % 1 else 1.0
-    low, high = value - unit / 2, value + unit
-    first, last = math.ceil(low * n / 100 - 1e-9), math.ceil(high * n / 100 - 1e-9) - 1
-    return tuple(range(max(first, 0), min(last, n) + 1))
-
-
 def claim(
     value: float,
     n: int,
@@ -72,18 +60,20 @@ def claim(
     sd: float | None = None,
     folds: int | None = None,
     weight: float | None = None,
+    decimals: int | None = None,
 ) -> Claim:
     """Return a reported accuracy (percent) of `n` images with its own 95 % interval.
 
     Wilson's from the counts that would be printed so; where a standard deviation `sd` over `folds` is stated, Student's
     from that, which also counts people and networks. For a metric that is no share of images, `weight` is of how many
-    images of such a share one of its images counts (see `weight_of`), and the interval Wilson's of so many.
+    images of such a share one of its images counts (see `weight_of`), and the interval Wilson's of so many. `decimals`
+    are those that are printed, where the number ends on 0; see `counts`.
     """
     share = value / 100
     if sd is not None and folds is not None and folds > 1:
         half = quantile(LEVEL, folds - 1) * sd / 100 / math.sqrt(folds)
         return Claim(share, max(share - half, 0.0), min(share + half, 1.0), n, (), assumed)
-    found = counts(value, n) if weight is None else ()
+    found = counts(value, n, decimals) if weight is None else ()
     size = n if weight is None else n * weight
     ends = (found[0], found[-1]) if found else (share * size, share * size)
     return Claim(share, wilson(ends[0], size).low, wilson(ends[1], size).high, n, found, assumed)

@@ -17,6 +17,7 @@ from refer.progress import duration
 from refer.release.description import template
 from refer.release.runs import Finished, Preset
 from refer.reporting.evidence import in_batches
+from refer.reporting.tables.notes import printed
 from refer.reporting.tables.table import dataset_name
 from refer.spec import Paper
 
@@ -119,7 +120,7 @@ def _beside(
     for claim in paper.reported:
         if (claim.method, claim.dataset) == (first.method, first.dataset):
             part = f" on {labels[claim.part]}" if claim.part else ", on which part is not stated"
-            yield f"The paper reports {claim.metric} {claim.value:g} %{part} ({claim.source})."
+            yield f"The paper reports {claim.metric} {printed(claim.value, claim.decimals)} %{part} ({claim.source})."
 
 
 def _people(preset: Preset, each: Finished) -> str:

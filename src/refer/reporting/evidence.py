@@ -57,6 +57,10 @@ class Reported(Protocol):
     @property
     def sd(self) -> float | None: ...  # noqa: D102
     @property
+    def decimals(self) -> int | None: ...  # noqa: D102
+    @property
+    def fold_sizes(self) -> Sequence[int] | None: ...  # noqa: D102
+    @property
     def part(self) -> str | None: ...  # noqa: D102
     @property
     def n(self) -> int | None: ...  # noqa: D102

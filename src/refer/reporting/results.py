@@ -249,6 +249,7 @@ def _stated(
         sd=stated.sd,
         folds=evidence.paper.folds.get(evidence.dataset),
         weight=None if stated.metric == "accuracy" else weight_of(values, folds),
+        decimals=stated.decimals,
     )
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from refer.evaluation.granularity import counts, decimals_of
 from refer.evaluation.paired import holm
 from refer.evaluation.reported import Claim, claim, fisher, images_to_tell
 from refer.reporting.evidence import Paper, Reported
 from refer.reporting.names import measure
+from refer.reporting.tables.possible import Possible, every_from, f1_cell, possibility, possible_cell, possible_notes
 from refer.reporting.tables.table import (
     DASH,
     Cell,
@@ -22,7 +24,7 @@ from refer.reporting.tables.table import (
     probability,
     rounded,
     signed,
-    stated,
+    stated_spread,
     thousands,
     write_faces,
 )
@@ -32,11 +34,13 @@ from refer.reporting.tables.table import (
 class Beside:
     """A reported number, as a sample where its n or its spread is known, and beside the best one of its data set.
 
-    `low` and `high`: the 95 % interval of the best less this one, in points.
+    `possible`: whether a count of images gives it. `low` and `high`: the 95 % interval of the best less this one, in
+    points.
     """
 
     stated: Reported
     sample: Claim | None
+    possible: Possible
     best: Reported
     low: float | None
     high: float | None
@@ -81,13 +85,13 @@ def _sample(paper: Paper, stated_: Reported) -> Claim | None:
     counted = stated_.n is not None and stated_.metric == "accuracy"
     if not counted and (stated_.sd is None or folds is None):
         return None
-    return claim(stated_.value, stated_.n or 1, sd=stated_.sd, folds=folds)
+    return claim(stated_.value, stated_.n or 1, sd=stated_.sd, folds=folds, decimals=stated_.decimals)
 
 
 def _compare(paper: Paper, one: Reported, best: Reported) -> Beside:
-    mine, theirs = _sample(paper, one), _sample(paper, best)
+    mine, theirs, sort = _sample(paper, one), _sample(paper, best), possibility(paper, one)
     if mine is None or theirs is None or one is best:
-        return Beside(one, mine, best, None, None, None, None, None)
+        return Beside(one, mine, sort, best, None, None, None, None, None)
     gap = theirs.value - mine.value
     low = gap - math.hypot(theirs.value - theirs.low, mine.high - mine.value)
     high = gap + math.hypot(theirs.high - theirs.value, mine.value - mine.low)
@@ -101,24 +105,25 @@ def _compare(paper: Paper, one: Reported, best: Reported) -> Beside:
         right = mine.counts or (round(mine.value * mine.n),)
         p = max(fisher(each, mine.n, theirs.counts or (round(theirs.value * theirs.n),), theirs.n) for each in right)
         images = images_to_tell(mine.value, theirs.value, 0.0) if gap else None
-    return Beside(one, mine, best, 100 * low, 100 * high, p, None, images)
+    return Beside(one, mine, sort, best, 100 * low, 100 * high, p, None, images)
 
 
 def claims_table(paper: Paper) -> Table:
     """Return the table of what the paper's own numbers can tell."""
-    heads = ("n", "Right")
+    found = beside_best(paper)
+    harmonic = any(each.possible.f1 is not None for each in found)
+    heads = ("n", "Right", "Possible", *(["F1 of both"] if harmonic else []), "95 % interval")
     measured = any(claim.metric != "accuracy" for claim in paper.reported)
     parts = {(claim.dataset, claim.part) for claim in paper.reported}
     divided = len(parts) > len({dataset for dataset, _ in parts})
     columns = [Column("Data"), *([Column("Part")] if divided else []), *([Column("Measure")] if measured else [])]
     columns += [Column("Method")]
     columns += [Column("Reported", right=True)]
-    columns += [Column(head, right=True) for head in (*heads, "95 % interval")]
+    columns += [Column(head, right=True) for head in heads]
     columns += [Column(head, "The best less this", right=True)
                 for head in ("Points", "95 % interval", "p", "p (Holm)", "Images to tell")]  # fmt: skip
-    found = beside_best(paper)
     blocks = [
-        [_row(paper, each, measured, divided) for each in found if _kind(each.stated) == block]
+        [_row(paper, each, measured, divided, harmonic) for each in found if _kind(each.stated) == block]
         for block in dict.fromkeys(_kind(each.stated) for each in found)
     ]
     return Table(
@@ -126,11 +131,11 @@ def claims_table(paper: Paper) -> Table:
         title=f"{paper.id}: what its own numbers (%) can tell",
         columns=columns,
         blocks=blocks,
-        notes=[Note(text) for text in _notes(paper, found)],
+        notes=_notes(paper, found),
     )
 
 
-def _row(paper: Paper, each: Beside, measured: bool, divided: bool) -> list[Cell]:
+def _row(paper: Paper, each: Beside, measured: bool, divided: bool, harmonic: bool) -> list[Cell]:
     one, sample = each.stated, each.sample
     best = one is each.best
     cells = [
@@ -138,9 +143,11 @@ def _row(paper: Paper, each: Beside, measured: bool, divided: bool) -> list[Cell
         *([Cell(paper.parts[one.dataset][one.part] if one.part else DASH)] if divided else []),
         *([Cell(measure(paper.metrics.scored(one.metric)))] if measured else []),
         Cell(paper.methods[one.method].label),
-        Cell(stated(one.value) if one.sd is None else f"{stated(one.value)} ± {stated(one.sd)}", bold=best),
+        Cell(stated_spread(one), bold=best),
         Cell(thousands(one.n) if one.n else DASH),
         Cell(_counts(sample) if sample and one.n else DASH),
+        possible_cell(each.possible),
+        *([f1_cell(each.possible)] if harmonic else []),
         Cell(f"{100 * sample.low:.1f}{DASH}{100 * sample.high:.1f}" if sample else DASH),
     ]
     if best:
@@ -155,6 +162,18 @@ def _row(paper: Paper, each: Beside, measured: bool, divided: bool) -> list[Cell
     ]
 
 
+def _possible_sizes(paper: Paper, each: Beside) -> dict[str, int | None]:
+    sizes = each.possible.sizes
+    if sizes is None:
+        return dict.fromkeys(("possible_n", "possible_n_first", "possible_n_every_from"))
+    step = paper.folds.get(each.stated.dataset, 1)
+    return {
+        "possible_n": len(sizes),
+        "possible_n_first": sizes[0] if sizes else None,
+        "possible_n_every_from": every_from(sizes, step),
+    }
+
+
 def _counts(sample: Claim) -> str:
     if not sample.counts:
         return "none"
@@ -162,12 +181,12 @@ def _counts(sample: Claim) -> str:
     return thousands(first) if first == last else f"{thousands(first)} to {thousands(last)}"
 
 
-def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
+def _notes(paper: Paper, found: Sequence[Beside]) -> list[Note]:
     notes = ["Bold: the best of its data set, measure and part."]
     if any(each.stated.n for each in found):
         notes.append(
-            "Right: how many right answers of n are printed so, rounded or cut off, with the decimals shown (of a "
-            "number that ends on 0 these are fewer than printed). Interval: Wilson's."
+            "Right: how many right answers of n are printed so, rounded or cut off, with the decimals shown. "
+            "Interval: Wilson's."
         )
     if any(each.p is not None and each.stated.n for each in found):
         notes.append(
@@ -178,7 +197,8 @@ def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
         )
     if any(each.sample is not None and not each.sample.counts and each.stated.n for each in found):
         notes.append(
-            "none: no whole number of right answers is printed so; the number is of another n, or of several runs."
+            "none: no whole number of right answers is printed so; the number is of another n, or a mean of several "
+            "runs, folds or batches."
         )
     if any(each.stated.sd is not None for each in found):
         notes.append(
@@ -191,7 +211,8 @@ def _notes(paper: Paper, found: Sequence[Beside]) -> list[str]:
             else ""
         )
         notes.append(f"{DASH}: the paper gives neither how many images were tested nor a spread{what}.")
-    return [*notes, *untold(paper, found)]
+    possible = possible_notes(paper, [(each.stated, each.possible) for each in found])
+    return [*map(Note, notes), *possible, *map(Note, untold(paper, found))]
 
 
 def untold(paper: Paper, found: Sequence[Beside]) -> list[str]:
@@ -221,7 +242,7 @@ def _names(paper: Paper, each: Beside) -> str:
 
 
 def _counted(stated_: Reported) -> str:
-    found = claim(stated_.value, stated_.n or 1).counts
+    found = counts(stated_.value, stated_.n or 1, stated_.decimals)
     middle = found[len(found) // 2] if found else round(stated_.value / 100 * (stated_.n or 1))
     return f"{'about ' if len(found) != 1 else ''}{middle:,} of {stated_.n or 0:,}"
 
@@ -240,10 +261,15 @@ def _records(paper: Paper) -> list[dict[str, Any]]:
             "method": each.stated.method,
             "metric": each.stated.metric,
             "reported": each.stated.value,
+            "decimals": decimals_of(each.stated.value, each.stated.decimals),
             "sd": each.stated.sd,
             "n": each.stated.n,
             "right_least": each.sample.counts[0] if each.sample and each.sample.counts else None,
             "right_most": each.sample.counts[-1] if each.sample and each.sample.counts else None,
+            "possible": each.possible.how,
+            **_possible_sizes(paper, each),
+            "f1_of_both": each.possible.f1,
+            "f1_possible": each.possible.f1_agrees,
             "low": 100 * each.sample.low if each.sample else None,
             "high": 100 * each.sample.high if each.sample else None,
             "best": each.stated is each.best,

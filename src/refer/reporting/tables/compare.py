@@ -9,7 +9,7 @@ from refer.evaluation.reported import MARGIN
 from refer.reporting.evidence import Paper, gather
 from refer.reporting.protocols import by_run, effects, leaks
 from refer.reporting.results import Comparison, Result, build, records
-from refer.reporting.tables.further import claimed, reported_table, spread, stated_spread
+from refer.reporting.tables.further import claimed, reported_table, spread
 from refer.reporting.tables.methods import metric_records, metrics_table, recall_table
 from refer.reporting.tables.notes import duration, footnotes, unique
 from refer.reporting.tables.pairs import pair_records, pair_table, pairs
@@ -22,6 +22,7 @@ from refer.reporting.tables.table import (
     dataset_name,
     signed,
     stand_in_notice,
+    stated_spread,
     thousands,
     write_faces,
 )

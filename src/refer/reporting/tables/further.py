@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from refer.reporting.evidence import Reported
 from refer.reporting.names import measure
 from refer.reporting.results import Comparison, Value
 from refer.reporting.tables.notes import claim_notes, fold_note, interval_note, metrics_note, rule, unique, weight_note
@@ -17,7 +16,7 @@ from refer.reporting.tables.table import (
     rounded,
     signed,
     stand_in_notice,
-    stated,
+    stated_spread,
     thousands,
 )
 
@@ -63,11 +62,6 @@ def _row(comparison: Comparison, value: Value, *, several_parts: bool) -> list[C
 def claimed(value: Value) -> str:
     """Return what the paper reports, as it prints it."""
     return "; ".join(map(stated_spread, value.reported)) or DASH
-
-
-def stated_spread(claim: Reported) -> str:
-    """Return a reported number with its standard deviation, if it has one."""
-    return stated(claim.value) if claim.sd is None else f"{stated(claim.value)} ± {stated(claim.sd)}"
 
 
 def spread(mean: float | None, sd: float | None) -> str:

@@ -123,7 +123,7 @@ def _cells(paper: Paper, printed: PrintedTable, row: PrintedRow, rows: Sequence[
         ]
         found = _found(paper, rows, method, dataset, metric, claims[0].part if claims else part)
         used += [found] if found else []
-        reported = stated(claims[0].value) if claims else DASH
+        reported = stated(claims[0].value, claims[0].decimals) if claims else DASH
         cells.append(Cell(f"{reported} / {number(float(found['mean'])) if found else DASH}",
                           mark=MARKS.get(found.get("verdict", ""), "") if found else ""))  # fmt: skip
     return cells

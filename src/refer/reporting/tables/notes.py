@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from refer.evaluation.granularity import counts
 from refer.evaluation.predictions import Predictions
-from refer.evaluation.reported import counts
 from refer.reporting.evidence import Evidence, Paper, Record, Reported, precision_of
 from refer.reporting.names import listing, span
 from refer.reporting.results import Comparison, Result, Value
@@ -89,20 +89,22 @@ def rule(margin: float) -> str:
 
 def impossible_notes(results: Iterable[Result]) -> list[Note]:
     """Say which reported numbers no whole number of right answers gives, of the n that the paper states."""
-    found: dict[tuple[float, int], None] = {}
+    by_n: dict[int, dict[str, None]] = {}
     for r in results:
-        stated = r.reported[0]
-        if stated.n and stated.sd is None and not counts(stated.value, stated.n):
-            found.setdefault((stated.value, stated.n))
-    by_n: dict[int, list[str]] = {}
-    for value, n in found:
-        by_n.setdefault(n, []).append(f"{value:g}")
+        claim = r.reported[0]
+        if claim.n and claim.sd is None and not counts(claim.value, claim.n, claim.decimals):
+            by_n.setdefault(claim.n, {}).setdefault(printed(claim.value, claim.decimals))
     return [
         Note(
             f"No whole number of {n:,} images is {listing(values).replace(' and ', ' or ')} % of them, rounded or cut."
         )
         for n, values in by_n.items()
     ]
+
+
+def printed(value: float, decimals: int | None) -> str:
+    """Return a reported number for a sentence: with the decimals that are stated, else with as few as it needs."""
+    return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def unique(claims: Iterable[Reported]) -> list[Reported]:
@@ -156,7 +158,7 @@ def claim_notes(claims: Sequence[Reported]) -> list[Note]:
         groups.setdefault((claim.source, claim.n, claim.note), []).append(claim)
     notes = []
     for (source, n, note), those in groups.items():
-        values = listing(f"{claim.value:g}" for claim in those)
+        values = listing(printed(claim.value, claim.decimals) for claim in those)
         text = (
             f"Reported {values} %: {source}" if len(those) <= 4 else f"{len(those)} of the reported numbers: {source}"
         )

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from refer.files import write_text
 from refer.reporting.tables.latex import latex
+
+if TYPE_CHECKING:  # evidence.py reads predictions, which a table does not need
+    from refer.reporting.evidence import Reported
 
 DASH = "–"
 DATASET_NAMES = {"fer2013": "FER2013", "rafdb": "RAF-DB", "ckplus": "CK+", "bu3dfe": "BU-3DFE"}
@@ -90,9 +93,15 @@ def number(value: float | None, digits: int = 1) -> str:
     return DASH if value is None or value != value else f"{value:.{digits}f}"
 
 
-def stated(value: float) -> str:
-    """Return a number as a paper prints it: with its second decimal, if it has one."""
-    return f"{value:.2f}".removesuffix("0")
+def stated(value: float, decimals: int | None = None) -> str:
+    """Return a number as a paper prints it: with the decimals that are stated, else with its second, if it has one."""
+    return f"{value:.2f}".removesuffix("0") if decimals is None else f"{value:.{decimals}f}"
+
+
+def stated_spread(claim: Reported) -> str:
+    """Return a reported number with its standard deviation, if it has one."""
+    value = stated(claim.value, claim.decimals)
+    return value if claim.sd is None else f"{value} ± {stated(claim.sd, claim.decimals)}"
 
 
 def signed(value: float | None, digits: int = 1) -> str:

@@ -100,7 +100,7 @@ def possible_notes(paper: Paper, found: Sequence[tuple[Reported, Possible]]) -> 
 
 
 def _fold_sizes(claims: Sequence[Reported]) -> str:
-    told = {}
+    told: dict[str, None] = {}
     for claim in claims:
         sizes = claim.fold_sizes
         if sizes:

@@ -137,7 +137,7 @@ def test_a_difference_is_a_share_of_the_largest_number() -> None:
 
 
 def test_images_differ_and_lie_in_their_range() -> None:
-    for name, (low, high) in {"cnn": (-2.25, 2.25), "squared_attention_net": (0.0, 1.0)}.items():
+    for name, (low, high) in {"cnn": (-2.25, 2.25), "gated_net": (0.0, 1.0)}.items():
         net = make.build(name, {})
         (batch,) = make.images(net, 32)
         assert batch.dtype == torch.float32

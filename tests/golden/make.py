@@ -83,7 +83,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"backbone": "compact", "channels": 1},
         {"backbone": "preactresnet18-open", "side": 32, "pixels": "unit"},
     ],
-    "squared_attention_net": [{"modality": "infrared", "attention": False}, {"channels": 1}],
+    "gated_net": [{"modality": "infrared", "attention": False}, {"channels": 1}],
     "late_fusion": [{"first": "vgg11", "second": "vgg13"}],
     "early_fusion": [{"first": "vgg11"}],
     "joint_fusion": [{"first": "vgg13"}],

@@ -59,7 +59,7 @@ MUTATIONS = (
     ),
     _of(
         "biases-decay", "training/optimisation.py",
-        '"weight_decay": 0.0}', '"weight_decay": recipe.weight_decay}',
+        '"weight_decay": 0.0, **rate}', '"weight_decay": recipe.weight_decay, **rate}',
         "weight decay also pulls biases and normalisations to zero",
         "test_training.py::test_biases_and_norms_decay_only_where_all_does",
     ),

@@ -58,7 +58,7 @@ MUTATIONS = (
     # ---- tran2023
     _of(
         "values-not-multiplied", "networks/fusion_attention.py",
-        "return (weights @ value) * value", "return weights @ value",
+        "else (weights @ value) * value", "else weights @ value",
         "formula 1 has lost its product with V",
         "test_golden.py::test_a_network_returns_what_it_did[fusion_attention-defaults]",
     ),
@@ -94,7 +94,8 @@ MUTATIONS = (
     ),
     _of(
         "vgg-pools-once-more", "networks/backbones.py",
-        "list(net.features)[:-1]", "list(net.features)",
+        "    return Backbone(*stages, width=512)\n\n\ndef whole_vgg",
+        "    return Backbone(*stages, nn.MaxPool2d(2), width=512)\n\n\ndef whole_vgg",
         "VGG's map is half as large as it is said to be",
         "test_golden.py::test_a_network_returns_what_it_did[cnn-backbone=vgg11]",
     ),
@@ -138,7 +139,7 @@ MUTATIONS = (
     ),
     _of(
         "decay-coupled", "training/optimisation.py",
-        'decoupled_weight_decay=self.name == "adamw"', 'decoupled_weight_decay=self.name == "adam"',
+        'decoupled = self.name == "adamw"', 'decoupled = self.name == "adam"',
         "Adam and AdamW are exchanged",
         "test_training.py::test_a_step_is_that_of_pytorchs_own_optimizer_to_the_bit",
     ),

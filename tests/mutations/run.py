@@ -21,8 +21,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from listed import MUTATIONS, Mutation
+from listed import MUTATIONS as LISTED
+from listed import Mutation
+from networks import MUTATIONS as NETWORKS
 
+MUTATIONS = (*LISTED, *NETWORKS)
 ROOT = Path(__file__).resolve().parents[2]
 PASSED, FAILED = 0, 1
 """pytest's exit status; all others mean that something else went wrong, which proves nothing."""

@@ -27,10 +27,9 @@ def test_the_experiment_from_raw_to_table_and_again_from_its_answers(root: Path,
     assert done.returncode == 0, done.stdout + done.stderr
     rows = pd.read_csv(clone / table)
     assert len(rows) == 3 * 2 * 2
-    answers = pd.read_parquet(
-        clone / "results/batch-tokens/batch_tokens/tran2023.rafdb-standin.attention-r18-r34.seed0.batch.parquet"
-    )
+    made = clone / "results/batch-tokens/batch_tokens"
     for row in rows.itertuples():
+        answers = pd.read_parquet(made / f"tran2023.rafdb-standin.attention-r18-r34.seed0.{row.tokens}.parquet")
         column = answers[f"{row.tokens}.0.{row.order}.{row.batch}"]
         assert row.mean == pytest.approx(100 * (column == answers["label"]).mean()), row
     apart = rows[rows.tokens != "batch"].groupby(["tokens", "batch"])["mean"].nunique()

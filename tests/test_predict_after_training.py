@@ -282,7 +282,9 @@ def test_what_is_forgotten_is_all_that_no_rule_declares(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.workflow
-def test_a_run_starts_pytorch_once_and_can_be_predicted_without_being_trained_again(root: Path, tmp_path: Path) -> None:
+def test_a_run_starts_pytorch_once_and_can_be_predicted_without_being_trained_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clone = copy_of(root, tmp_path)
     run = clone / "results/small/runs/khalid2025/fer2013-standin/audited/backbone/seed0"
     log = clone / "logs/small/runs/khalid2025/fer2013-standin/audited/backbone/seed0/infer.log"
@@ -294,9 +296,13 @@ def test_a_run_starts_pytorch_once_and_can_be_predicted_without_being_trained_ag
     done = snakemake(clone, trained_only, *target[1:])
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path.name for path in run.iterdir()} == {*OUTPUTS, RESUME, AHEAD, RECORD}
-    wanted = snakemake(clone, "-n", *target, "--config", "device=cuda", "--rerun-triggers", "mtime")
-    assert re.search(r"^rule infer:(\n    .*)* gpu=0,", wanted.stdout + wanted.stderr, re.M), wanted.stdout
-    assert "rule train" not in wanted.stdout + wanted.stderr
+    with monkeypatch.context() as patched:
+        patched.setenv("CUDA_VISIBLE_DEVICES", "0")  # as on a machine with a GPU
+        for device, asked in (("auto", 0), ("cuda", 1)):  # what was predicted on another device is not taken over
+            wanted = snakemake(clone, "-n", *target, "--config", f"device={device}", "--rerun-triggers", "mtime")
+            told = wanted.stdout + wanted.stderr
+            assert re.search(rf"^rule infer:(\n    .*)* gpu={asked},", told, re.M), told
+            assert "rule train" not in told
 
     began = (run / "checkpoint.safetensors").stat().st_mtime_ns
     done = snakemake(clone, *target)

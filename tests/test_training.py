@@ -140,8 +140,7 @@ def start(run: Run, prepared: Prepared, out: Path) -> subprocess.Popen[bytes]:
         import json
         from pathlib import Path
         from refer.plan import Run
-        from refer.training.feed import Feed
-from refer.training.loop import train
+        from refer.training.loop import train
         run = Run.from_dict(json.loads({json.dumps(json.dumps(run.as_dict()))}))
         train(run, Path({str(prepared.path)!r}), Path({str(prepared.split)!r}), Path({str(out)!r}))
     """

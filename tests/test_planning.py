@@ -71,6 +71,22 @@ def test_speeds_are_measured_else_scaled_else_computed_and_it_is_said_which(full
     assert speed(others, run, "", 8.0).images_per_s == pytest.approx(8000 / 4.0)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "has", "images_per_s"),
+    [("fp32", "avx512_bf16", 10), ("bf16", None, 19), ("auto", "avx512_bf16", 19), ("auto", None, 10)],
+)
+def test_a_cpu_in_bf16_has_a_speed_of_its_own(
+    full: Plan, monkeypatch: pytest.MonkeyPatch, wanted: str, has: str | None, images_per_s: float
+) -> None:
+    monkeypatch.setattr("refer.planning.rates.bf16_instructions", lambda: has)
+    found = full.run("tran2023", "rafdb", "published", "resnet18", 0)
+    run = dataclasses.replace(found, recipe=found.recipe.model_copy(update={"precision": wanted}))
+    known = [rate(size=224, device="cpu"), rate(size=224, device="cpu bf16", images_per_s=19)]
+    assert speed(known, run, "cpu").images_per_s == images_per_s
+    only = [rate(size=224, device="cpu"), rate("vgg", 224, device="cpu bf16", images_per_s=19)]
+    assert speed(only, run, "cpu").images_per_s == 10, "what was not measured in bf16 is as slow as in fp32"
+
+
 def test_what_nobody_measured_is_refused_with_what_to_do(full: Plan) -> None:
     run = full.run("tran2023", "rafdb", "published", "resnet18", 0)
     with pytest.raises(UserError, match=r"'cnn resnet18' is not known; measure it: python benchmarks/rates.py"):

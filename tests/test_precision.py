@@ -90,7 +90,7 @@ def test_auto_looks_at_the_network(flags: Any) -> None:
     flags("avx512_bf16")
     depthwise = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 8, 3, groups=2))
     found = choose_precision("auto", depthwise, CPU)
-    assert (found.name, found.why) == ("fp32", "auto: 1 depthwise convolutions, slower in bf16 on a CPU")
+    assert (found.name, found.why) == ("fp32", "auto: depthwise convolutions (1), slower in bf16 on a CPU")
     assert choose_precision("auto", nn.Conv2d(1, 1, 3), CPU).name == "bf16", "one channel is no depthwise convolution"
     assert choose_precision("auto", nn.Conv2d(3, 4, 3), CPU, on_features=True).name == "fp32"
     apple = torch.device("mps")  # only its name is looked at

@@ -61,7 +61,7 @@ def choose_precision(
     if on_features:
         return Chosen("fp32", "auto: it learns from features, where bf16 does not pay", where.type)
     if where.type == "cpu" and (count := _depthwise(network)):
-        return Chosen("fp32", f"auto: {count} depthwise convolutions, slower in bf16 on a CPU", where.type)
+        return Chosen("fp32", f"auto: depthwise convolutions ({count}), slower in bf16 on a CPU", where.type)
     return Chosen("bf16", f"auto: {reason}", where.type)
 
 

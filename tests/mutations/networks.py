@@ -93,9 +93,8 @@ MUTATIONS = (
         "test_golden.py::test_a_network_returns_what_it_did[late_fusion-defaults]",
     ),
     _of(
-        "vgg-pools-once-more", "networks/backbones.py",
-        "    return Backbone(*stages, width=512)\n\n\ndef whole_vgg",
-        "    return Backbone(*stages, nn.MaxPool2d(2), width=512)\n\n\ndef whole_vgg",
+        "vgg-pools-once-more", "networks/backbones/vgg.py",
+        "    return Backbone(*stages, width=512)", "    return Backbone(*stages, nn.MaxPool2d(2), width=512)",
         "VGG's map is half as large as it is said to be",
         "test_golden.py::test_a_network_returns_what_it_did[cnn-backbone=vgg11]",
     ),

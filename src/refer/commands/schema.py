@@ -30,9 +30,11 @@ def run(parsed: argparse.Namespace) -> int:
 
 def schema_text(name: str) -> str:
     """Return the JSON schema of `config` or `paper`, as it stands in workflow/schemas/."""
+    from pydantic import BaseModel
+
     from refer.configuration import Config
     from refer.spec import Paper
 
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    model = {"config": Config, "paper": Paper}[name]
-    return json.dumps(dialect | model.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    models: dict[str, type[BaseModel]] = {"config": Config, "paper": Paper}
+    return json.dumps(dialect | models[name].model_json_schema(), indent=2, ensure_ascii=False) + "\n"

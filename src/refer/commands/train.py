@@ -37,7 +37,6 @@ def run(parsed: argparse.Namespace) -> int:
 
     config = plan.config
     out = Path("results", config.preset, "runs", wanted.path)
-    how = {"preset": config.preset, "device": config.device, "threads": config.threads}
     bar: Progress | None = None
 
     def report(done: int, total: int, note: str) -> None:
@@ -46,7 +45,16 @@ def run(parsed: argparse.Namespace) -> int:
         bar.update(done, note)
 
     try:
-        train(wanted, prepared, split, out, report=report, **how)
+        train(
+            wanted,
+            prepared,
+            split,
+            out,
+            preset=config.preset,
+            device=config.device,
+            threads=config.threads,
+            report=report,
+        )
     finally:
         if bar is not None:
             bar.close()

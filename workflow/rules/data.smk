@@ -125,6 +125,7 @@ rule split:
     benchmark:
         "logs/data/{data}/split.{paper}.{protocol}.tsv"
     priority: DATA_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -179,6 +180,7 @@ rule keep_audit:
         f"{LOGS}/data/{{data}}/audit.log",
     benchmark:
         f"{LOGS}/data/{{data}}/audit.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -201,6 +203,7 @@ rule keep_split:
         f"{LOGS}/data/{{data}}/split.{{paper}}.{{protocol}}.log",
     benchmark:
         f"{LOGS}/data/{{data}}/split.{{paper}}.{{protocol}}.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

@@ -120,7 +120,6 @@ if [ "$env" = .venv-report ]; then
     # What is needed is compiled by its first use, and Matplotlib looks for fonts then.
     "$env/bin/python" -c "
 import matplotlib.pyplot, pandas, pyarrow.parquet, scipy.stats, snakemake.cli
-import statsmodels.stats.multitest, statsmodels.stats.proportion
 import refer.evaluation.scores, refer.reporting.figures.results, refer.reporting.page, refer.release.verify"
 fi
 : >"$env/installed"

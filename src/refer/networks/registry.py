@@ -109,8 +109,8 @@ def networks() -> Mapping[str, NetworkEntry]:
 
 @cache
 def backbones() -> Mapping[str, BackboneEntry]:
-    """Return every backbone by its name: those of all files in refer/networks/backbones/."""
+    """Return every backbone by its name, in their order: those of all files in refer/networks/backbones/."""
     package = importlib.import_module("refer.networks.backbones")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return _BACKBONES
+    return dict(sorted(_BACKBONES.items()))

@@ -61,7 +61,7 @@ rule infer:
         gpu=gpus_to_predict,
     params:
         behaviour=BEHAVIOUR["inference"],
-        evaluated=lambda wildcards: run_of(wildcards)["evaluated"],
+        evaluated=evaluated,
         preset=plan.config.preset,
         device=plan.config.device,
     script:

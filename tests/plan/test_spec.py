@@ -173,7 +173,7 @@ json_values = st.recursive(
 @settings(deadline=None)  # a value that changes nothing has four papers read
 @given(st.sampled_from(list(configuration.Config.model_fields)), json_values)
 def test_no_value_of_any_key_ends_in_a_traceback(key: str, value: object) -> None:
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     config = yaml.read(root / "config.yaml") | {key: value}
     try:
         plan.load_plan(config, "config.yaml", root)

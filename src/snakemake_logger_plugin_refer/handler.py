@@ -21,6 +21,7 @@ from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInte
 from refer.progress import duration
 from snakemake_logger_plugin_refer import failure
 from snakemake_logger_plugin_refer.display import Display, Plain, Terminal, left
+from snakemake_logger_plugin_refer.mistakes import in_plain_words
 from snakemake_logger_plugin_refer.state import Job, Run
 
 # Remarks of Snakemake that tell nothing beside the display; `--verbose` and its log file have them.
@@ -69,7 +70,10 @@ class Handler:
         """Show one record. What fails here falls back to Snakemake's own way of writing it."""
         try:
             with self._lock:
-                if self._dryrun:
+                mistake = record.levelno >= logging.ERROR and in_plain_words(record.getMessage(), sys.argv[1:])
+                if mistake:
+                    self._print(mistake, "red")
+                elif self._dryrun:
                     self._delegate(record)
                 else:
                     self._show(record)

@@ -27,7 +27,7 @@ from refer.training.outcome import OUTPUTS
 from refer.training.stopping import StoppedError
 from test_every_method import data, folder, of, trained  # noqa: F401 - fixtures
 from test_task import Paired
-from test_workflow import copy_of, small, snakemake
+from workflow_fixtures import copy_of, small, snakemake
 
 KINDS = {
     "another run's network, through ten windows": ("peers", "audited", "compact-ten-crop"),

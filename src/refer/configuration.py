@@ -273,6 +273,7 @@ def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]
 
 
 def _retyped(value: Any) -> Any:
+    """Return a list or section with the numbers that it holds as text, at any depth."""
     if isinstance(value, list):
         return [yaml.scalar(item) if isinstance(item, str) else _retyped(item) for item in value]
     if isinstance(value, dict):

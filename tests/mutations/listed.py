@@ -369,18 +369,18 @@ MUTATIONS = (
         'path.stat().st_size != listed["bytes"] or sha256(path) != listed["sha256"]',
         'path.stat().st_size != listed["bytes"]',
         "a released file may be altered as long as its size stays",
-        "test_verify.py::test_what_is_not_as_released_is_named",
+        "release/test_verify.py::test_what_is_not_as_released_is_named",
     ),
     _of(
         "validation-counted-twice", "planning/images.py",
         'found["train"] -= found[scheme["validation"]]', "pass",
         "the plan counts validation images as trained on, too",
-        "test_planning.py::test_images_of_each_part_are_those_of_the_owners",
+        "plan/test_planning.py::test_images_of_each_part_are_those_of_the_owners",
     ),
     _of(
         "epochs-forgotten", "planning/estimate.py",
         "learnt = run.recipe.epochs * images.epoch(run, sizes)", "learnt = images.epoch(run, sizes)",
         "the plan says what one epoch takes, not all",
-        "test_planning.py::test_the_time_of_a_run_is_that_of_its_images",
+        "plan/test_planning.py::test_the_time_of_a_run_is_that_of_its_images",
     ),
 )  # fmt: skip

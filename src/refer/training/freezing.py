@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from refer.errors import UserError
-from refer.networks.backbones import Backbone
+from refer.networks.stages import Backbone
 
 
 def backbone_of(network: nn.Module) -> list[nn.Parameter]:

@@ -20,9 +20,9 @@ import pytest
 
 from refer import files
 from refer.training import checkpoint
-from test_workflow import copy_of, snakemake
+from workflow_fixtures import copy_of, snakemake
 
-sys.path.insert(0, str(Path(__file__).with_name("slurm")))
+sys.path.insert(0, str(Path(__file__).parents[1] / "slurm"))
 
 from cluster import Cluster, why_not
 from story import FER, RUNS, Story, configure, hurry

@@ -32,6 +32,15 @@ def division(wildcards):
     return plan.division(wildcards.paper, dataset_of(wildcards), wildcards.protocol)
 
 
+def audited(wildcards):
+    return protocol_of(wildcards).audited
+
+
+def near(wildcards):
+    """Whether near duplicates count as the same image."""
+    return protocol_of(wildcards).near
+
+
 def selection(wildcards):
     """The part that chooses the epoch, for an audit keeps it apart from the others; elsewhere it is no matter."""
     return division(wildcards)["select"]
@@ -39,6 +48,20 @@ def selection(wildcards):
 
 def scheme(wildcards):
     return division(wildcards)["scheme"]
+
+
+def tolerated(wildcards):
+    """Faults of the data set that do not end its reading."""
+    return sorted(plan.config.tolerate.get(dataset_of(wildcards), []))
+
+
+def subject_pattern(wildcards):
+    return plan.config.subject_pattern.get(dataset_of(wildcards))
+
+
+def cores_to_prepare(wildcards):
+    """One for a stand-in, which is decoded before a second core would be free."""
+    return 1 if is_drawn(wildcards) else 2
 
 
 def split_file(wildcards):
@@ -71,6 +94,11 @@ def cell_of(wildcards):
 
 def run_of(wildcards):
     return cell_of(wildcards).as_dict()
+
+
+def evaluated(wildcards):
+    """The splits that are predicted."""
+    return run_of(wildcards)["evaluated"]
 
 
 def checkpoints_of_parents(wildcards):
@@ -109,6 +137,16 @@ def matrix_cell_of(wildcards):
         wildcards.method,
         int(wildcards.seed),
     )
+
+
+def matrix_run_of(wildcards):
+    return matrix_cell_of(wildcards).as_dict()
+
+
+def batches_tested(wildcards):
+    """With which seeds, and in which orders and sizes of test batches, fusion attention is tested."""
+    asked = plan.config.batch_tokens[wildcards.paper]
+    return asked.model_dump(include={"seeds", "orders", "batches"})
 
 
 def extractors_of(wildcards):

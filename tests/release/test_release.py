@@ -65,8 +65,8 @@ def test_the_archive_holds_every_result_and_what_explains_it(project: Path) -> N
     }  # fmt: skip
     for name in (
         "README.md", "LICENSE", "CITATION.cff", "zenodo.json", "ro-crate-metadata.json", "presets/small.yaml",
-        "Snakefile", "papers/khalid2025.yaml", "envs/requirements.lock", "envs/refer.yaml", "pyproject.toml",
-        "workflow/rules/train.smk", "cards/khalid2025/fer2013-standin/audited/full/seed1.md",
+        "Snakefile", "workflow/Snakefile", "papers/khalid2025.yaml", "envs/requirements.lock", "envs/refer.yaml",
+        "pyproject.toml", "workflow/rules/train.smk", "cards/khalid2025/fer2013-standin/audited/full/seed1.md",
     ):  # fmt: skip
         assert found[name], name
     assert not [name for name in found if name.endswith(".safetensors")], "weights only when they are asked for"

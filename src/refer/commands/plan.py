@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "--device", help="a device of src/refer/planning/rates.csv (cpu where the configuration says so)"
     )
     parser.add_argument("--tflops", type=float, help="what a device sustains, instead of what was measured")
-    parser.set_defaults(run_command=run)
+    parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from refer.planning.estimate import STARTUP, estimate, schedule
 from refer.planning.rates import Rate, cost_of, read_rates, speed
 from refer.training.copies import COPIES
 
-PRESETS = Path(__file__).resolve().parents[1] / "presets"
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from test_workflow import copy_of, small, snakemake
+from workflow_fixtures import copy_of, invented, small, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
-
-PAGE = Path(__file__).resolve().parents[1] / "docs/adding-a-paper.md"
-
-
-def invented() -> str:
-    """The paper that docs/adding-a-paper.md walks through."""
-    text = PAGE.read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```yaml\n(id: invented2026\n.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return block
 
 
 def test_a_fifth_paper_is_one_file(root: Path, tmp_path: Path) -> None:

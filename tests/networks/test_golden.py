@@ -20,7 +20,7 @@ from torch import nn
 from golden import make
 from refer.errors import UserError
 from refer.networks import catalog
-from refer.networks.options import BackboneName
+from refer.networks.options import names_backbone
 from refer.papers import load_paper
 
 CASES = [pytest.param(name, options, id=f"{name}-{make.words(options)}")
@@ -90,7 +90,7 @@ def _takes(name: str, option: str, value: Any) -> bool:
 def _counts(name: str, option: str, value: Any) -> bool:
     """Whether other cases are as good: a number of which some value is tried, a backbone that `cnn` has a case of."""
     field = catalog.networks()[name].options.model_fields[option]
-    if field.annotation == BackboneName:
+    if names_backbone(field):
         return any(options.get("backbone") == value for options in make.cases("cnn"))
     return type(field.default) is int and option in make.NUMBERS
 

@@ -34,6 +34,7 @@ rule audit_report:
         f"{LOGS}/audit/{{data}}.log",
     benchmark:
         f"{LOGS}/audit/{{data}}.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -64,6 +65,7 @@ rule split_table:
         f"{LOGS}/split/{{paper}}.{{data}}.log",
     benchmark:
         f"{LOGS}/split/{{paper}}.{{data}}.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -102,6 +104,7 @@ rule batch_tokens_table:
         f"{LOGS}/batch_tokens_table.log",
     benchmark:
         f"{LOGS}/batch_tokens_table.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -133,6 +136,7 @@ rule realtime_table:
         f"{LOGS}/realtime_table.log",
     benchmark:
         f"{LOGS}/realtime_table.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

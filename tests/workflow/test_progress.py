@@ -22,7 +22,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from refer import progress
 from refer.progress import Progress, Rate, duration, progress_file, read, speed
-from snakemake_logger_plugin_refer import LogHandler, failure
+from snakemake_logger_plugin_refer import LogHandler, failure, mistakes
 from snakemake_logger_plugin_refer.display import render
 from snakemake_logger_plugin_refer.state import Job, Run
 
@@ -443,3 +443,36 @@ def test_the_live_display_and_an_interrupt_on_a_terminal(workflow):
     assert "1 of 3 jobs done" in shown
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l"), "the cursor is back"
     assert not list((workflow / "logs").glob("*.progress"))
+
+
+# ---- mistakes on the command line, with the messages of Snakemake 9.27
+
+NO_KEY = "Traceback …\nValueError: Invalid config definition: Config entry must start with a valid identifier."
+NO_FILE = "Traceback …\n  … load_configfile(f)\nFileNotFoundError: [Errno 2] No such file or directory: 'none.yaml'"
+LOCKED = "Error: Directory cannot be locked. Please make sure that no other Snakemake process is trying to …"
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "words"),
+    [
+        (NO_KEY, "--cores 1 --config reproduce.khalid2025.seeds=[1]", "--config 'reproduce__khalid2025__seeds=[1]'"),
+        (NO_KEY, "--config fer2013=a.zip ambiguity:khalid2025:heads=8", "--config 'ambiguity__khalid2025__heads=8'"),
+        (NO_KEY, "--config=ambiguity/khalid2025/heads=8", "--config 'ambiguity__khalid2025__heads=8'"),
+        (NO_KEY, "--config seeds", "--config seeds: expected KEY=VALUE"),
+        (NO_FILE, "--configfile none.yaml --cores 1", "--configfile none.yaml: there is no such file"),
+        (LOCKED, "--cores 2 --configfile presets/a.yaml", "refer resume -- --cores 2 --configfile presets/a.yaml"),
+    ],
+)
+@pytest.mark.parametrize("dryrun", [True, False])
+def test_a_mistake_on_the_command_line_is_answered_with_what_is_right(
+    message, arguments, words, dryrun, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", ["snakemake", *arguments.split()])
+    said = told(capsys, record(message, level=logging.ERROR), dryrun=dryrun).err
+    assert words in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 2
+
+
+def test_other_errors_are_no_mistakes_of_the_command_line():
+    assert mistakes.in_plain_words("MissingInputException in rule x", ["--config", "a.b=1"]) is None

@@ -51,11 +51,31 @@ def test_each_job_gets_another_and_the_environment_is_as_before(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,5,7"
 
 
-def test_a_job_that_sees_its_own_alone_needs_none_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6")
-    with handed_out(1, tmp_path) as mine:
-        assert mine == ["6"]
-    assert list(tmp_path.iterdir()) == []
+def test_jobs_share_no_single_gpu_but_each_job_of_a_scheduler_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    code = "from refer.gpus import handed_out\nwith handed_out(1, poll=0.05): print('got it')"
+
+    def other(seconds: float, **environment: str) -> str:
+        job = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=os.environ | {"TMPDIR": str(tmp_path)} | environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            return job.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            job.kill()
+            return job.communicate()[0]
+
+    with handed_out(2) as mine:
+        assert mine == ["0"], "no more than there are"
+        assert "got it" not in other(3)
+        assert "got it" in other(60, SLURM_JOB_ID="17")
+    assert "got it" in other(60)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """What a data set is to this project: its facts, the layouts it comes in, and the rows read from it.
 
-A data set joins as one module that builds a `Dataset` (see fer2013.py) and one line in catalog.py. Nothing
-here imports more than the standard library, because the workflow is planned with it.
+A data set joins as one file of readers/ that builds a `Dataset` (see rafdb.py). It is found by itself. Neither this
+file nor a reader imports more than the standard library at its top, because the workflow is planned with them.
 """
 
 from __future__ import annotations
@@ -88,6 +88,10 @@ class Dataset:
     (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
     a member's name. `locate` finds the face in a decoded image where the owner gives neither box nor outline (see
     refer.datasets.decode).
+
+    `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
+    `frames` is how many images are listed of each one that is counted. `expected` is how many images a plan reckons
+    with where nobody states a number. `apex` is the level of the strongest expression; None: the highest.
     """
 
     name: str
@@ -112,6 +116,10 @@ class Dataset:
     files: tuple[OwnersFile, ...] = ()
     layouts: tuple[str, ...] = ()
     locate: Callable[..., Any] | None = None
+    stand_in: str | None = None
+    frames: int = 1
+    expected: int | None = None
+    apex: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))

@@ -184,5 +184,6 @@ BU3DFE = Dataset(
     access="request",
     levels="0 is neutral, 1 to 4 are the strengths of the expression",
     layouts=(LAYOUT,),
+    stand_in="bu3dfe",
     locate=locate,
 )

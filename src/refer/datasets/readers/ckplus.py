@@ -266,4 +266,7 @@ CKPLUS = Dataset(
     access="request",
     levels="0 is the first frame (neutral), 1 the last, 2 the last but one, 3 the last but two",
     layouts=(OFFICIAL, CROPS),
+    stand_in="ckplus",
+    frames=1 + LAST,
+    apex=1,
 )

@@ -62,4 +62,6 @@ NVIE = Dataset(
     names_subjects=False,
     files=owners_files(BLOBS),
     layouts=LAYOUTS,
+    stand_in="nvie",
+    expected=566,  # as many as VIRI's: no source states a number
 )

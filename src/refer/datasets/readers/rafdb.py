@@ -222,4 +222,5 @@ RAFDB = Dataset(
     read=read,
     access="request",
     layouts=("basic", "class folders"),
+    stand_in="rafdb",
 )

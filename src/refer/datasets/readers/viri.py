@@ -61,4 +61,5 @@ VIRI = Dataset(
     names_subjects=False,
     files=owners_files(BLOBS),
     layouts=LAYOUTS,
+    stand_in="viri",
 )

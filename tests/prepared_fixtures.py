@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 from refer import files
 from refer.datasets import catalog
-from refer.datasets.batches import pixel_hash
 from refer.datasets.model import Row
+from refer.datasets.pixels import pixel_hash
 from refer.datasets.prepare import fingerprint
 
 

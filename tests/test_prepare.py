@@ -133,7 +133,8 @@ def test_the_fingerprint_knows_labels_ids_and_pixels(prepared: Prepare) -> None:
 
 
 def test_processes_change_nothing(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MOST", 5)
+    monkeypatch.setattr("refer.datasets.pixels.TOGETHER", 5)
+    monkeypatch.setattr("refer.datasets.prepare.REPORT_EACH", 5)
     told: list[tuple[int, int | None]] = []
     alone = prepared(folders(3), workers=1)
     together = prepared(folders(3), workers=2, progress=lambda done, total: told.append((done, total)))

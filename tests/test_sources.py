@@ -16,7 +16,7 @@ from refer.datasets import catalog
 from refer.datasets.model import OwnersFile
 from refer.datasets.raw import pointers, sources
 from refer.datasets.raw.obtain import obtain
-from refer.datasets.raw.places import Kaggle, Local, Pointer, Remote
+from refer.datasets.raw.source_types import Kaggle, Local, Pointer, Remote
 from refer.errors import UserError
 
 

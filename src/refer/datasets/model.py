@@ -137,6 +137,11 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     )
 
 
+def base_name(member: str) -> str:
+    """Return the file's name of a member's path, in small letters."""
+    return member.rpartition("/")[2].lower()
+
+
 LONGEST = 120
 """Letters of a name in a message: a stranger's file may have any number."""
 

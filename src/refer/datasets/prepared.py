@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.datasets import catalog
-from refer.datasets.batches import pixel_hash
 from refer.datasets.model import Row
+from refer.datasets.pixels import pixel_hash
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY, fingerprint
 from refer.errors import UserError
 from refer.files import read_json

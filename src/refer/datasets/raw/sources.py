@@ -1,6 +1,6 @@
 """Where raw data comes from: one place or several, checked while planning and fetched when obtained.
 
-A source is a string (see places.parse), the word `download` for the files that the owner publishes, or a list
+A source is a string (see source_types.parse), the word `download` for the files that the owner publishes, or a list
 of strings: several archives that make one data set. Asking about a source is cheap and imports nothing heavy.
 """
 
@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from refer.datasets.raw.places import DOWNLOAD, Kaggle, Local, Place, Pointer, Remote, owners, parse
+from refer.datasets.raw.source_types import DOWNLOAD, Kaggle, Local, Place, Pointer, Remote, owners, parse
 from refer.errors import UserError
 from refer.files import read_section
 

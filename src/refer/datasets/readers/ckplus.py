@@ -14,7 +14,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, Listing, Problem, Row, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
@@ -60,7 +60,7 @@ def recognise(names: Sequence[str]) -> str:
         return OFFICIAL
     if crops:
         return CROPS
-    tables = [name for name in names if _base(name) == TABLE]
+    tables = [name for name in names if base_name(name) == TABLE]
     if tables:
         raise UserError(
             f"{tables[0]} is a copy of CK+ that says of no image whose face it is or which frame, so that no split "
@@ -87,10 +87,6 @@ def _sequences(names: Iterable[str]) -> dict[str, dict[int, str]]:
                 f"CK+ stands here more than once: {same} and {found[0]} are one frame. Give the path of one of them."
             )
     return sequences
-
-
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].lower()
 
 
 def _emotion(folders: str) -> int | None:

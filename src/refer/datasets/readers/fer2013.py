@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, Listing, Problem, Row, base_name, some
 from refer.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def recognise(names: Sequence[str]) -> str:
             f"FER2013 stands here more than once, below {some([root or './' for root in roots])}: "
             "give the path of one of them."
         )
-    return "folders" if roots else _base(tables[0])
+    return "folders" if roots else base_name(tables[0])
 
 
 def read(raw: zipfile.ZipFile) -> Listing:
@@ -67,14 +67,12 @@ def read(raw: zipfile.ZipFile) -> Listing:
     return _with_subjects(raw, names, listing)
 
 
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].lower()
-
-
 def _tables(names: Sequence[str]) -> list[str]:
     """Return the members that are tables: the preferred name first, and nothing twice."""
-    found = sorted((name for name in names if _base(name) in TABLES), key=lambda name: TABLES.index(_base(name)))
-    if len(found) > 1 and _base(found[0]) == _base(found[1]):
+    found = sorted(
+        (name for name in names if base_name(name) in TABLES), key=lambda name: TABLES.index(base_name(name))
+    )
+    if len(found) > 1 and base_name(found[0]) == base_name(found[1]):
         raise UserError(f"FER2013 stands here twice: {found[0]} and {found[1]}. Give the path of one of them.")
     return found
 
@@ -117,7 +115,7 @@ def _read_table(raw: zipfile.ZipFile, member: str) -> Listing:
     problems: list[Problem] = []
     pixels: list[np.ndarray] = []
     for number, (emotion, values, usage) in enumerate(_records(raw, member)):
-        key = f"{_base(member)}#{number}"
+        key = f"{base_name(member)}#{number}"
         label, split = _code(emotion), _split(usage.strip())
         if label is None:
             problems.append(Problem("labels", key, f"emotion {emotion[:20]!r} is no code from 0 to {len(CLASSES) - 1}"))
@@ -217,7 +215,7 @@ def _code(emotion: str) -> int | None:
 
 def _with_subjects(raw: zipfile.ZipFile, names: Sequence[str], listing: Listing) -> Listing:
     """Add the subject ids of an optional subjects.csv (columns id, subject) to the rows."""
-    tables = [name for name in names if _base(name) == SUBJECTS]
+    tables = [name for name in names if base_name(name) == SUBJECTS]
     if not tables:
         return listing
     if len(tables) > 1:

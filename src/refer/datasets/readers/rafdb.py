@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, Listing, Problem, Row, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -77,12 +77,8 @@ def _found(names: Sequence[str], basic: Sequence[str], labels: Sequence[str]) ->
     return some(sorted(names)) or "nothing"
 
 
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].lower()
-
-
 def _label_files(names: Sequence[str]) -> list[str]:
-    return sorted(name for name in names if _base(name) in LABELS)
+    return sorted(name for name in names if base_name(name) in LABELS)
 
 
 def _aligned(names: Sequence[str]) -> dict[str, list[str]]:
@@ -125,7 +121,7 @@ def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
     for key, (member,) in images.items():
         codes = labels.get(key)
         if not codes:
-            problems.append(Problem("labels", key, f"{_base(files[0])} does not name it"))
+            problems.append(Problem("labels", key, f"{base_name(files[0])} does not name it"))
         elif len(codes) > 1:
             problems.append(Problem("labels", key, f"it has the labels {' and '.join(sorted(codes))}"))
         elif codes <= CODES.keys():
@@ -133,7 +129,7 @@ def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
         else:
             problems.append(Problem("labels", key, f"its label {next(iter(codes))[:20]!r} is no code from 1 to 7"))
     problems += [
-        Problem("labels", key, f"{_base(files[0])} names it, but there is no aligned image")
+        Problem("labels", key, f"{base_name(files[0])} names it, but there is no aligned image")
         for key in labels
         if key not in images
     ]
@@ -153,7 +149,7 @@ def _labels(raw: zipfile.ZipFile, files: Sequence[str]) -> tuple[dict[str, set[s
             if name and len(words) == 2:
                 labels[name["key"].lower()].add(words[1])
             elif words:
-                problems.append(Problem("labels", f"{_base(file)}:{number}", f"{line[:40]!r} is no name and label"))
+                problems.append(Problem("labels", f"{base_name(file)}:{number}", f"{line[:40]!r} is no name and label"))
     return labels, problems
 
 

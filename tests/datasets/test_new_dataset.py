@@ -28,7 +28,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 
-from refer.datasets.model import Dataset, Listing, Row, some
+from refer.datasets.model import Dataset, Listing, ImageRow, some
 from refer.errors import UserError
 
 CLASSES = ("calm", "glad")
@@ -44,7 +44,7 @@ def recognise(names: Sequence[str]) -> str:
 def read(raw: zipfile.ZipFile) -> Listing:
     images = [found for name in raw.namelist() if (found := IMAGE.fullmatch(name))]
     rows = [
-        Row(f"{one['split']}/{one['name']}/{one['file']}", CLASSES.index(one["name"]), one["split"], None, one[0])
+        ImageRow(f"{one['split']}/{one['name']}/{one['file']}", CLASSES.index(one["name"]), one["split"], None, one[0])
         for one in images
     ]
     return Listing(rows, unused=sorted(set(raw.namelist()) - {one[0] for one in images}))

@@ -89,7 +89,7 @@ def decode(
     outline: Outline | None = None,
     view: Literal["", "temperature", "embedded"] = "",
 ) -> tuple[np.ndarray | None, Verdict]:
-    """Decode one image file to an array of `recipe.shape`, uint8; `box`, `outline` and `view` as in Row.
+    """Decode one image file to an array of `recipe.shape`, uint8; `box`, `outline` and `view` as in ImageRow.
 
     Never raises for bad content: what cannot be decoded has the defect "unreadable", what has another size
     the defect "sizes" (beside its resized pixels if `recipe.resize`).

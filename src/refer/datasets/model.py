@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-Progress = Callable[[int, int | None], None]
+ProgressCallback = Callable[[int, int | None], None]
 """Called with (done, total); total is None where it is not known beforehand."""
 
 DEFECTS = ("counts", "unreadable", "labels", "sizes")
 """What `tolerate` may name: defects of raw data that are otherwise errors."""
 
 
-class Row(NamedTuple):
+class ImageRow(NamedTuple):
     """One image of the raw set. Coordinates are in pixels of the upright raw image, x to the right, y downwards."""
 
     id: str  # unique and the same in every mirror of a layout: the path inside the raw set
@@ -55,7 +55,7 @@ class Listing:
     few words that a report can show ("visible images without an infrared one": 3).
     """
 
-    rows: list[Row]
+    rows: list[ImageRow]
     problems: list[Problem] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     pixels: np.ndarray | None = None
@@ -108,7 +108,7 @@ class Dataset:
     recognise: Callable[[Sequence[str]], str]
     read: Callable[..., Listing]
     counts_are: Literal["exact", "reported"] = "exact"
-    counted: Callable[[Row], bool] = lambda row: True
+    counted: Callable[[ImageRow], bool] = lambda row: True
     fit: Literal["exact", "squash", "square"] = "exact"
     access: Literal["open", "request"] = "open"
     names_subjects: bool = True

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from refer.datasets.decode import MAX_BYTES, Recipe, Verdict, decode
-from refer.datasets.model import Row
+from refer.datasets.model import ImageRow
 from refer.errors import UserError
 
 TOGETHER = 64  # images that go to a process and come back at once
+AHEAD = 16 * TOGETHER  # images that are asked for before the first of them is written
 
 Decoded = tuple[np.ndarray | None, Verdict]
 
@@ -27,7 +28,7 @@ _archive: zipfile.ZipFile
 """Of a process that decodes. Each opens it for itself, since processes that share an open file share its position."""
 
 
-def decoded(source: Path, rows: Sequence[Row], recipe: Recipe, workers: int) -> Iterator[Decoded]:
+def decoded(source: Path, rows: Sequence[ImageRow], recipe: Recipe, workers: int) -> Iterator[Decoded]:
     """Yield what became of the file of each row in the zip archive `source`, in order.
 
     Processes, since Pillow holds the interpreter's lock for most of a small image: two threads took longer
@@ -45,7 +46,8 @@ def decoded(source: Path, rows: Sequence[Row], recipe: Recipe, workers: int) -> 
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(source,)) as pool:
         try:
-            yield from pool.map(partial(_decode_here, recipe), rows, chunksize=TOGETHER)
+            for start in range(0, len(rows), AHEAD):  # no more than these wait in memory to be written
+                yield from pool.map(partial(_decode_here, recipe), rows[start : start + AHEAD], chunksize=TOGETHER)
         except BrokenProcessPool as error:
             raise UserError(
                 "A process that decoded was killed, most likely for want of memory. Start again with fewer threads."
@@ -57,11 +59,11 @@ def _open(source: Path) -> None:
     _archive = zipfile.ZipFile(source)
 
 
-def _decode_here(recipe: Recipe, row: Row) -> Decoded:
+def _decode_here(recipe: Recipe, row: ImageRow) -> Decoded:
     return _decode(_archive, recipe, row)
 
 
-def _decode(archive: zipfile.ZipFile, recipe: Recipe, row: Row) -> Decoded:
+def _decode(archive: zipfile.ZipFile, recipe: Recipe, row: ImageRow) -> Decoded:
     size = archive.getinfo(row.member).file_size
     if size > MAX_BYTES:
         return None, Verdict("", ("unreadable", f"{size:,} bytes are no face image"))

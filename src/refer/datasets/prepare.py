@@ -20,7 +20,7 @@ import refer
 from refer.datasets import catalog
 from refer.datasets.decode import Recipe, Verdict
 from refer.datasets.defects import Report, check_tolerated, compared, named
-from refer.datasets.model import Dataset, Listing, Problem, Progress, Row, natural, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCallback, natural, some
 from refer.datasets.pixels import decoded, given, pixel_hash
 from refer.datasets.raw.obtain import FILES, read_receipt
 from refer.errors import UserError
@@ -40,7 +40,7 @@ def prepare(
     tolerate: Collection[str] = (),
     subject_pattern: str | None = None,
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Decode the raw archive into `out`/images.npy, index.parquet and prepare.json: all three or none.
 
@@ -108,7 +108,7 @@ def prepare(
 class _Kept:
     """What images.npy holds: its rows, the hashes of their pixels and their outlines."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ImageRow] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     outlines: list[tuple[float, ...] | None] = field(default_factory=list)
 
@@ -144,12 +144,12 @@ def _summary(
     }
 
 
-def _levels(rows: Sequence[Row]) -> dict[str, int]:
+def _levels(rows: Sequence[ImageRow]) -> dict[str, int]:
     found = Counter(row.level for row in rows if row.level is not None)
     return {str(level): found[level] for level in sorted(found)}
 
 
-def _in_order(known: Dataset, listing: Listing) -> tuple[list[Row], np.ndarray | None]:
+def _in_order(known: Dataset, listing: Listing) -> tuple[list[ImageRow], np.ndarray | None]:
     """Return rows and their pixels by id, so that neither the archive's order nor its packing matters."""
     order = sorted(range(len(listing.rows)), key=lambda i: natural(listing.rows[i].id))
     rows = [listing.rows[i] for i in order]
@@ -162,10 +162,10 @@ def _in_order(known: Dataset, listing: Listing) -> tuple[list[Row], np.ndarray |
 def _collect(
     path: Path,
     shape: tuple[int, int, int],
-    rows: Sequence[Row],
+    rows: Sequence[ImageRow],
     found: Iterator[tuple[np.ndarray | None, Verdict]],
     report: Report,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> _Kept:
     """Write the pixels of all rows that have any, one after another, into a .npy file; return what it holds."""
     kept = _Kept()
@@ -217,7 +217,7 @@ def _write_index(path: Path, known: Dataset, kept: _Kept) -> None:
 
 
 def fingerprint(
-    known: Dataset, rows: Sequence[Row], hashes: Sequence[str], outlines: Sequence[tuple[float, ...] | None]
+    known: Dataset, rows: Sequence[ImageRow], hashes: Sequence[str], outlines: Sequence[tuple[float, ...] | None]
 ) -> str:
     """Return the SHA-256 of everything in images.npy and index.parquet, whatever wrote the files."""
     digest = hashlib.sha256(json.dumps([known.name, known.classes, known.shape]).encode())
@@ -227,7 +227,7 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def _more(row: Row, outline: tuple[float, ...] | None) -> list[Mapping[str, object]]:
+def _more(row: ImageRow, outline: tuple[float, ...] | None) -> list[Mapping[str, object]]:
     """Return what a row has beside FER2013's columns: nothing where it has not, as fingerprints were before."""
     has = {"pair": row.pair, "level": row.level, "outline": outline}
     if row.modality != "visible":

@@ -16,7 +16,7 @@ from refer.files import room
 if TYPE_CHECKING:
     import requests
 
-    from refer.datasets.model import Progress
+    from refer.datasets.model import ProgressCallback
 
 TRIES = 4
 TIMEOUT = 30  # seconds without an answer
@@ -24,7 +24,7 @@ CHUNK = 1 << 20  # bytes between two calls of `progress`
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP states that another try may not meet
 
 
-def download(wanted: Sequence[Remote], folder: Path, progress: Progress | None = None) -> list[Path]:
+def download(wanted: Sequence[Remote], folder: Path, progress: ProgressCallback | None = None) -> list[Path]:
     """Return where the files lie in `folder`, after fetching those that are not there, one after the other.
 
     What comes is refused unless it has the hash that it must have. A download that breaks off begins anew.
@@ -51,7 +51,7 @@ def _file_name(remote: Remote) -> str:
     return f"{remote.digest[:12]}-{re.sub(r'[^A-Za-z0-9._-]+', '_', remote.name)[-100:]}"
 
 
-def _fetch(remote: Remote, target: Path, progress: Progress | None) -> None:
+def _fetch(remote: Remote, target: Path, progress: ProgressCallback | None) -> None:
     import pooch
     import requests
 
@@ -76,7 +76,7 @@ def _fetch(remote: Remote, target: Path, progress: Progress | None) -> None:
     target.chmod(target.parent.stat().st_mode & 0o666)
 
 
-def _verified(remote: Remote, progress: Progress | None) -> Callable[..., None]:
+def _verified(remote: Remote, progress: ProgressCallback | None) -> Callable[..., None]:
     """Return what pooch calls for the bytes of a file; a UserError of it ends the tries, requests' errors do not."""
     import pooch
     import requests
@@ -101,7 +101,7 @@ def _verified(remote: Remote, progress: Progress | None) -> Callable[..., None]:
         except lasting as error:
             raise _final(remote, url, reason(error)) from None
         except requests.exceptions.HTTPError as error:
-            if error.response.status_code in PASSING:
+            if error.response is None or error.response.status_code in PASSING:
                 raise
             raise _final(remote, error.response.url, reason(error)) from None
         found = digest(Path(output), remote.algorithm)
@@ -119,7 +119,7 @@ class _Bar:
 
     total = 0
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: ProgressCallback) -> None:
         self._progress, self._done = progress, 0
 
     def update(self, size: int) -> None:

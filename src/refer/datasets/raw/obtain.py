@@ -13,7 +13,7 @@ from typing import Any
 
 import refer
 from refer.datasets import catalog
-from refer.datasets.model import Dataset, Progress, base_name
+from refer.datasets.model import Dataset, ProgressCallback, base_name
 from refer.datasets.raw import archive, sources
 from refer.datasets.raw.repack import Contents, Part, repack
 from refer.datasets.raw.source_types import Pointer, Remote
@@ -32,7 +32,7 @@ def obtain(
     stand_in: bool = False,
     downloads: Path = sources.DOWNLOADS,
     limits: archive.Limits = archive.LIMITS,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Repack `source` into `raw`/files.zip and write `raw`/receipt.json, both or neither.
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from refer.datasets.model import Progress
+from refer.datasets.model import ProgressCallback
 from refer.datasets.raw import archive
 from refer.datasets.raw.digests import digests
 from refer.errors import UserError
@@ -67,7 +67,7 @@ def repack(
     target: Path,
     recognised: Callable[[Sequence[str]], bool] | None,
     limits: archive.Limits = archive.LIMITS,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Contents:
     """Write every member of `sources` into the zip `target`, dust left out.
 
@@ -115,7 +115,9 @@ class _Work:
     `inner` are the archives that were found, by name: a plain file of a folder, or a copy in the folder `aside`.
     """
 
-    def __init__(self, packed: zipfile.ZipFile, aside: Path, budget: archive.Budget, progress: Progress | None) -> None:
+    def __init__(
+        self, packed: zipfile.ZipFile, aside: Path, budget: archive.Budget, progress: ProgressCallback | None
+    ) -> None:
         self.packed, self.aside, self.budget, self.progress = packed, aside, budget, progress
         self.contents = Contents()
         self.inner: dict[str, Path] = {}

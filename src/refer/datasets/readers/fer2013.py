@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, base_name, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _in_class_folder(name: str) -> re.Match[str] | None:
 
 
 def _read_folders(names: Sequence[str]) -> Listing:
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     problems: list[Problem] = []
     unused: list[str] = []
     root = next(found["root"] for name in names if (found := _in_class_folder(name)))
@@ -104,14 +104,14 @@ def _read_folders(names: Sequence[str]) -> Listing:
         elif split not in FOLDERS[folder]:
             problems.append(Problem("labels", key, f"a {split} file stands in {folder}/"))
         else:
-            rows.append(Row(key, CLASSES.index(label), split, None, name))
+            rows.append(ImageRow(key, CLASSES.index(label), split, None, name))
     return Listing(rows, problems, unused)
 
 
 def _read_table(raw: zipfile.ZipFile, member: str) -> Listing:
     import numpy as np
 
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     problems: list[Problem] = []
     pixels: list[np.ndarray] = []
     for number, (emotion, values, usage) in enumerate(_records(raw, member)):
@@ -124,7 +124,7 @@ def _read_table(raw: zipfile.ZipFile, member: str) -> Listing:
         elif isinstance(values, str):
             problems.append(Problem("unreadable", key, values))
         else:
-            rows.append(Row(key, label, split, None, member))
+            rows.append(ImageRow(key, label, split, None, member))
             pixels.append(values)
     stacked = np.stack(pixels) if pixels else np.empty((0, SIZE[0] * SIZE[1]), np.uint8)
     unused = [name for name in raw.namelist() if name != member]

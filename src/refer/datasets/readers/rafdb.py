@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, base_name, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -125,7 +125,7 @@ def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
         elif len(codes) > 1:
             problems.append(Problem("labels", key, f"it has the labels {' and '.join(sorted(codes))}"))
         elif codes <= CODES.keys():
-            rows.append(Row(key, CODES[next(iter(codes))], key.partition("_")[0], None, member))
+            rows.append(ImageRow(key, CODES[next(iter(codes))], key.partition("_")[0], None, member))
         else:
             problems.append(Problem("labels", key, f"its label {next(iter(codes))[:20]!r} is no code from 1 to 7"))
     problems += [
@@ -157,7 +157,7 @@ def _read_folders(names: Sequence[str]) -> Listing:
     root = next(iter(_class_folders([name for name in names if not COMPOUND.fullmatch(name)])))
     problems: list[Problem] = []
     unused: list[str] = []
-    rows: dict[str, list[Row]] = defaultdict(list)
+    rows: dict[str, list[ImageRow]] = defaultdict(list)
     numbers: Counter[tuple[str, str]] = Counter()
     for name in names:
         image, found = IMAGE.fullmatch(name), IN_FOLDER.match(name)
@@ -176,7 +176,7 @@ def _read_folders(names: Sequence[str]) -> Listing:
         elif folder in SPLITS and split != folder:
             problems.append(Problem("labels", key, f"a {split} image stands in {folder}/"))
         else:
-            rows[key].append(Row(key, label, split, None, name))
+            rows[key].append(ImageRow(key, label, split, None, name))
     _refuse_other_codes(numbers)
     for key, same in rows.items():
         if len(same) > 1:

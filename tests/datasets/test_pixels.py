@@ -26,7 +26,7 @@ from PIL import Image
 from data_fixtures import encoded, folders, jpeg
 from reader_fixtures import through
 from refer.datasets.catalog import DATASETS
-from refer.datasets.model import Dataset, Listing, Row
+from refer.datasets.model import Dataset, ImageRow, Listing
 from refer.datasets.raw.obtain import read_receipt
 from refer.datasets.readers.fer2013 import CLASSES
 from refer.errors import UserError
@@ -37,7 +37,7 @@ ONE = "train/angry/Training_1.jpg"
 # --- the fingerprint --------------------------------------------------------------------------------------------
 
 
-def fake(rows: list[Row], **facts: Any) -> Dataset:
+def fake(rows: list[ImageRow], **facts: Any) -> Dataset:
     """Return FER2013's facts with these rows, each a 48x48 image."""
 
     def listing(raw: object) -> Listing:
@@ -55,7 +55,7 @@ def test_fields_at_their_defaults_add_nothing_to_the_fingerprint(tmp_path: Path)
 
 
 def test_the_fingerprint_knows_the_other_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Row(ONE, 0, "Training", None, ONE)
+    row = ImageRow(ONE, 0, "Training", None, ONE)
     triangle = ((1.0, 2.0), (30.0, 4.0), (20.0, 40.0))
     variants = [
         row,

@@ -140,6 +140,22 @@ def test_an_owner_that_was_taken_for_dead_writes_nothing_more(tmp_path: Path) ->
     assert owner(tmp_path / ".lock")["token"] == "theirs", "the new owner's lock stays"
 
 
+def test_a_lock_that_is_aside_for_a_moment_is_not_lost(tmp_path: Path) -> None:
+    with locked(tmp_path) as mine:
+        (tmp_path / ".lock").rename(tmp_path / "aside")
+        back = threading.Timer(0.5, (tmp_path / "aside").rename, [tmp_path / ".lock"])
+        back.start()
+        mine.check()
+        back.join()
+
+
+def test_what_is_no_lock_and_stays_is_refused_by_name(tmp_path: Path) -> None:
+    path = leave(tmp_path)
+    path.write_text(path.read_text().replace("mode=lease", "mode=exclusive"))
+    with pytest.raises(UserError, match=r"\.lock: not a lock of this project"):
+        locked(tmp_path, beat=0.1, lease=0.5).__enter__()
+
+
 def test_a_lock_that_was_removed_by_hand_stops_its_owner(tmp_path: Path) -> None:
     with locked(tmp_path) as mine:
         (tmp_path / ".lock").unlink()

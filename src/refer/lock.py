@@ -41,11 +41,15 @@ class Lock:
         Raises:
             UserError: another job has taken it over, or somebody removed it.
         """
-        now = self._claim.owner
+        # Whoever looks whether an owner lives moves its lock aside for a moment, and NFS may fail to show it once.
+        for wait in (0.0, 0.2, 1.0):
+            time.sleep(wait)
+            now = self._claim.owner
+            if now is not None and now.token == self._claim.token:
+                return
         if now is None:
             raise UserError(f"{self.path}: the lock of this job is gone; nothing more is written. Run it again.")
-        if now.token != self._claim.token:
-            raise UserError(f"{self.path}: taken over by {describe(now)}; this job writes nothing more.")
+        raise UserError(f"{self.path}: taken over by {describe(now)}; this job writes nothing more.")
 
 
 @contextmanager
@@ -84,6 +88,7 @@ def _acquire(claim: SoftFileLease, path: Path, lease: float) -> None:
     """Wait until the lock is this process's; raise UserError if its owner lives."""
     from filelock import Timeout
 
+    began = time.monotonic()
     first: tuple[str | None, int] | None = None
     while True:
         try:
@@ -91,6 +96,8 @@ def _acquire(claim: SoftFileLease, path: Path, lease: float) -> None:
             return
         except Timeout:
             owner, touched = claim.owner, _modified(path)
+        if time.monotonic() - began > 2 * lease:
+            raise UserError(f"{path}: not a lock of this project; remove it if nobody writes there.")
         if owner is None or touched is None:  # it is being made or removed
             time.sleep(0.05)
             continue

@@ -11,7 +11,7 @@ from refer.errors import UserError
 
 
 def declared() -> dict[str, Dataset]:
-    """Return the data sets that the files of readers/ declare, by name and in the order of names.
+    """Return the data sets that the files of readers/ declare, by name, the largest first.
 
     Raises:
         ValueError: two files declare data sets of one name.
@@ -21,7 +21,7 @@ def declared() -> dict[str, Dataset]:
         for value in vars(import_module(f"{readers.__name__}.{module.name}")).values():
             if isinstance(value, Dataset) and found.setdefault(value.name, value) is not value:
                 raise ValueError(f"readers/{module.name}.py: another file declares the data set {value.name!r}, too")
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: (-item[1].images, item[0])))
 
 
 DATASETS = declared()
@@ -34,5 +34,5 @@ def dataset(name: str) -> Dataset:
         UserError: no data set has this name; the message lists those that exist.
     """
     if name not in DATASETS:
-        raise UserError(f"There is no data set {name!r}. Known: {', '.join(DATASETS)}.")
+        raise UserError(f"There is no data set {name!r}. Known: {', '.join(sorted(DATASETS))}.")
     return DATASETS[name]

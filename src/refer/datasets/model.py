@@ -125,6 +125,11 @@ class Dataset:
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
 
     @property
+    def images(self) -> int:
+        """How many images there are: as they are counted, or as many as are expected."""
+        return self.expected or sum(number or 0 for numbers in self.counts.values() for number in numbers)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of a prepared image."""
         return (*self.size, self.channels)

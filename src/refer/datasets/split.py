@@ -138,20 +138,20 @@ def _check_names(
 
 
 def _images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
-    """Return the index with what the audit of the same data says of copies."""
+    """Return the index with what the audit of the same data says of duplicates."""
     from pyarrow import parquet
 
     if not all((audit_dir / name).is_file() for name in (AUDIT, DUPLICATES, NEAR)):
         raise UserError(f"{audit_dir} holds no {AUDIT} with its {DUPLICATES} and {NEAR}: audit the data first.")
     if read_section(audit_dir / AUDIT, "data_fingerprint")["data_fingerprint"] != summary["fingerprint"]:
         raise UserError(f"{audit_dir} is the audit of other data than those prepared now: audit them again.")
-    copies = parquet.read_table(audit_dir / DUPLICATES, columns=["id", "group"]).to_pydict()
+    duplicates = parquet.read_table(audit_dir / DUPLICATES, columns=["id", "group"]).to_pydict()
     pairs = parquet.read_table(audit_dir / NEAR, columns=["id", "other"]).to_pydict()
-    group_of = dict(zip(copies["id"], copies["group"], strict=True))
+    group_of = dict(zip(duplicates["id"], duplicates["group"], strict=True))
     image = [group_of.get(key, key) for key in index["id"]]
     row_of = {key: row for row, key in enumerate(index["id"])}
     linked = [(row_of[one], row_of[other]) for one, other in zip(pairs["id"], pairs["other"], strict=True)]
-    # Pictures of two people who are known to be two only look alike: they are the audit's finding, no copies.
+    # Pictures of two people who are known to be two only look alike: they are the audit's finding, no duplicates.
     subject = index["subject"]
     links = [(a, b) for a, b in linked if None in (subject[a], subject[b]) or subject[a] == subject[b]]
     near = [0] * len(image)

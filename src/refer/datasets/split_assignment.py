@@ -24,7 +24,7 @@ Unit = Sequence[int]
 
 
 class Images(NamedTuple):
-    """The columns of an index that matter here; `image` and `near` are equal for copies of one picture."""
+    """The columns of an index that matter here; `image` and `near` are equal for duplicates of one picture."""
 
     id: Sequence[str]
     label: Sequence[int]
@@ -48,7 +48,7 @@ def divide(scheme: Scheme, images: Images, *, audited: bool) -> SplitAssignment:
     """Divide images into the parts of a scheme.
 
     Under the published protocol what is drawn at random is drawn image by image (a pair of two cameras is one),
-    with exact numbers in each class. Audited, one person's images and all copies of a picture, near ones too, fall
+    with exact numbers in each class. Audited, one person's images and all duplicates of a picture, near ones too, fall
     into one part, and the numbers are as close to the shares as that allows.
 
     Raises:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from refer.datasets.raw.room import FULL
 from refer.errors import UserError
+from refer.files import FULL
 from refer.training import checkpoint
 from refer.training.averaging import Average
 from refer.training.leftovers import RESUME

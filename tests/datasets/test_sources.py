@@ -16,7 +16,7 @@ from refer.datasets import catalog
 from refer.datasets.model import OwnersFile
 from refer.datasets.raw import pointers, sources
 from refer.datasets.raw.obtain import obtain
-from refer.datasets.raw.places import Kaggle, Local, Pointer, Remote
+from refer.datasets.raw.source_types import Kaggle, Local, Pointer, Remote
 from refer.errors import UserError
 
 
@@ -222,7 +222,7 @@ def test_the_owners_files_are_known_by_their_pins(monkeypatch: pytest.MonkeyPatc
     first = sources.fingerprint("download", Path("none"), "one")
     assert first == sources.fingerprint("download", Path("none"), "two")
     assert first != sources.fingerprint("download", Path("none"), "other")
-    assert [place.name for place in sources.places("download", "two")] == ["a.zip", "b.zip"]
+    assert [place.name for place in sources.parsed("download", "two")] == ["a.zip", "b.zip"]
 
 
 # --- Kaggle ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from PIL import Image
 from data_fixtures import encoded, folders, jpeg
 from reader_fixtures import through
 from refer.datasets.catalog import DATASETS
-from refer.datasets.model import Dataset, Listing, Row
+from refer.datasets.model import Dataset, ImageRow, Listing
 from refer.datasets.raw.obtain import read_receipt
 from refer.datasets.readers.fer2013 import CLASSES
 from refer.errors import UserError
@@ -37,7 +37,7 @@ ONE = "train/angry/Training_1.jpg"
 # --- the fingerprint --------------------------------------------------------------------------------------------
 
 
-def fake(rows: list[Row], **facts: Any) -> Dataset:
+def fake(rows: list[ImageRow], **facts: Any) -> Dataset:
     """Return FER2013's facts with these rows, each a 48x48 image."""
 
     def listing(raw: object) -> Listing:
@@ -55,7 +55,7 @@ def test_fields_at_their_defaults_add_nothing_to_the_fingerprint(tmp_path: Path)
 
 
 def test_the_fingerprint_knows_the_other_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Row(ONE, 0, "Training", None, ONE)
+    row = ImageRow(ONE, 0, "Training", None, ONE)
     triangle = ((1.0, 2.0), (30.0, 4.0), (20.0, 40.0))
     variants = [
         row,
@@ -80,7 +80,7 @@ def test_the_fingerprint_that_the_released_results_name(real_prepared: Path, roo
     assert named == {json.loads((real_prepared / "prepared/prepare.json").read_text())["fingerprint"]}
 
 
-# --- batches ----------------------------------------------------------------------------------------------------
+# --- pixels -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -89,7 +89,7 @@ def test_the_fingerprint_that_the_released_results_name(real_prepared: Path, roo
 def test_images_that_are_left_out_leave_no_gap(tmp_path: Path, workers: int, bad: set[int], most: int) -> None:
     files = folders()
     broken = {name: b"x" if number in bad else it for number, (name, it) in enumerate(sorted(files.items()))}
-    with mock.patch("refer.datasets.batches.MOST", most), mock.patch("refer.datasets.batches.CHUNK", 5000):
+    with mock.patch("refer.datasets.pixels.TOGETHER", most):
         if len(bad) == 21:
             return
         left = through(tmp_path, "fer2013", broken, tolerate=["unreadable"], workers=workers)
@@ -99,13 +99,6 @@ def test_images_that_are_left_out_leave_no_gap(tmp_path: Path, workers: int, bad
     for key in left.index["id"]:
         assert (left[key][:, :, 0] == np.asarray(Image.open(io.BytesIO(files[key])))).all()
     shutil.rmtree(written.parents[1])
-
-
-@pytest.mark.parametrize("size", [1, 10 << 20])
-def test_scattered_files_are_read_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    plain = through(tmp_path, "fer2013", folders())
-    monkeypatch.setattr("refer.datasets.batches.BYTES", size)
-    assert through(tmp_path, "fer2013", folders()).about["fingerprint"] == plain.about["fingerprint"]
 
 
 def test_files_that_are_packed_are_unpacked(tmp_path: Path) -> None:
@@ -119,21 +112,21 @@ def test_files_that_are_packed_are_unpacked(tmp_path: Path) -> None:
 
 
 def test_an_absurdly_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MAX_BYTES", len(jpeg(1)) - 1)
+    monkeypatch.setattr("refer.datasets.pixels.MAX_BYTES", len(jpeg(1)) - 1)
     with pytest.raises(UserError, match=r"bytes are no face image"):
         through(tmp_path, "fer2013", {ONE: jpeg(1)})
 
 
 def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MOST", 5)
-    monkeypatch.setattr("refer.datasets.batches.decode", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr("refer.datasets.pixels.TOGETHER", 5)
+    monkeypatch.setattr("refer.datasets.pixels.decode", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(UserError, match="was killed, most likely for want of memory"):
         through(tmp_path, "fer2013", folders(), workers=2)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MOST", 5)
+    monkeypatch.setattr("refer.datasets.pixels.TOGETHER", 5)
     files = folders(3)
     through(tmp_path, "fer2013", files)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

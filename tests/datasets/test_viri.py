@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from data_fixtures import as_zip, encoded, jpeg, noise, png
 from refer.datasets import catalog
-from refer.datasets.model import Listing, Row
+from refer.datasets.model import ImageRow, Listing
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
 from refer.datasets.readers import flir
@@ -56,7 +56,7 @@ def in_memory(names: list[str]) -> Listing:
         return VIRI.read(raw)
 
 
-def row(found: Listing, key: str) -> Row:
+def row(found: Listing, key: str) -> ImageRow:
     return next(one for one in found.rows if one.id == key)
 
 
@@ -70,7 +70,7 @@ def test_the_owners_archives_give_pairs(tmp_path: Path) -> None:
     assert VIRI.recognise(names) == ARCHIVES
     found = listing(tmp_path, names)
     assert sorted(one.id for one in found.rows) == sorted(names)
-    assert row(found, "VIRI-Sad-Ir/2.JPG") == Row(
+    assert row(found, "VIRI-Sad-Ir/2.JPG") == ImageRow(
         "VIRI-Sad-Ir/2.JPG", 3, "all", None, "VIRI-Sad-Ir/2.JPG", "infrared", "sad/2"
     )
     assert row(found, "VIRI-Sad-Vis/2.JPG").pair == "sad/2"
@@ -236,8 +236,8 @@ def test_a_radiometric_jpeg_alone_gives_both_pictures(tmp_path: Path) -> None:
     files = dict.fromkeys(archives(), jpeg(0)) | {"VIRI-Sad-Ir/a/77.jpeg": radiometric()}
     found = listing(tmp_path, files)
     member = "VIRI-Sad-Ir/a/77.jpeg"
-    assert row(found, member) == Row(member, 3, "all", None, member, "infrared", "sad/a/77", view="temperature")
-    assert row(found, f"{member}#visible") == Row(
+    assert row(found, member) == ImageRow(member, 3, "all", None, member, "infrared", "sad/a/77", view="temperature")
+    assert row(found, f"{member}#visible") == ImageRow(
         f"{member}#visible", 3, "all", None, member, "visible", "sad/a/77", view="embedded"
     )
     assert found.notes["pairs"] == 11

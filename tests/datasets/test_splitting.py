@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refer.datasets.division import Images, divide, off_target
 from refer.datasets.split import assign
+from refer.datasets.split_assignment import Images, divide, off_target
 from refer.datasets.splitting import Scheme
 from refer.errors import UserError
 
@@ -143,9 +143,9 @@ def test_folds_share_out_the_people(people: int, folds: int, sizes: set[int]) ->
 
 def test_levels_that_are_not_used() -> None:
     given_ = images([{"level": level} for level in (0, 1, 2, 1, None) * 4])
-    division = divide(Scheme(shares={"train": 0.5, "test": 0.5}, levels=(0, 1)), given_, audited=False)
-    assert Counter(division.folds[0]) == {"train": 6, "test": 6, None: 8}
-    assert {given_.level[row]: reason for row, reason in division.unused.items()} == {
+    assignment = divide(Scheme(shares={"train": 0.5, "test": 0.5}, levels=(0, 1)), given_, audited=False)
+    assert Counter(assignment.folds[0]) == {"train": 6, "test": 6, None: 8}
+    assert {given_.level[row]: reason for row, reason in assignment.unused.items()} == {
         2: "level 2 not used",
         None: "no level",
     }
@@ -278,10 +278,10 @@ def test_the_order_of_images_does_not_matter(case: tuple[Images, list[int]], sch
 @settings(max_examples=40, deadline=None)
 @given(ROWS, st.booleans())
 def test_every_image_has_one_part(given_: Images, audited: bool) -> None:
-    division = divide(Scheme(shares=SHARES), given_, audited=audited)
-    assert len(division.folds) == 1
-    assert len(division.folds[0]) == len(given_.id)
-    assert set(division.folds[0]) <= set(SHARES)
+    assignment = divide(Scheme(shares=SHARES), given_, audited=audited)
+    assert len(assignment.folds) == 1
+    assert len(assignment.folds[0]) == len(given_.id)
+    assert set(assignment.folds[0]) <= set(SHARES)
 
 
 @pytest.mark.parametrize("audited", [False, True])

@@ -93,10 +93,10 @@ class Kaggle:
         return self.handle.split("/")[1]
 
 
-Place = Local | Pointer | Remote | Kaggle
+SourceType = Local | Pointer | Remote | Kaggle
 
 
-def parse(source: str) -> Place:
+def parse(source: str) -> SourceType:
     """Return what a configured source string means.
 
     Raises:

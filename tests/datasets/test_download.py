@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+import pooch
 import pytest
 import requests
 
 from data_fixtures import listed
 from http_fixtures import Served, serving
 from refer.datasets.raw import download as module
-from refer.datasets.raw import transport
 from refer.datasets.raw.download import download
-from refer.datasets.raw.places import Remote
+from refer.datasets.raw.source_types import Remote
 from refer.errors import UserError
 
 CONTENT = random.Random(0).randbytes(3_000_001)
@@ -27,18 +26,10 @@ BLOB = hashlib.sha1(b"blob %d\0" % len(CONTENT) + CONTENT).hexdigest()
 NAME = f"{SHA256[:12]}-set.zip"
 
 
-def kept(sent: int) -> int:
-    """Of bytes that came before a download broke off; requests loses what is less than a chunk."""
-    return sent // module.CHUNK * module.CHUNK
-
-
-HALF = kept(len(CONTENT) // 2)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(module, "WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda _: None)
     with serving(CONTENT) as served:
         yield served
 
@@ -70,93 +61,6 @@ def test_a_download_that_was_damaged_on_the_disk_comes_again(server: Served, tmp
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("state", ["tag", "time"])
-def test_a_download_that_broke_off_goes_on(server: Served, tmp_path: Path, state: str) -> None:
-    if state == "time":
-        server.tag, server.modified = None, "Sat, 21 Nov 2026 04:00:00 GMT"
-    server.steps = ["cut", "cut"]
-    assert fetched(server, tmp_path) == CONTENT
-    first = kept(len(CONTENT) // 2)
-    second = first + kept((len(CONTENT) - first) // 2)
-    assert [one.range for one in server.asked] == [None, f"bytes={first}-", f"bytes={second}-"]
-    assert {one.condition for one in server.asked[1:]} == {server.tag or server.modified}
-
-
-def test_another_process_goes_on_where_one_gave_up(server: Served, tmp_path: Path) -> None:
-    server.steps = ["cut", 503, 503, 503]
-    with pytest.raises(UserError, match=rf"503.*{HALF:,} bytes are kept"):
-        download([wanted(server)], tmp_path)
-    assert listed(tmp_path) == [f"{NAME}.part", f"{NAME}.part.json"], "nothing half under the final name"
-    assert fetched(server, tmp_path) == CONTENT
-    assert server.asked[-1].range == f"bytes={HALF}-"
-
-
-def test_a_part_that_was_whole_is_only_verified(server: Served, tmp_path: Path) -> None:
-    server.steps = ["cut", 503, 503, 503]
-    with pytest.raises(UserError):
-        download([wanted(server)], tmp_path)
-    (tmp_path / f"{NAME}.part").write_bytes(CONTENT)  # killed between the last byte and the verification
-    assert fetched(server, tmp_path) == CONTENT
-
-
-def test_halves_of_two_states_are_never_glued(server: Served, tmp_path: Path) -> None:
-    server.steps = ["cut", 503, 503, 503]
-    server.content = b"an older state of the file" * 100_000
-    with pytest.raises(UserError):
-        download([wanted(server)], tmp_path)
-    server.content, server.tag = CONTENT, '"two"'
-    assert fetched(server, tmp_path) == CONTENT
-    assert server.asked[-1].condition == '"one"', "it asked for the rest only if nothing had changed"
-
-
-def test_a_server_that_lies_about_a_change_is_found_out(server: Served, tmp_path: Path) -> None:
-    server.steps = ["cut", 503, 503, 503]
-    server.content = b"an older state of the file" * 100_000
-    with pytest.raises(UserError):
-        download([wanted(server)], tmp_path)
-    server.content = CONTENT  # under the same ETag: glued, the hash does not fit, and all of it is asked for
-    assert fetched(server, tmp_path) == CONTENT
-    assert [one.range is None for one in server.asked[-2:]] == [False, True]
-
-
-@pytest.mark.parametrize("how", ["no ranges", "no state", "weak tag", "wrong byte", "foreign note", "no note"])
-def test_what_cannot_go_on_begins_anew(server: Served, tmp_path: Path, how: str) -> None:
-    server.ranges = how != "no ranges"
-    server.tag = {"no state": None, "weak tag": 'W/"one"'}.get(how, '"one"')
-    server.steps = ["cut", "stale"] if how == "wrong byte" else ["cut"]
-    if how == "foreign note":
-        (tmp_path / f"{NAME}.part").write_bytes(b"what is this?")
-        note = {"url": wanted(server).shown, "pin": f"sha256:{'0' * 64}", "state": server.tag}
-        (tmp_path / f"{NAME}.part.json").write_text(json.dumps(note))
-    if how == "no note":
-        (tmp_path / f"{NAME}.part").write_bytes(b"what is this?")
-        (tmp_path / f"{NAME}.part.json").write_text('["of another program"')
-    assert fetched(server, tmp_path) == CONTENT
-    ranges = [one.range for one in server.asked]
-    assert ranges[0] is None
-    if how in ("no state", "weak tag"):
-        assert ranges[1] is None, "there was nothing by which to know the file again"
-
-
-@pytest.mark.parametrize(
-    ("status", "answered", "goes_on"),
-    [
-        (206, "bytes 5-9/10", True),
-        (206, "bytes 5-9/*", True),
-        (206, "bytes 4-9/10", False),
-        (206, "bytes */10", False),
-        (206, "", False),
-        (200, "bytes 5-9/10", False),
-    ],
-)
-def test_which_answers_go_on_from_a_byte(status: int, answered: str, goes_on: bool) -> None:
-    answer = requests.Response()
-    answer.status_code = status
-    answer.headers.update({"Content-Range": answered, "ETag": '"one"'})
-    assert module._continues(answer, 5, '"one"') is goes_on
-    assert not module._continues(answer, 5, '"two"')
-
-
 def test_a_changed_file_is_refused_with_both_hashes_and_not_kept(server: Served, tmp_path: Path) -> None:
     server.content = CONTENT[:-1] + b"!"
     with pytest.raises(UserError) as caught:
@@ -165,15 +69,6 @@ def test_a_changed_file_is_refused_with_both_hashes_and_not_kept(server: Served,
     assert f"got {hashlib.sha256(server.content).hexdigest()}" in str(caught.value)
     assert listed(tmp_path) == []
     assert len(server.asked) == 1, "the same wrong file would come again"
-
-
-def test_a_changed_file_that_breaks_off_each_time_is_refused_too(server: Served, tmp_path: Path) -> None:
-    server.content = CONTENT[:-1] + b"!"
-    server.steps = ["cut", "fine"] * 5
-    with pytest.raises(UserError, match="another file than stated"):
-        download([wanted(server)], tmp_path)
-    assert len(server.asked) == 4
-    assert listed(tmp_path) == []
 
 
 def test_a_git_blob_id_verifies_a_download(server: Served, tmp_path: Path) -> None:
@@ -195,30 +90,18 @@ def test_what_may_pass_is_tried_again(server: Served, tmp_path: Path, status: in
     assert len(server.asked) == 3
 
 
-def test_a_server_that_never_comes_back_is_named(
-    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(module, "WAITS", (1.0, 2.0, 4.0))
-    monkeypatch.setattr(module.time, "sleep", waited.append)
+def test_a_server_that_never_comes_back_is_named(server: Served, tmp_path: Path) -> None:
     server.steps = [503] * 10
     with pytest.raises(UserError, match=rf"127\.0\.0\.1:{server.server_port} did not deliver set.zip \(HTTP 503"):
         download([wanted(server)], tmp_path)
     assert len(server.asked) == 4
-    assert waited == [1.0, 2.0, 4.0]
     assert listed(tmp_path) == []
 
 
-def test_the_wait_that_a_server_asks_for_is_granted_within_reason(
-    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", waited.append)
-    server.steps, server.headers = [429, 503], {"Retry-After": "7"}
-    fetched(server, tmp_path / "one")
-    server.steps, server.headers = [429], {"Retry-After": "86400"}
-    fetched(server, tmp_path / "two")
-    assert waited == [7.0, 7.0, 60.0]
+def test_a_download_that_breaks_off_begins_anew(server: Served, tmp_path: Path) -> None:
+    server.steps = ["cut", "cut"]
+    assert fetched(server, tmp_path) == CONTENT
+    assert [one.range for one in server.asked] == [None, None, None]
 
 
 def test_a_dead_host_is_tried_again_and_then_named(server: Served, tmp_path: Path) -> None:
@@ -227,14 +110,8 @@ def test_a_dead_host_is_tried_again_and_then_named(server: Served, tmp_path: Pat
         download([wanted(server)], tmp_path)
 
 
-def test_as_long_as_something_comes_it_goes_on(server: Served, tmp_path: Path) -> None:
-    server.steps = ["cut"] * 5
-    assert fetched(server, tmp_path) == CONTENT
-    assert len(server.asked) == 6
-
-
 def test_a_line_that_always_breaks_at_the_same_byte_is_given_up(server: Served, tmp_path: Path) -> None:
-    server.ranges, server.steps = False, ["cut"] * 20
+    server.steps = ["cut"] * 20
     with pytest.raises(UserError, match="broke off; 4 tries"):
         download([wanted(server)], tmp_path)
     assert len(server.asked) == 4
@@ -256,18 +133,16 @@ def test_a_part_of_unknown_length_is_no_file(server: Served, tmp_path: Path) -> 
     assert listed(tmp_path) == []
 
 
-def test_redirects_are_followed_and_resumed(server: Served, tmp_path: Path) -> None:
-    server.steps = ["/b/set.zip", f"{server.address}/c/set.zip", "cut", "/d/set.zip", "fine"]
+def test_redirects_are_followed(server: Served, tmp_path: Path) -> None:
+    server.steps = ["/b/set.zip", f"{server.address}/c/set.zip"]
     assert fetched(server, tmp_path) == CONTENT
-    assert [one.path for one in server.asked] == [f"/{folder}/set.zip" for folder in "abcad"]
-    assert server.asked[-1].range == f"bytes={HALF}-"
+    assert [one.path for one in server.asked] == [f"/{folder}/set.zip" for folder in "abc"]
 
 
 def test_redirects_without_end(server: Served, tmp_path: Path) -> None:
     server.steps = ["/a/set.zip"] * 100
-    with pytest.raises(UserError, match="more than 5 redirects"):
+    with pytest.raises(UserError, match="too many redirects"):
         download([wanted(server)], tmp_path)
-    assert len(server.asked) == 6
 
 
 @pytest.mark.parametrize("target", ["http://example.org/x?token=secret", "ftp://127.0.0.1/x", "file:///etc/passwd"])
@@ -285,12 +160,16 @@ def test_a_redirect_to_what_is_no_url(server: Served, tmp_path: Path) -> None:
         download([wanted(server)], tmp_path)
 
 
-def test_https_never_leads_back_to_http() -> None:
+@pytest.mark.parametrize(("location", "fine"), [("http://127.0.0.1/x", False), ("//other.org/y", True), ("/y", True)])
+def test_https_never_leads_back_to_http(location: str, fine: bool) -> None:
     remote = Remote("https://example.org/x", "sha256", SHA256)
-    with pytest.raises(UserError, match="only https"):
-        transport._next(remote, remote.url, "http://127.0.0.1/x")
-    assert transport._next(remote, remote.url, "//other.org/y") == "https://other.org/y"
-    assert transport._next(remote, remote.url, "/y") == "https://example.org/y"
+    answer = requests.Response()
+    answer.status_code, answer.url, answer.headers["Location"] = 302, remote.url, location
+    if fine:
+        module._check_redirect(remote, answer)
+    else:
+        with pytest.raises(UserError, match="only https"):
+            module._check_redirect(remote, answer)
 
 
 def test_secrets_of_a_url_are_used_and_never_said(server: Served, tmp_path: Path) -> None:
@@ -311,9 +190,8 @@ def test_a_full_disk_leaves_nothing_half_under_a_final_name(server: Served, tmp_
             download([wanted(server)], tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert listed(tmp_path) == [f"{NAME}.part", f"{NAME}.part.json"]
+    assert listed(tmp_path) == []
     assert fetched(server, tmp_path) == CONTENT
-    assert server.asked[-1].range == "bytes=1000000-"
 
 
 def test_progress_of_one_file(server: Served, tmp_path: Path) -> None:
@@ -326,18 +204,14 @@ def test_progress_of_one_file(server: Served, tmp_path: Path) -> None:
     assert [one.method for one in server.asked] == ["GET"]
 
 
-def test_progress_over_several_files(server: Served, tmp_path: Path) -> None:
+def test_progress_of_several_files_is_told_file_by_file(server: Served, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     remotes = [wanted(server, f"/{name}.zip") for name in "abc"]
     download(remotes[:1], tmp_path)
     paths = download(remotes, tmp_path, lambda done, total: told.append((done, total)))
     assert [path.name for path in paths] == [f"{SHA256[:12]}-{name}.zip" for name in "abc"]
-    assert told == sorted(told)
-    assert told[0][0] > len(CONTENT), "what was there counts"
-    assert {total for _, total in told} == {3 * len(CONTENT)}
-    server.states_length = False
-    download([wanted(server, f"/{name}.zip") for name in "de"], tmp_path, lambda *one: told.append(one))
-    assert told[-1] == (2 * len(CONTENT), None)
+    assert told.count((len(CONTENT), len(CONTENT))) >= 2
+    assert {total for _, total in told} == {len(CONTENT)}
 
 
 def test_names_from_a_url_stay_in_the_folder(server: Served, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_preparing_needs_no_torch() -> None:
         "import sys, refer.datasets.backgrounds, refer.datasets.outlines, refer.training.composition; "
         "print('torch' in sys.modules)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "False"
 

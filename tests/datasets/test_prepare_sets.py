@@ -77,7 +77,7 @@ def test_neither_suffixes_nor_odd_names_above_matter(tmp_path: Path, known: str)
 def test_the_number_of_processes_and_the_order_of_files_change_nothing(
     tmp_path: Path, known: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MOST", 2)
+    monkeypatch.setattr("refer.datasets.pixels.TOGETHER", 2)
     files = good(known)
     backwards = dict(reversed(files.items()))
     one, two = through(tmp_path, known, files), through(tmp_path, known, backwards, workers=2)

@@ -204,7 +204,7 @@ def test_the_face_is_cut_out_and_outlined(tmp_path: Path) -> None:
 
 
 def test_outlines_do_not_depend_on_the_number_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MOST", 2)
+    monkeypatch.setattr("refer.datasets.pixels.TOGETHER", 2)
     files = {NAME.format(f"{code}01"): encoded(picture(ellipse(64), 90 + 9 * i), "BMP") for i, code in enumerate(CODES)}
     one, two = (through(tmp_path, "bu3dfe", files, workers=workers).about["fingerprint"] for workers in (1, 2))
     assert one == two

@@ -24,7 +24,7 @@ Unit = Sequence[int]
 
 
 class Images(NamedTuple):
-    """The columns of an index that matter here; `image` and `near` are equal for copies of one picture."""
+    """The columns of an index that matter here; `image` and `near` are equal for duplicates of one picture."""
 
     id: Sequence[str]
     label: Sequence[int]
@@ -37,18 +37,18 @@ class Images(NamedTuple):
     near: Sequence[object]
 
 
-class Division(NamedTuple):
+class SplitAssignment(NamedTuple):
     """For each fold the part of each image (None: in none), and of those in none of any fold the reason."""
 
     folds: list[list[str | None]]
     unused: dict[int, str]
 
 
-def divide(scheme: Scheme, images: Images, *, audited: bool) -> Division:
+def divide(scheme: Scheme, images: Images, *, audited: bool) -> SplitAssignment:
     """Divide images into the parts of a scheme.
 
     Under the published protocol what is drawn at random is drawn image by image (a pair of two cameras is one),
-    with exact numbers in each class. Audited, one person's images and all copies of a picture, near ones too, fall
+    with exact numbers in each class. Audited, one person's images and all duplicates of a picture, near ones too, fall
     into one part, and the numbers are as close to the shares as that allows.
 
     Raises:
@@ -69,7 +69,7 @@ def divide(scheme: Scheme, images: Images, *, audited: bool) -> Division:
         folds = [_drawn(rows, scheme.shares, images, scheme.seed, audited)]
     else:
         folds = _people_left_out(rows, scheme, images)
-    return Division([[parts.get(row) for row in range(len(images.id))] for parts in folds], unused)
+    return SplitAssignment([[parts.get(row) for row in range(len(images.id))] for parts in folds], unused)
 
 
 def off_target(parts: Sequence[str | None], shares: Mapping[str, float], labels: Sequence[int]) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,8 +23,7 @@ from refer.datasets.catalog import DATASETS
 from refer.datasets.model import natural
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
-from refer.datasets.readers.fer2013 import CLASSES
-from refer.datasets.readers.pixeltext import parse
+from refer.datasets.readers.fer2013 import CLASSES, _pixels
 from refer.errors import UserError
 
 ONE = "train/angry/Training_1.jpg"
@@ -133,7 +133,8 @@ def test_the_fingerprint_knows_labels_ids_and_pixels(prepared: Prepare) -> None:
 
 
 def test_processes_change_nothing(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refer.datasets.batches.MOST", 5)
+    monkeypatch.setattr("refer.datasets.pixels.TOGETHER", 5)
+    monkeypatch.setattr("refer.datasets.prepare.REPORT_EACH", 5)
     told: list[tuple[int, int | None]] = []
     alone = prepared(folders(3), workers=1)
     together = prepared(folders(3), workers=2, progress=lambda done, total: told.append((done, total)))
@@ -276,7 +277,7 @@ def test_tables_that_are_none(prepared: Prepare, content: bytes, told: str) -> N
 
 @given(st.lists(st.lists(st.integers(0, 299), min_size=2, max_size=4), max_size=40))
 def test_pixel_lists_are_read_as_written(lists: list[list[int]]) -> None:
-    answers = list(parse([" ".join(map(str, one)).encode() for one in lists], 3))
+    answers = list(_pixels(pa.array([" ".join(map(str, one)).encode() for one in lists], pa.binary()), 3))
     assert len(answers) == len(lists)
     for values, answer in zip(lists, answers, strict=True):
         if len(values) == 3 and max(values) <= 255:

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from refer.datasets.division import Images
+from refer.datasets.split_assignment import Images
 from refer.errors import UserError
 from refer.files import write_json
 
-Row = tuple[str | None, bool, str]
+CountedRow = tuple[str | None, bool, str]
 """Part (None: in none), whether it takes part, and why not."""
 
 
-def tally(
-    folds: Sequence[Sequence[Row]], parts: Sequence[str], modalities: Sequence[str], images: Images, classes: int
+def count_split(
+    folds: Sequence[Sequence[CountedRow]], parts: Sequence[str], modalities: Sequence[str], images: Images, classes: int
 ) -> dict[str, Any]:
     """Count the rows of each fold.
 
@@ -47,7 +47,7 @@ def tally(
     }
 
 
-def keep_tally(split: str | Path, out: str | Path) -> None:
+def keep_split_counts(split: str | Path, out: str | Path) -> None:
     """Write what the file `split`, <paper>.<protocol>.parquet, says of itself as JSON, with `paper` and `protocol`.
 
     Raises:
@@ -65,7 +65,7 @@ def keep_tally(split: str | Path, out: str | Path) -> None:
     write_json(out, {"paper": paper, "protocol": protocol, **about})
 
 
-def _counted(rows: Sequence[Row], part: str, modality: str, images: Images, classes: int) -> dict[str, Any]:
+def _counted(rows: Sequence[CountedRow], part: str, modality: str, images: Images, classes: int) -> dict[str, Any]:
     found = Counter(
         (reason, label)
         for (where, _, reason), label, camera in zip(rows, images.label, images.modality, strict=True)
@@ -78,7 +78,9 @@ def _counted(rows: Sequence[Row], part: str, modality: str, images: Images, clas
     }
 
 
-def _people(rows: Sequence[Row], parts: Sequence[str], subjects: Sequence[str | None] | None) -> Mapping[str, Any]:
+def _people(
+    rows: Sequence[CountedRow], parts: Sequence[str], subjects: Sequence[str | None] | None
+) -> Mapping[str, Any]:
     if subjects is None:
         return {"people": dict.fromkeys(parts), "people_shared": None}
     who = {

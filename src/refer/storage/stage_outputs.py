@@ -13,7 +13,7 @@ EVIDENCE = ("predictions.parquet", "run.json", "training.csv")
 
 
 @dataclass(frozen=True)
-class Layout:
+class StageOutputs:
     """The outputs of a plan. Paths are relative to the project's root, with `/` between their steps.
 
     `released` says that git holds the results: then runs are named file by file, because their checkpoints are

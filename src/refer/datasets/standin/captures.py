@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,10 +29,6 @@ class Capture:
     contrast_of_light: float = 0.5
     """0 (flat light) to 1 (hard light, dark shadows)."""
     background: Colour = (172, 178, 184)
-    background_slope: tuple[float, float] = (0.0, 0.15)
-    """How much the background darkens across the image, x and y."""
-    gaze: tuple[float, float] = (0.0, 0.0)
-    """Where the eyes look, each -1 to 1."""
     blur: float = 0.0
     """Radius of the blur."""
     noise: float = 0.0
@@ -46,29 +42,24 @@ STUDIO = Capture()
 """A sharp, frontal shot in soft light."""
 
 
+def wall(rng: np.random.Generator, low: float, high: float, tint: float) -> Colour:
+    """Draw the colour of a background: a grey level from `low` to `high`, tinted by about `tint` levels."""
+    red, green, blue = rng.uniform(low, high) + rng.normal(0, tint, 3)
+    return float(red), float(green), float(blue)
+
+
 def sample_capture(rng: np.random.Generator) -> Capture:
     """Draw one shot as FER2013 has them: tight crops of faces found in the wild, from careful to careless."""
-
-    def turn(degrees: float, limit: float) -> float:
-        return float(np.clip(degrees * rng.standard_normal(), -limit, limit))
-
-    grey = rng.uniform(40, 215)
-    tint = rng.normal(0, 12, 3)
-    shot = replace(
-        STUDIO,
-        yaw=turn(8.5, 20),
-        pitch=turn(5, 12),
-        roll=turn(5.5, 16),
+    yaw, pitch, roll = np.clip(rng.standard_normal(3), -2.4, 2.4) * (8.5, 5, 5.5)
+    return Capture(
+        yaw=float(yaw),
+        pitch=float(pitch),
+        roll=float(roll),
         scale=float(np.clip(rng.normal(0.39, 0.025), 0.33, 0.45)),
         centre=(float(rng.normal(0.5, 0.02)), float(rng.normal(0.43, 0.022))),
         light=(float(rng.uniform(-0.9, 0.9)), float(rng.uniform(-0.9, 0.1))),
         contrast_of_light=float(rng.uniform(0.2, 0.85)),
-        background=(float(grey + tint[0]), float(grey + tint[1]), float(grey + tint[2])),
-        background_slope=(float(rng.normal(0, 0.25)), float(rng.normal(0.1, 0.2))),
-        gaze=(float(np.clip(rng.normal(0, 0.35), -1, 1)), float(np.clip(rng.normal(0, 0.25), -1, 1))),
-    )
-    return replace(
-        shot,
+        background=wall(rng, 40, 215, 12),
         blur=float(rng.uniform(0, 0.015)),
         noise=float(rng.uniform(0, 6)),
         contrast=float(rng.uniform(0.65, 1.15)),

@@ -9,34 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
-UNITS: Mapping[str, str] = MappingProxyType(
-    {
-        "AU1": "inner brow raiser",
-        "AU2": "outer brow raiser",
-        "AU4": "brow lowerer",
-        "AU5": "upper lid raiser",
-        "AU6": "cheek raiser",
-        "AU7": "lid tightener",
-        "AU9": "nose wrinkler",
-        "AU10": "upper lip raiser",
-        "AU12": "lip corner puller",
-        "AU14": "dimpler",
-        "AU15": "lip corner depressor",
-        "AU16": "lower lip depressor",
-        "AU17": "chin raiser",
-        "AU20": "lip stretcher",
-        "AU23": "lip tightener",
-        "AU24": "lip pressor",
-        "AU25": "lips part",
-        "AU26": "jaw drop",
-        "AU27": "mouth stretch",
-        "AU43": "eyes closed",
-    }
-)
+UNITS: Mapping[str, str] = {
+    "AU1": "inner brow raiser", "AU2": "outer brow raiser", "AU4": "brow lowerer", "AU5": "upper lid raiser",
+    "AU6": "cheek raiser", "AU7": "lid tightener", "AU9": "nose wrinkler", "AU10": "upper lip raiser",
+    "AU12": "lip corner puller", "AU14": "dimpler", "AU15": "lip corner depressor", "AU16": "lower lip depressor",
+    "AU17": "chin raiser", "AU20": "lip stretcher", "AU23": "lip tightener", "AU24": "lip pressor",
+    "AU25": "lips part", "AU26": "jaw drop", "AU27": "mouth stretch", "AU43": "eyes closed",
+}  # fmt: skip
 
 LEANING = frozenset({"AU10", "AU12", "AU14"})
 """The units that `Expression.lean` makes one-sided: contempt is the unilateral one of the emotions."""
@@ -61,7 +43,6 @@ class Expression:
                 raise ValueError(f"strength of {name} is {strength}; expected 0 (absent) to 1 (strongest)")
         if not -1.0 <= self.lean <= 1.0:
             raise ValueError(f"lean is {self.lean}; expected -1 (left side only) to 1 (right side only)")
-        object.__setattr__(self, "units", MappingProxyType(dict(self.units)))
 
     def strength(self, name: str, side: int = 0) -> float:
         """Return the strength of one unit; `side` is -1 (left of the image), 1 (right) or 0 (unsided)."""
@@ -71,49 +52,40 @@ class Expression:
         return value
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One way to show an emotion: typical strengths, and whether it is one-sided."""
+PROTOTYPES: Mapping[str, tuple[Mapping[str, float], ...]] = {
+    "angry": (
+        {"AU4": 1.0, "AU5": 0.45, "AU7": 0.7, "AU23": 0.8, "AU17": 0.4},
+        {"AU4": 1.0, "AU7": 0.75, "AU24": 0.9, "AU17": 0.5},
+        {"AU4": 1.0, "AU5": 0.5, "AU7": 0.5, "AU10": 0.6, "AU16": 0.5, "AU25": 0.9, "AU26": 0.5},
+    ),
+    "disgust": (
+        {"AU9": 1.0, "AU4": 0.4, "AU7": 0.4, "AU15": 0.4, "AU17": 0.6},
+        {"AU9": 0.9, "AU10": 0.8, "AU6": 0.4, "AU16": 0.4, "AU25": 0.5},
+    ),
+    "fear": (
+        {"AU1": 0.9, "AU2": 0.5, "AU4": 0.5, "AU5": 0.9, "AU20": 0.8, "AU25": 0.6},
+        {"AU1": 0.9, "AU2": 0.5, "AU4": 0.5, "AU5": 1.0, "AU20": 0.7, "AU25": 0.7, "AU26": 0.5},
+    ),
+    "happy": (
+        {"AU6": 0.6, "AU12": 0.75},
+        {"AU6": 0.8, "AU12": 0.9, "AU25": 0.8},
+        {"AU6": 0.9, "AU12": 1.0, "AU25": 0.9, "AU26": 0.6, "AU7": 0.3},
+    ),
+    "sad": (
+        {"AU1": 0.9, "AU4": 0.4, "AU15": 0.9},
+        {"AU1": 0.8, "AU4": 0.6, "AU15": 0.8, "AU17": 0.6, "AU7": 0.2},
+    ),
+    "surprise": (
+        {"AU1": 0.9, "AU2": 0.9, "AU5": 0.7, "AU25": 0.6, "AU26": 0.9},
+        {"AU1": 1.0, "AU2": 1.0, "AU5": 0.9, "AU25": 0.7, "AU27": 0.8},
+    ),
+    "neutral": ({}, {"AU25": 0.15}),
+    "contempt": ({"AU12": 0.5, "AU14": 0.8}, {"AU10": 0.35, "AU14": 0.9, "AU7": 0.2}),
+}
+"""The ways to show each emotion, each with typical strengths."""
 
-    units: Mapping[str, float]
-    one_sided: bool = False
-
-
-PROTOTYPES: Mapping[str, tuple[Variant, ...]] = MappingProxyType(
-    {
-        "angry": (
-            Variant({"AU4": 1.0, "AU5": 0.45, "AU7": 0.7, "AU23": 0.8, "AU17": 0.4}),
-            Variant({"AU4": 1.0, "AU7": 0.75, "AU24": 0.9, "AU17": 0.5}),
-            Variant({"AU4": 1.0, "AU5": 0.5, "AU7": 0.5, "AU10": 0.6, "AU16": 0.5, "AU25": 0.9, "AU26": 0.5}),
-        ),
-        "disgust": (
-            Variant({"AU9": 1.0, "AU4": 0.4, "AU7": 0.4, "AU15": 0.4, "AU17": 0.6}),
-            Variant({"AU9": 0.9, "AU10": 0.8, "AU6": 0.4, "AU16": 0.4, "AU25": 0.5}),
-        ),
-        "fear": (
-            Variant({"AU1": 0.9, "AU2": 0.5, "AU4": 0.5, "AU5": 0.9, "AU20": 0.8, "AU25": 0.6}),
-            Variant({"AU1": 0.9, "AU2": 0.5, "AU4": 0.5, "AU5": 1.0, "AU20": 0.7, "AU25": 0.7, "AU26": 0.5}),
-        ),
-        "happy": (
-            Variant({"AU6": 0.6, "AU12": 0.75}),
-            Variant({"AU6": 0.8, "AU12": 0.9, "AU25": 0.8}),
-            Variant({"AU6": 0.9, "AU12": 1.0, "AU25": 0.9, "AU26": 0.6, "AU7": 0.3}),
-        ),
-        "sad": (
-            Variant({"AU1": 0.9, "AU4": 0.4, "AU15": 0.9}),
-            Variant({"AU1": 0.8, "AU4": 0.6, "AU15": 0.8, "AU17": 0.6, "AU7": 0.2}),
-        ),
-        "surprise": (
-            Variant({"AU1": 0.9, "AU2": 0.9, "AU5": 0.7, "AU25": 0.6, "AU26": 0.9}),
-            Variant({"AU1": 1.0, "AU2": 1.0, "AU5": 0.9, "AU25": 0.7, "AU27": 0.8}),
-        ),
-        "neutral": (Variant({}), Variant({"AU25": 0.15})),
-        "contempt": (
-            Variant({"AU12": 0.5, "AU14": 0.8}, one_sided=True),
-            Variant({"AU10": 0.35, "AU14": 0.9, "AU7": 0.2}, one_sided=True),
-        ),
-    }
-)
+ONE_SIDED = frozenset({"contempt"})
+"""The emotions that one side of the face shows."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +120,11 @@ def sample_expression(
         raise ValueError(f"unknown emotion {name!r}; known are {', '.join(PROTOTYPES)}")
     vary = variation or Variation()
     variants = PROTOTYPES[name]
-    variant = variants[int(rng.integers(len(variants)))]
+    prototype = variants[int(rng.integers(len(variants)))]
     if strength is None:
         strength = rng.uniform(0.1, 0.5) if rng.random() < vary.faint else rng.uniform(0.5, 1.0)
     units = {}
-    for unit, typical in variant.units.items():
+    for unit, typical in prototype.items():
         if rng.random() >= vary.missing:
             units[unit] = typical * strength * (1.0 + vary.jitter * rng.standard_normal())
     if rng.random() < vary.foreign:
@@ -161,6 +133,6 @@ def sample_expression(
     if rng.random() < vary.blink:
         units["AU43"] = 1.0
     lean = rng.uniform(-0.25, 0.25)
-    if variant.one_sided:
+    if name in ONE_SIDED:
         lean = rng.uniform(0.75, 1.0) * (1.0 if lean > 0 else -1.0)
     return Expression({unit: min(1.0, max(0.0, float(value))) for unit, value in units.items()}, float(lean))

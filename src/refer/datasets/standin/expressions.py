@@ -92,9 +92,9 @@ ONE_SIDED = frozenset({"contempt"})
 class Variation:
     """How far drawn faces stray from the prototypes; the defaults make the classes overlap as real ones do."""
 
-    faint: float = 0.4
+    faint: float = 0.33
     """Share of faces whose expression is faint (strength below about one half)."""
-    jitter: float = 0.28
+    jitter: float = 0.25
     """Standard deviation of each unit's strength, relative to the strength."""
     missing: float = 0.1
     """Chance that a unit of the prototype stays away."""

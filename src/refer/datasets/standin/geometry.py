@@ -403,7 +403,7 @@ def regions(face: Face, who: Identity) -> Iterator[tuple[str, Points]]:
             yield name.partition(".")[0], curves[name]
     for name, depth in face.folds.items():
         if depth > 0.08:  # shallower ones cannot be seen
-            yield "fold", _ribbon(face, curves[name], 0.05 * min(1.0, depth))
+            yield "fold", _ribbon(face, curves[name], 0.06 * min(1.0, depth))
     for side in eyes:
         for name in ("eye", "iris", "pupil"):
             yield name, curves[f"{name}.{side}"]

@@ -28,7 +28,7 @@ LEAST = {"train": 60, "test": 40}
 """The fewest images of each split: room for every class, and for one of each fault beside them."""
 ORIGINALS = 3
 """How many images of each split come as they were before they were aligned, too."""
-CLEAR = faces.Variation(faint=0.35, jitter=0.25, missing=0.08, foreign=0.3)
+CLEAR = faces.Variation(faint=0.25, jitter=0.22, missing=0.06, foreign=0.25)
 """Forty people agreed on each of RAF-DB's labels, so its expressions are clearer than FER2013's."""
 FAULTS = ("same file", "encoded again", "brightened", "cut", "mirrored")
 """What is between an image and its duplicate, from nothing at all to the hardest to find."""

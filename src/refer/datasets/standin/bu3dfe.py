@@ -32,15 +32,11 @@ ANCESTRIES = ("WH", "BL", "AE", "AM")
 """Codes that file names end in, as public code shows them; here they are drawn, and say nothing about a face."""
 POSED = faces.Variation(faint=0.0, jitter=0.15, missing=0.03, foreign=0.1, blink=0.0)
 
-_HAIR = {
-    "F": ("fringe", "long", "bob", "curls"),
-    "M": [style for style in HAIR_STYLES if style not in COVERS_EARS],
-}
+_HAIR = {"F": ["fringe", "long", "bob", "curls"], "M": [style for style in HAIR_STYLES if style not in COVERS_EARS]}
 
 _NOTE = """The two letters before _F2D in a file's name stand
 for ancestry in the real set; here they are drawn by lot and say nothing about the face. Seed {seed}; {subjects} drawn
-persons; {mess}."""
-_MESS = "mess: a file per person that is no picture (*_RAW.wrl), and one file name in small letters"
+persons; a file per person that is no picture (*_RAW.wrl), and one file name in small letters{left}."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +115,8 @@ def face(scan: Scan, seed: int, size: int = SIZE) -> NDArray[np.uint8]:
 
 
 def _members(order: Order, size: int) -> Files:
-    mess = _MESS if order.mess else "mess left out"
-    yield "README.txt", note(BU3DFE.title, _NOTE.format(seed=order.seed, subjects=order.subjects, mess=mess))
+    left = "" if order.mess else ", both left out"
+    yield "README.txt", note(BU3DFE.title, _NOTE.format(seed=order.seed, subjects=order.subjects, left=left))
     scans = plan(order.subjects, order.seed)
     for done, scan in enumerate(scans, 1):
         stem = scan.stem

@@ -18,11 +18,11 @@ from PIL import Image
 
 from refer.datasets.readers.ckplus import CKPLUS, CROPS, OFFICIAL
 from refer.datasets.standin import faces
-from refer.datasets.standin.captures import wall
 from refer.datasets.standin.common import Order, drawer, dust, encoded, note, person, shares, stated
 from refer.datasets.standin.faces import LUMA, paint
 from refer.datasets.standin.geometry import landmarks, see
 from refer.datasets.standin.packing import Files
+from refer.datasets.standin.people import wall
 from refer.errors import UserError
 
 SEQUENCES = 593
@@ -43,10 +43,8 @@ POSED = faces.Variation(faint=0.0, jitter=0.18, missing=0.03, foreign=0.12, blin
 """CK+'s expressions are posed, and were checked unit by unit."""
 
 _NOTE = """{labelled} of {sequences} sequences
-are labelled; seed {seed}; {subjects} drawn persons. The mess of copies that went through many hands is {mess}"""
-_MESS = """in it:
-one sequence has its file names in small letters and one its suffixes in capitals, one in twelve has no landmarks, and a
-Mac has left .DS_Store and __MACOSX/."""
+are labelled; seed {seed}; {subjects} drawn persons. The mess of copies that went through many hands (names in small
+letters, suffixes in capitals, one sequence in twelve without landmarks, .DS_Store and __MACOSX/) is {mess}."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +243,6 @@ def _numbers(rows: NDArray[np.float64]) -> bytes:
 
 
 def _readme(takes: list[Take], order: Order) -> bytes:
-    mess = _MESS if order.mess else "left out."
-    labelled = sum(take.label is not None for take in takes)
-    told = {"labelled": labelled, "sequences": len(takes), "seed": order.seed, "subjects": order.subjects}
-    return note(CKPLUS.title, _NOTE.format(mess=mess, **told))
+    labelled, mess = sum(take.label is not None for take in takes), "in it" if order.mess else "left out"
+    told = {"sequences": len(takes), "seed": order.seed, "subjects": order.subjects}
+    return note(CKPLUS.title, _NOTE.format(labelled=labelled, mess=mess, **told))

@@ -90,18 +90,18 @@ ONE_SIDED = frozenset({"contempt"})
 
 @dataclass(frozen=True)
 class Variation:
-    """How far drawn faces stray from the prototypes; the defaults make the classes overlap as real ones do."""
+    """How far drawn faces stray from the prototypes; the defaults make the classes overlap as real ones do.
+
+    `faint` is the share of faces whose expression is faint (strength below about one half), `jitter` the standard
+    deviation of each unit's strength, relative to it. The others are chances: that a unit of the prototype stays away
+    (`missing`), that a `foreign` one joins in, at up to half strength, and that the eyes are shut (`blink`).
+    """
 
     faint: float = 0.33
-    """Share of faces whose expression is faint (strength below about one half)."""
     jitter: float = 0.25
-    """Standard deviation of each unit's strength, relative to the strength."""
     missing: float = 0.1
-    """Chance that a unit of the prototype stays away."""
     foreign: float = 0.35
-    """Chance that one unit that does not belong to the prototype joins in, at up to half strength."""
     blink: float = 0.015
-    """Chance that the eyes are shut at the moment of capture."""
 
 
 PURE = Variation(faint=0.0, jitter=0.0, missing=0.0, foreign=0.0, blink=0.0)
@@ -113,8 +113,7 @@ def sample_expression(
 ) -> Expression:
     """Draw one face's expression of the emotion `name`, a key of `PROTOTYPES`.
 
-    `strength` (0 to 1) fixes that of the whole expression instead of drawing it. Raises ValueError for an
-    unknown emotion.
+    `strength` (0 to 1) fixes that of the whole expression instead of drawing it. Raises ValueError for an unknown name.
     """
     if name not in PROTOTYPES:
         raise ValueError(f"unknown emotion {name!r}; known are {', '.join(PROTOTYPES)}")

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from refer.datasets.standin.captures import STUDIO, Capture, Colour, sample_capture
 from refer.datasets.standin.expressions import PROTOTYPES, PURE, UNITS, Expression, Variation, sample_expression
 from refer.datasets.standin.geometry import SKULL, Face, Points, regions, see
-from refer.datasets.standin.people import Identity, mix, sample_identity
+from refer.datasets.standin.people import STUDIO, Capture, Colour, Identity, mix, sample_capture, sample_identity
 
 __all__ = (
     "PROTOTYPES", "PURE", "STUDIO", "UNITS", "Capture", "Expression", "Identity", "Variation", "draw", "generator",

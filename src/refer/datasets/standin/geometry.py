@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from refer.datasets.standin.captures import Capture
 from refer.datasets.standin.expressions import UNITS, Expression
-from refer.datasets.standin.people import TRAITS, Identity
+from refer.datasets.standin.people import TRAITS, Capture, Identity
 
 Points = NDArray[np.float64]
 Knots = list[tuple[float, float]]
@@ -38,17 +37,8 @@ MIDDLE = ("head", "neck", "cloth", "nose tip", "forehead fold", "chin fold", *MO
 """Curves that cross the middle of the face: their first knot lies there, and both sides join in it."""
 
 _KNOTS: dict[str, Knots] = {  # the right side of a middling face at rest
-    "head": [
-        (0, -1.4),
-        (0.56, -1.27),
-        (0.92, -0.85),
-        (1, -0.25),
-        (0.955, 0.3),
-        (0.8, 0.84),
-        (0.42, 1.2),
-        (0.2, 1.28),
-        (0, 1.3),
-    ],
+    "head": [(0, -1.4), (0.56, -1.27), (0.92, -0.85), (1, -0.25), (0.955, 0.3), (0.8, 0.84), (0.42, 1.2), (0.2, 1.28),
+             (0, 1.3)],
     "neck": [(0, 0.6), (0.58, 0.6), (0.66, 2.3)],
     "cloth": [(0, 1.8), (0.72, 1.56), (2.1, 1.95), (2.6, 3.2)],
     "ear": [(0.95, -0.22), (1.11, -0.23), (1.12, 0.0), (1.07, 0.27), (0.94, 0.32)],
@@ -67,7 +57,7 @@ _KNOTS: dict[str, Knots] = {  # the right side of a middling face at rest
     "nose fold": [(0.03, 0.03), (0.16, -0.02)],
     "dimple fold": [(0.43, 0.67), (0.47, 0.77), (0.43, 0.87)],
     "chin fold": [(0, 1.04), (0.08, 1.05), (0.16, 1.09)],
-}
+}  # fmt: skip
 
 _LIFTS = {
     "head": -0.28, "neck": -0.75, "cloth": -0.75, "ear": -0.65, "hair back": -0.6, "hair front": -0.24, "beard": -0.15,
@@ -91,10 +81,7 @@ def _each(names: tuple[str, ...], moves: Knots) -> dict[str, Knots]:
 _MOVES: dict[str, dict[str, Knots]] = {  # by trait (of one standard deviation) and action unit (at full strength)
     "wide face": {"head": _across(0, 0.017, 0.028, 0.03, 0.029, 0.02, 0, 0, 0), "ear": _across(*5 * [0.03])},
     "wide jaw": {"head": _across(0, 0, 0, 0, 0.02, 0.044, 0.035, 0.015, 0), "neck": _across(0, 0.03, 0.03)},
-    "long face": {
-        "head": _down(0, 0, 0, 0, 0.01, 0.03, 0.042, 0.045, 0.045),
-        **_each(MOUTH, _down(0.027, 0.027, 0.027)),
-    },
+    "long face": _each(MOUTH, _down(*3 * [0.027])) | {"head": _down(0, 0, 0, 0, 0.01, 0.03, 0.042, 0.045, 0.045)},
     "large eyes": {
         "upper lid": [(-0.014, 0), (-0.007, -0.005), (0, -0.007), (0.007, -0.005), (0.014, 0)],
         "lower lid": [(-0.014, 0), (-0.007, 0.003), (0, 0.005), (0.007, 0.004), (0.014, 0)],
@@ -111,10 +98,7 @@ _MOVES: dict[str, dict[str, Knots]] = {  # by trait (of one standard deviation) 
     "smiling": _each(MOUTH, [(0, 0), (0.006, -0.005), (0.013, -0.016)]),
     "AU1": {"brow": _down(-0.19, -0.12, -0.06, 0.01), "upper lid": _down(0, -0.03, -0.005, 0.015, 0)},
     "AU2": {"brow": _down(-0.04, -0.09, -0.15, -0.19), "upper lid": _down(0, 0.01, 0, -0.012, 0)},
-    "AU4": {
-        "brow": [(-0.055, 0.15), (-0.03, 0.12), (0, 0.1), (0, 0.05)],
-        "upper lid": _down(0, 0.03, 0.009, -0.01, 0),
-    },
+    "AU4": {"brow": [(-0.055, 0.15), (-0.03, 0.12), (0, 0.1), (0, 0.05)], "upper lid": _down(0, 0.03, 0.009, -0.01, 0)},
     "AU5": {"upper lid": _down(0, -0.06, -0.081, -0.06, 0), "lower lid": _down(0, 0.008, 0.01, 0.008, 0)},
     "AU6": {"upper lid": _down(0, 0.012, 0.018, 0.016, 0), "lower lid": _down(0, -0.03, -0.043, -0.035, 0)},
     "AU7": {"upper lid": _down(0, 0.026, 0.034, 0.026, 0), "lower lid": _down(0, -0.027, -0.038, -0.03, 0)},
@@ -392,7 +376,7 @@ def _placed(points: Points, lifts: Points, capture: Capture) -> Points:
 
 
 def regions(face: Face, who: Identity) -> Iterator[tuple[str, Points]]:
-    """Yield what a face is made of, from back to front: what it is ("skin", "iris", …) and its outline (n, 2).
+    """Yield what a face is made of, from back to front: what it is ("head", "iris", …) and its outline (n, 2).
 
     Every picture of a face, whether of light or of warmth, is these outlines filled.
     """

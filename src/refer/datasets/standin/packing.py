@@ -32,10 +32,8 @@ def check_place(out: Path) -> None:
 def pack(out: Path, files: Files) -> None:
     """Write `files` to `out`, a .tar.gz (.tgz) or a .zip; an archive that stands there is replaced.
 
-    Times, owners and modes are fixed, so that equal files in equal order give equal bytes. Raises UserError for another
-    suffix.
+    Times, owners and modes are fixed, so that equal files in equal order give equal bytes.
     """
-    check_place(out)
     with whole(out) as temporary:
         (_zip if out.name.lower().endswith(".zip") else _tar)(temporary, files)
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from refer.datasets.model import Dataset
 from refer.datasets.standin import faces, thermal
-from refer.datasets.standin.captures import wall
 from refer.datasets.standin.common import Order, drawer, dust, encoded, note, person, shares
 from refer.datasets.standin.faces import paint, photograph
 from refer.datasets.standin.geometry import see
 from refer.datasets.standin.packing import Files, sevenzipped, zipped
+from refer.datasets.standin.people import wall
 from refer.datasets.standin.scenes import KINDS, draw_scene
 
 VISIBLE, INFRARED = "visible", "infrared"

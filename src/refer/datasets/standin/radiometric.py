@@ -54,19 +54,12 @@ def pack(
     real_to_ir: float = 1.0,
     offset: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """Return a radiometric JPEG.
+    """Return a radiometric JPEG: of temperatures (height, width) in °C, a JPEG to show, and a photograph as JPEG.
 
-    Args:
-        celsius: temperatures (height, width) in °C, within the camera's range of about -20 to 150.
-        preview: the JPEG file that any other program shows.
-        embedded: the photograph, a JPEG file.
-        real_to_ir: how many times as much as the thermal picture the photograph shows along its width.
-        offset: where in the photograph the thermal picture's middle lies, in pixels from the photograph's
-            middle, x to the right and y downwards.
-
-    Raises:
-        ValueError: a temperature is out of range or no number, `preview` or `embedded` is no JPEG, or the
-            three together are too large for the format (16 MB).
+    `real_to_ir` is how many times as much as the thermal picture the photograph shows along its width, `offset` where
+    in the photograph the thermal picture's middle lies, in pixels from its middle, x to the right and y downwards.
+    Raises ValueError where a temperature is out of the camera's range (about -20 to 150), where `preview` or `embedded`
+    is no JPEG, or where the three together are too large for the format (16 MB).
     """
     records = [
         (RAW, *_raw(celsius)),

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from refer.datasets.standin.captures import Colour
 from refer.datasets.standin.faces import generator
-from refer.datasets.standin.people import mix
+from refer.datasets.standin.people import Colour, mix
 
 FINE = 2
 """Shapes are drawn on a grid so many times finer than the picture, and averaged down."""

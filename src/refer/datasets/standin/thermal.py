@@ -29,11 +29,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from refer.datasets.standin.captures import Capture
 from refer.datasets.standin.expressions import Expression
 from refer.datasets.standin.faces import on_head, spread
 from refer.datasets.standin.geometry import Spot, regions, see
-from refer.datasets.standin.people import Identity
+from refer.datasets.standin.people import Capture, Identity
 
 Celsius = NDArray[np.float32]
 

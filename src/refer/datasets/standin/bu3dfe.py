@@ -30,7 +30,7 @@ STRENGTHS = (0.0, 0.3, 0.5, 0.75, 1.0)
 """How strong the expression of each level is, relative to the strongest; level 0 is neutral."""
 ANCESTRIES = ("WH", "BL", "AE", "AM")
 """Codes that file names end in, as public code shows them; here they are drawn, and say nothing about a face."""
-POSED = faces.Variation(faint=0.0, jitter=0.15, missing=0.03, foreign=0.1, blink=0.0)
+POSED = faces.Variation(faint=0.0, jitter=0.15, missing=0.03, foreign=0.1)
 
 _HAIR = {"F": ["fringe", "long", "bob", "curls"], "M": [style for style in HAIR_STYLES if style not in COVERS_EARS]}
 
@@ -103,7 +103,7 @@ def face(scan: Scan, seed: int, size: int = SIZE) -> NDArray[np.uint8]:
     peak = faces.sample_expression(BU3DFE.classes[scan.label], shown, POSED, float(shown.uniform(0.8, 1.0)))
     rng = faces.generator(seed, scan.person, 1 + scan.label, scan.level)
     strength = STRENGTHS[scan.level] * rng.uniform(0.92, 1.0)
-    expression = faces.Expression({unit: strength * typical for unit, typical in peak.units.items()}, peak.lean)
+    expression = {unit: strength * typical for unit, typical in peak.items()}
     who = _person(seed, scan.subject, scan.person)
     yaw, pitch, roll, x, y = (float(value) for value in rng.normal(0, (1.0, 1.0, 0.7, 0.004, 0.004)))
     shot = faces.Capture(

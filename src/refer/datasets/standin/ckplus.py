@@ -39,7 +39,7 @@ CROP = 48
 """Height and width of CK+48's images in pixels: the last three frames of every labelled sequence."""
 FOLDERS = ("", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 """What CK+48 calls its folders, by label."""
-POSED = faces.Variation(faint=0.0, jitter=0.18, missing=0.03, foreign=0.12, blink=0.0)
+POSED = faces.Variation(faint=0.0, jitter=0.18, missing=0.03, foreign=0.12)
 """CK+'s expressions are posed, and were checked unit by unit."""
 
 _NOTE = """{labelled} of {sequences} sequences
@@ -159,9 +159,8 @@ def _peak(take: Take, rng: np.random.Generator) -> faces.Expression:
     """Draw what the face does at the end: the label's expression, or units that belong to none."""
     if take.label is not None:
         return faces.sample_expression(CKPLUS.classes[take.label], rng, POSED, float(rng.uniform(0.7, 1.0)))
-    known = [unit for unit in faces.UNITS if unit != "AU43"]
-    chosen = rng.choice(len(known), size=int(rng.integers(1, 4)), replace=False)
-    return faces.Expression({known[int(unit)]: float(rng.uniform(0.4, 0.9)) for unit in chosen})
+    chosen = rng.choice(list(faces.UNITS), size=int(rng.integers(1, 4)), replace=False)
+    return {str(unit): float(rng.uniform(0.4, 0.9)) for unit in chosen}
 
 
 def film(take: Take, seed: int, size: tuple[int, int] = SIZE, last: int = 0) -> Iterator[Frame]:
@@ -175,7 +174,7 @@ def film(take: Take, seed: int, size: tuple[int, int] = SIZE, last: int = 0) -> 
         # Up to the peak, which stands for the last few frames.
         along = min(1.0, index / (take.frames - 1) / 0.85)
         grown = along * along * (3 - 2 * along)
-        expression = faces.Expression({unit: grown * strength for unit, strength in peak.units.items()}, peak.lean)
+        expression = {unit: grown * strength for unit, strength in peak.items()}
         yaw, pitch, roll = (float(angle) for angle in start + grown * drift + shake[index])
         shot = replace(studio, yaw=yaw, pitch=pitch, roll=roll)
         face = see(who, expression, shot)

@@ -198,21 +198,13 @@ def drawer(
             UserError: counts, a layout or a place that will not do.
         """
         check_place(out)
-        check(images if least else {}, least, layout, known.layouts, room)
+        if layout not in known.layouts:
+            raise UserError(f"layout {layout!r} is unknown; expected one of {', '.join(known.layouts)}")
+        if least and set(images) != set(least):
+            raise UserError(f"images names {', '.join(images) or 'no split'}; expected {', '.join(least)}")
+        for split, number in least.items():
+            if images[split] < number:
+                raise UserError(f"images of {split}: {images[split]}; expected at least {number}, {room}")
         pack(out, files(Order(images, subjects, seed, layout, mess, progress), **more))
 
     return draw
-
-
-def check(images: Mapping[str, int], least: Mapping[str, int], layout: str, layouts: Sequence[str], room: str) -> None:
-    """Raise UserError unless `images` has the splits of `least`, with so many or more, and the layout is known.
-
-    `room` says in a few words what the least number has room for.
-    """
-    if layout not in layouts:
-        raise UserError(f"layout {layout!r} is unknown; expected one of {', '.join(layouts)}")
-    if set(images) != set(least):
-        raise UserError(f"images names {', '.join(images) or 'no split'}; expected {', '.join(least) or 'none'}")
-    for split, number in images.items():
-        if number < least[split]:
-            raise UserError(f"images of {split}: {number}; expected at least {least[split]}, {room}")

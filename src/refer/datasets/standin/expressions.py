@@ -8,7 +8,7 @@ with Hager, 2002), the prototypes its emotion tables (EMFACS, Friesen and Ekman,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,40 +17,11 @@ UNITS: Mapping[str, str] = {
     "AU6": "cheek raiser", "AU7": "lid tightener", "AU9": "nose wrinkler", "AU10": "upper lip raiser",
     "AU12": "lip corner puller", "AU14": "dimpler", "AU15": "lip corner depressor", "AU16": "lower lip depressor",
     "AU17": "chin raiser", "AU20": "lip stretcher", "AU23": "lip tightener", "AU24": "lip pressor",
-    "AU25": "lips part", "AU26": "jaw drop", "AU27": "mouth stretch", "AU43": "eyes closed",
+    "AU25": "lips part", "AU26": "jaw drop", "AU27": "mouth stretch",
 }  # fmt: skip
 
-LEANING = frozenset({"AU10", "AU12", "AU14"})
-"""The units that `Expression.lean` makes one-sided: contempt is the unilateral one of the emotions."""
-
-
-@dataclass(frozen=True)
-class Expression:
-    """Action units at strengths 0 to 1; units that are not named are absent.
-
-    `lean` (-1 to 1) moves the units in `LEANING` to one side of the image: 0 both sides alike, 1 only the
-    right side, -1 only the left. Raises ValueError for an unknown unit or a value outside its range.
-    """
-
-    units: Mapping[str, float] = field(default_factory=dict)
-    lean: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, strength in self.units.items():
-            if name not in UNITS:
-                raise ValueError(f"unknown action unit {name!r}; known are {', '.join(UNITS)}")
-            if not 0.0 <= strength <= 1.0:
-                raise ValueError(f"strength of {name} is {strength}; expected 0 (absent) to 1 (strongest)")
-        if not -1.0 <= self.lean <= 1.0:
-            raise ValueError(f"lean is {self.lean}; expected -1 (left side only) to 1 (right side only)")
-
-    def strength(self, name: str, side: int = 0) -> float:
-        """Return the strength of one unit; `side` is -1 (left of the image), 1 (right) or 0 (unsided)."""
-        value = self.units.get(name, 0.0)
-        if side and name in LEANING:
-            value *= 1.0 - max(0.0, -self.lean * side)
-        return value
-
+Expression = Mapping[str, float]
+"""Action units at strengths 0 to 1; units that are not named are absent."""
 
 PROTOTYPES: Mapping[str, tuple[Mapping[str, float], ...]] = {
     "angry": (
@@ -84,9 +55,6 @@ PROTOTYPES: Mapping[str, tuple[Mapping[str, float], ...]] = {
 }
 """The ways to show each emotion, each with typical strengths."""
 
-ONE_SIDED = frozenset({"contempt"})
-"""The emotions that one side of the face shows."""
-
 
 @dataclass(frozen=True)
 class Variation:
@@ -94,17 +62,16 @@ class Variation:
 
     `faint` is the share of faces whose expression is faint (strength below about one half), `jitter` the standard
     deviation of each unit's strength, relative to it. The others are chances: that a unit of the prototype stays away
-    (`missing`), that a `foreign` one joins in, at up to half strength, and that the eyes are shut (`blink`).
+    (`missing`), and that a `foreign` one joins in, at up to half strength.
     """
 
     faint: float = 0.33
     jitter: float = 0.25
     missing: float = 0.1
     foreign: float = 0.35
-    blink: float = 0.015
 
 
-PURE = Variation(faint=0.0, jitter=0.0, missing=0.0, foreign=0.0, blink=0.0)
+PURE = Variation(faint=0.0, jitter=0.0, missing=0.0, foreign=0.0)
 """The prototypes as they stand in the table; for pictures that are to explain."""
 
 
@@ -127,11 +94,5 @@ def sample_expression(
         if rng.random() >= vary.missing:
             units[unit] = typical * strength * (1.0 + vary.jitter * rng.standard_normal())
     if rng.random() < vary.foreign:
-        stranger = list(UNITS)[int(rng.integers(len(UNITS) - 1))]  # all but the last one, closed eyes
-        units.setdefault(stranger, rng.uniform(0.1, 0.5))
-    if rng.random() < vary.blink:
-        units["AU43"] = 1.0
-    lean = rng.uniform(-0.25, 0.25)
-    if name in ONE_SIDED:
-        lean = rng.uniform(0.75, 1.0) * (1.0 if lean > 0 else -1.0)
-    return Expression({unit: min(1.0, max(0.0, float(value))) for unit, value in units.items()}, float(lean))
+        units.setdefault(list(UNITS)[int(rng.integers(len(UNITS)))], rng.uniform(0.1, 0.5))
+    return {unit: min(1.0, max(0.0, float(value))) for unit, value in units.items()}

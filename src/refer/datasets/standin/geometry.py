@@ -4,7 +4,7 @@ Face coordinates: the origin lies on the skin between the eyes, x runs to the ri
 the viewer; the unit is half the width of a middling face. A face is a table of knots; each trait of a person and each
 action unit of an expression moves some of them, and the moves add up. Smooth curves run through the knots, and each
 has a lift, how far it stands in front of the skull's ellipsoid, which gives it the z that turning the head needs.
-Sides are -1 (left of the image) and 1 (right).
+Left and right are those of the image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from refer.datasets.standin.people import TRAITS, Capture, Identity
 Points = NDArray[np.float64]
 Knots = list[tuple[float, float]]
 
-SIDES = ((-1, "left"), (1, "right"))
+SIDES = ("left", "right")
 SKULL = (1.14, 1.62, 0.95)
 """Half axes of the skull's ellipsoid: x, y, z."""
 STEPS = 4
@@ -141,7 +141,6 @@ _MOVES: dict[str, dict[str, Knots]] = {  # by trait (of one standard deviation) 
     "AU27": _each(MOUTH[:2], [(0, 0.01), (-0.045, 0.03), (-0.09, 0.17)])
     | _each(MOUTH[2:], [(0, 0.45), (-0.045, 0.37), (-0.09, 0.17)])
     | {"head": _down(0, 0, 0, 0, 0.04, 0.25, 0.35, 0.36, 0.36), "chin fold": _down(0.36, 0.36, 0.36)},
-    "AU43": {"upper lid": _down(0, 0.14, 0.18, 0.14, 0), "lower lid": _down(0, -0.005, -0.005, -0.005, 0)},
 }
 
 _FOLDS: dict[str, dict[str, float]] = {  # how deep the lines of the skin are, 0 to 1
@@ -222,15 +221,10 @@ def curve(knots: Knots | Points) -> Points:
     return _spline(len(knots)) @ np.asarray(knots, dtype=float)
 
 
-def joined(left: Points, right: Points) -> Points:
-    """Join two halves, each given from the middle outwards to the right, into knots from left to right."""
-    middle = (left[:1] + right[:1]) / 2
-    return np.concatenate((left[:0:-1] * (-1, 1), middle * (0, 1), right[1:]))
-
-
-def _symmetric(half: Knots, factor: float = 1.0) -> Points:
-    knots = np.asarray(half, dtype=float) * factor
-    return curve(joined(knots, knots))
+def _symmetric(right: Knots | Points, factor: float = 1.0) -> Points:
+    """Return the curve from left to right whose right half runs through these knots, from the middle outwards."""
+    knots = np.asarray(right, dtype=float) * factor
+    return curve(np.concatenate((knots[:0:-1] * (-1, 1), knots)))
 
 
 def _flat(knots: Mapping[str, Knots]) -> Points:
@@ -238,16 +232,13 @@ def _flat(knots: Mapping[str, Knots]) -> Points:
     return np.concatenate([np.array(knots.get(name) or [(0, 0)] * len(rest), float) for name, rest in _KNOTS.items()])
 
 
-_KEYS = (*TRAITS, *UNITS)
-_REST, _MOVED = _flat(_KNOTS), np.stack([_flat(_MOVES[key]) for key in _KEYS])
+_REST, _MOVED = _flat(_KNOTS), {key: _flat(_MOVES[key]) for key in (*TRAITS, *UNITS)}
 _ENDS = [0, *np.cumsum([len(knots) for knots in _KNOTS.values()]).tolist()]
 
 
-def _half(who: Identity, expression: Expression, side: int) -> dict[str, Points]:
-    """Return the knots of one side, as if it were the right one."""
-    traits = [who.traits.get(name, 0.0) for name in TRAITS]
-    strengths = traits + [expression.strength(unit, side) for unit in UNITS]
-    moved = _REST + np.tensordot(strengths, _MOVED, 1)
+def _knots(who: Identity, expression: Expression) -> dict[str, Points]:
+    """Return the knots of the right side; the left one is its mirror image."""
+    moved = _REST + sum(strength * _MOVED[key] for key, strength in {**who.traits, **expression}.items())
     knots = {name: moved[start:end] for name, (start, end) in zip(_KNOTS, pairwise(_ENDS), strict=True)}
     # Lips have a thickness, and neither lips nor lids pass through one another, whatever the moves add up to.
     knots["upper lid"][:, 1] = np.minimum(knots["upper lid"][:, 1], knots["lower lid"][:, 1] - 0.004)
@@ -260,20 +251,20 @@ def _half(who: Identity, expression: Expression, side: int) -> dict[str, Points]
 
 def see(who: Identity, expression: Expression, capture: Capture, soft: Sequence[Spot] = SHADOWS) -> Face:
     """Return the face of the person `who` with this expression and the spots `soft` on its skin, as it is captured."""
-    left, right = (_half(who, expression, side) for side, _ in SIDES)
+    knots = _knots(who, expression)
     curves: dict[str, Points] = {}
-    for name in _KNOTS:
+    for name, right in knots.items():
         if name in MIDDLE:
-            curves[name] = curve(joined(left[name], right[name]))
+            curves[name] = _symmetric(right)
         else:
-            curves[f"{name}.left"] = curve(left[name])[::-1] * (-1, 1)
-            curves[f"{name}.right"] = curve(right[name])
-    for _, side in SIDES:
+            curves[f"{name}.right"] = curve(right)
+            curves[f"{name}.left"] = curves[f"{name}.right"][::-1] * (-1, 1)
+    for side in SIDES:
         _add_iris(curves, side)
     _dress(curves, who)
     lengths = [len(points) for points in curves.values()]
     lifts = np.repeat([_lift(name) for name in curves], lengths)
-    spots = _spots(soft, (left, right), expression)
+    spots = _spots(soft, knots, expression)
     frontal = np.concatenate((*curves.values(), spots[:, :2]))
     *parts, places = np.split(_placed(frontal, np.concatenate((lifts, spots[:, 2])), capture), np.cumsum(lengths))
     seen = np.column_stack((places, spots[:, 3:5] * capture.scale, spots[:, 5]))
@@ -285,25 +276,19 @@ def _lift(name: str) -> float:
 
 
 def _folds(who: Identity, expression: Expression) -> dict[str, float]:
-    folds = {}
-    for name, parts in _FOLDS.items():
-        for side, where in ((0, ""),) if name in MIDDLE else ((-1, ".left"), (1, ".right")):
-            depth = sum(share * expression.strength(unit, side) for unit, share in parts.items() if unit in UNITS)
-            folds[name + where] = depth + parts.get("rest", 0.0) + parts.get("age", 0.0) * who.age
-    return folds
+    given = {"rest": 1.0, "age": who.age, **expression}
+    depths = {name: sum(parts[key] * given.get(key, 0.0) for key in parts) for name, parts in _FOLDS.items()}
+    places = {name: [""] if name in MIDDLE else [".left", ".right"] for name in depths}
+    return {name + place: depth for name, depth in depths.items() for place in places[name]}
 
 
-def _spots(
-    table: Sequence[Spot], halves: tuple[Mapping[str, Points], Mapping[str, Points]], doing: Expression
-) -> Points:
+def _spots(table: Sequence[Spot], knots: Mapping[str, Points], expression: Expression) -> Points:
     """Return the spots of a face as rows: x, y, lift, radius in x, radius in y, strength."""
     rows = []
     for name, dx, dy, wide, high, strength, more in table:
-        for (side, _), knots in zip(SIDES, halves, strict=True):
-            x, y = knots[name][0] + (dx, dy)
-            if x or side > 0:
-                added = sum(share * doing.strength(unit, side) for unit, share in more.items())
-                rows.append((side * x, y, _lift(name), wide, high, strength + added))
+        x, y = knots[name][0] + (dx, dy)
+        strength += sum(share * expression.get(unit, 0.0) for unit, share in more.items())
+        rows += [(side * x, y, _lift(name), wide, high, strength) for side in ((-1, 1) if x else (1,))]
     return np.array(rows)
 
 
@@ -353,9 +338,7 @@ def landmarks(face: Face) -> Points:
     between, tip = (of["upper lid.left"][-1] + of["upper lid.right"][0]) / 2, of["nose tip"]
     bridge = between + np.linspace(0, 0.8, 4)[:, None] * (tip[4] - between)
     nostrils = of["nose wing.left"][:1], tip[::4], of["nose wing.right"][-1:]
-    eyes = [
-        of[f"{lid}.{side}"][at] for _, side in SIDES for lid, at in zip(EYE, ([0, 5, 11, 16], [11, 5]), strict=True)
-    ]
+    eyes = [of[f"{lid}.{side}"][at] for side in SIDES for lid, at in zip(EYE, ([0, 5, 11, 16], [11, 5]), strict=True)]
     upper, top, bottom, lower = (of[name] for name in MOUTH)
     lips = upper[[0, 3, 6, 8, 10, 13, 16]], lower[[13, 10, 8, 6, 3]], top[[1, 5, 8, 11, 15]], bottom[[11, 8, 5]]
     return np.concatenate((*jaw, of["brow.left"][::3], of["brow.right"][::3], bridge, *nostrils, *eyes, *lips))
@@ -381,14 +364,13 @@ def regions(face: Face, who: Identity) -> Iterator[tuple[str, Points]]:
     Every picture of a face, whether of light or of warmth, is these outlines filled.
     """
     curves = face.curves
-    eyes = [side for _, side in SIDES]
     for name in ("hair back", "neck", "cloth", "ear.left", "ear.right", "head", "beard"):
         if name in curves and not (who.hair_style == "scarf" and name in ("neck", "cloth")):
             yield name.partition(".")[0], curves[name]
     for name, depth in face.folds.items():
         if depth > 0.08:  # shallower ones cannot be seen
             yield "fold", _ribbon(face, curves[name], 0.06 * min(1.0, depth))
-    for side in eyes:
+    for side in SIDES:
         for name in ("eye", "iris", "pupil"):
             yield name, curves[f"{name}.{side}"]
         yield "lash", _ribbon(face, curves[f"upper lid.{side}"], 0.05)
@@ -404,9 +386,9 @@ def regions(face: Face, who: Identity) -> Iterator[tuple[str, Points]]:
     if "hair front" in curves:
         yield "hair front", curves["hair front"]
     if who.glasses:
-        for side in eyes:
+        for side in SIDES:
             yield "lens", curves[f"frame.{side}"]
-        for part in (*eyes, "bridge"):
+        for part in (*SIDES, "bridge"):
             yield "frame", _ribbon(face, curves[f"frame.{part}"], 0.04, taper=0.0)
 
 

@@ -26,7 +26,7 @@ PER_CLASS = 4
 """The fewest moments of a class: two that nothing is done to, and as many that may carry a fault."""
 SHARES = {"lost": 0.02, "copies": 0.01, "renamed": 0.08}
 """How many of the moments lack a picture, are duplicates, and have two names that share their numbers alone."""
-POSED = faces.Variation(faint=0.15, jitter=0.22, missing=0.06, foreign=0.25, blink=0.01)
+POSED = faces.Variation(faint=0.15, jitter=0.22, missing=0.06, foreign=0.25)
 """Expressions on request: clearer than those found in the wild."""
 
 _SHOT, _SESSION = 21, 22  # so that no two random generators of one person are the same

@@ -311,7 +311,7 @@ MUTATIONS = (
     ),
     _of(
         "reported-less-reproduced", "evaluation/reported.py",
-        "difference = mean - stated.value", "difference = stated.value - mean",
+        "difference = found.mean - stated.value", "difference = stated.value - found.mean",
         "the difference from a paper's number has the wrong sign",
         "evaluation/test_statistics_reported.py::test_of_two_single_runs_the_interval_is_newcombes",
     ),
@@ -320,6 +320,43 @@ MUTATIONS = (
         "if -margin <= low and high <= margin:", "if -margin <= low or high <= margin:",
         "numbers pass for reproduced that are not",
         "evaluation/test_statistics_reported.py::test_the_rule",
+    ),
+    _of(
+        "narrower-than-the-images", "evaluation/crossed.py",
+        "max(joined(t * found.images**0.5, found, level), t * found.fixed**0.5)",
+        "joined(t * found.images**0.5, found, level)",
+        "intervals of few seeds are narrower than the sampling of images alone allows",
+        "evaluation/test_moderated.py::test_no_interval_is_narrower_than_the_images_alone_allow",
+    ),
+    _of(
+        "moderated-away", "evaluation/moderated.py",
+        "weight * common.variance + (1 - weight) * variance", "(1 - weight) * common.variance + weight * variance",
+        "the common variance over seeds gets the weight of a comparison's own",
+        "evaluation/test_moderated.py::test_a_variance_is_drawn_towards_the_others_by_their_degrees_of_freedom",
+    ),
+    _of(
+        "budget-not-asked", "evaluation/reported.py",
+        "verdict = NOT_TESTED if departures else judge(", "verdict = judge(",
+        "numbers of another network and fewer epochs get a verdict on the paper",
+        "evaluation/test_statistics_reported.py::test_away_from_the_budget_nothing_is_tested",
+    ),
+    _of(
+        "shared-images-count-twice", "evaluation/reported.py",
+        "- 2 * together * ours * theirs", "- 4 * together * ours * theirs",
+        "agreement on the same test set is shown too easily",
+        "evaluation/test_statistics_reported.py::test_what_images_both_share_narrows_the_inner_interval_alone",
+    ),
+    _of(
+        "readings-count-as-departures", "evaluation/departures.py",
+        "if not fnmatchcase(str(there), OWN) and any(", "if False and any(",
+        "another reading of a paper is no test of it",
+        "evaluation/test_departures.py::test_another_reading_of_the_paper_is_no_departure_and_a_small_network_is_one",
+    ),
+    _of(
+        "not-standardised", "evaluation/duplicates.py",
+        "(groups[1] - groups[0]) @ removed / len(label)", "(groups[1] - groups[0]) @ remaining / len(label)",
+        "what duplicates add is weighted by the wrong class mix",
+        "evaluation/test_duplicates.py::test_the_standardised_accuracy_is_that_of_the_original_class_mix",
     ),
     _of(
         "calibration-signs-cancel", "evaluation/scores.py",

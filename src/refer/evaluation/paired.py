@@ -55,11 +55,11 @@ def paired_difference(one: Hits, other: Hits, folds: NDArray[np.int64] | None = 
     """Return accuracy(`other`) − accuracy(`one`) with its 95 % interval and its p; arguments as of `Pair`.
 
     A single seed without folds: the exact McNemar test; its hypothesis is that these two trained networks are right
-    equally often. It says nothing of the methods: two trainings of one method differ by that test in 3 to 66 % of the
-    cases (docs/verdicts.md). Otherwise the images (or folds) and the seeds are both samples, and the hypothesis is that
-    the methods are right equally often: the p of `crossed.p_value`. Swapping the methods' answers image by image, a
-    common permutation test, would hold the networks for all that there are: with two points between three seeds on
-    1,000 images it finds a difference where there is none in a fifth of the cases.
+    equally often. It says nothing of the methods: single trainings of two equally accurate methods differ by that test
+    in 3 to 54 % of the cases (docs/verdicts.md). Otherwise the images (or folds) and the seeds are both samples, and
+    the hypothesis is that the methods are right equally often: the p of `crossed.p_value`. Swapping the methods'
+    answers image by image, a common permutation test, would hold the networks for all that there are: with two points
+    between three seeds on 1,000 images it finds a difference where there is none in a fifth of the cases.
     """
     return paired_differences([Pair(one, other, folds)])[0]
 

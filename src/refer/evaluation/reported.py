@@ -134,8 +134,8 @@ def against(
     theirs = ((stated.high - stated.low) / 2 / quantile(LEVEL)) ** 2
     both = _covariance(found, values.shape[1], stated, shared, correlation) if counted and stated.counts else 0.0
     together = min(both / math.sqrt(found.images * theirs), 1.0) if both else 0.0
-    wide = _ends(values, found, stated, single, LEVEL)
-    inner = _ends(values, found, stated, single, EQUIVALENCE, together)
+    wide = _ends(difference, values, found, stated, single, LEVEL)
+    inner = _ends(difference, values, found, stated, single, EQUIVALENCE, together)
     verdict = NOT_TESTED if departures else judge(wide, inner, margin)
     if single and stated.counts:
         p, test = fisher(int(values.sum()), values.shape[1], stated.counts, stated.n), "fisher"
@@ -168,7 +168,13 @@ def _covariance(found: Shares, images: int, stated: Claim, shared: int, correlat
 
 
 def _ends(
-    values: NDArray[Any], found: Shares, stated: Claim, single: bool, level: float, together: float = 0.0
+    difference: float,
+    values: NDArray[Any],
+    found: Shares,
+    stated: Claim,
+    single: bool,
+    level: float,
+    together: float = 0.0,
 ) -> tuple[float, float]:
     """Return the interval of the difference in points: the sides of both numbers joined (Zou and Donner 2008).
 
@@ -187,7 +193,7 @@ def _ends(
         joined(math.sqrt(max(ours**2 + theirs**2 - 2 * together * ours * theirs, 0.0)), found, level)
         for ours, theirs in sides
     )
-    return 100 * (mean - stated.value - below), 100 * (mean - stated.value + above)
+    return 100 * (difference - below), 100 * (difference + above)
 
 
 def correlation_of(hits: Sequence[NDArray[np.bool_]], near: float = 5.0) -> float:

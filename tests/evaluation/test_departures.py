@@ -25,6 +25,15 @@ def of(root: Path, run: Run, parents: tuple[Run, ...] = ()) -> list[Departure]:
     )
 
 
+def test_a_paper_that_a_configuration_changes_knows_what_its_file_says(root: Path) -> None:
+    path = root / "papers/khalid2025.yaml"
+    filed = load_paper(path)
+    changed = load_paper(path, {"backbone": "vgg13"}, {"recipe.epochs": 7})
+    assert (changed.recipe.epochs, changed.network["backbone"]) == (7, "vgg13")
+    assert changed.as_filed == filed == filed.as_filed
+    assert filed.recipe.epochs == 50
+
+
 def only(plan: Plan, paper: str, method: str) -> Run:
     return next(run for run in plan.runs(paper) if run.method == method)
 

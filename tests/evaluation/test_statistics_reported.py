@@ -25,6 +25,7 @@ from refer.evaluation.reported import (
     against,
     claim,
     correlation_of,
+    discordance_of,
     fisher,
     images_to_tell,
     judge,
@@ -192,6 +193,14 @@ def test_the_correlation_taken_is_the_least_that_is_measured_and_never_more_than
     assert correlation_of([alike, apart, low], near=20) <= by_hand
     assert correlation_of([alike, apart], near=20) == pytest.approx(by_hand)
     assert correlation_of([alike]) == 0.6
+
+
+def test_discordance_is_that_of_a_table_with_this_correlation() -> None:
+    # Of 100 images both get 60 right, the first alone 20, the second alone 10: phi by NumPy.
+    one, other = np.repeat([1, 1, 0, 0], [60, 20, 10, 10]), np.repeat([1, 0, 1, 0], [60, 20, 10, 10])
+    phi = np.corrcoef(one, other)[0, 1]
+    assert discordance_of(0.8, 0.7, phi) == pytest.approx(0.3)
+    assert discordance_of(0.9, 0.5, 0.9) == pytest.approx(0.4), "never less than the difference"
 
 
 def test_a_single_seed_says_nothing_of_the_method() -> None:

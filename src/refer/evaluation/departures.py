@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from refer.networks import catalog
 from refer.papers import merged
@@ -75,20 +78,28 @@ def _changes(paper: Paper, record: Mapping[str, Any]) -> Iterator[tuple[str, str
 def _network(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a network section with what it leaves to the network's defaults."""
     plain = catalog.canonical(options)
-    fields = catalog.networks()[plain["name"]].options.model_fields
-    return {key: field.default for key, field in fields.items() if not field.is_required()} | plain
+    known = catalog.networks()[plain["name"]].options.model_fields
+    return {key: field.default for key, field in known.items() if not field.is_required()} | plain
 
 
 def _recipe(recipe: Recipe, network: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe without the keys that act on nothing in this run, or say only how it is computed here."""
-    plain: dict[str, Any] = recipe.model_dump(mode="json")
     idle = {
         "precision": True,
         "mixed_labels": not recipe.structure,
         "test_batch": not catalog.reads_batch(network),
         "test_order": not catalog.reads_batch(network),
     }
-    return {key: value for key, value in plain.items() if not idle.get(key)}
+    return {key: value for key, value in _plain(recipe).items() if not idle.get(key)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a model as nested mappings, its defaults among them, however it is written to a file."""
+    if isinstance(value, BaseModel):
+        return {key: _plain(getattr(value, key)) for key in type(value).model_fields}
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return value
 
 
 def _kind(section: str, key: str) -> str:

@@ -271,6 +271,16 @@ def images_to_tell(
     return math.ceil(min(sizes) / weight)
 
 
+def discordance_of(one: float, other: float, correlation: float = CORRELATION) -> float:
+    """Return the share of images that only one of two networks gets right, given both accuracies (fractions).
+
+    For `paired.images_to_find`, where it was not measured: with the least correlation of right answers, it is the
+    largest share.
+    """
+    agreed = correlation * math.sqrt(one * (1 - one) * other * (1 - other))
+    return max(one + other - 2 * (one * other + agreed), abs(one - other))
+
+
 def _seeds_weigh(values: NDArray[Any], folds: NDArray[np.int64] | None) -> bool:
     """Whether the seeds widen the interval by more than the images would have made it alone."""
     if len(values) == 1:

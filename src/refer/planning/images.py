@@ -7,7 +7,7 @@ from refer.datasets.model import Dataset
 from refer.plan import Plan, Run
 
 COPIES = 26
-"""Of each training image of naseem2025; `refer.training.copies` has the same number, and torch."""
+"""Of each training image of naseem2025; `refer.training.augment` has the same number, and torch."""
 FRAMES = {"ckplus": 327}
 """Images a level, where a data set's counts are of one level: labelled sequences."""
 UNKNOWN = {"nvie": ("viri", "its number of images is stated nowhere; VIRI's is taken")}

@@ -7,7 +7,7 @@ from refer.datasets.model import Dataset
 from refer.plan import Plan, Run
 
 COPIES = 26
-"""Of each training image of naseem2025; `refer.training.copies` has the same number, and torch."""
+"""Of each training image of naseem2025; `refer.training.augment` has the same number, and torch."""
 
 
 def total(dataset: str, levels: list[int] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The one pass of random changes: what it draws and makes is distributed as with torchvision's transforms."""
+"""Augmentation: what it draws and makes is distributed as with torchvision's transforms; naseem2025's copies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from refer.recipe import PASS, Augmentation
-from refer.training.changes import DRAWN, Changes, boxes_of, maps_of, shares
+from refer.recipe import Augmentation, Recipe
+from refer.training.augment import COPIES, DRAWN, GREY, KINDS, Augment, boxes_of, maps_of, shares, uniforms
 from refer.training.data import Part, Reader
-from refer.training.draws import uniforms
-from refer.training.feed import Feed
+from refer.training.loader import Loader
 
 SIDE, MINE, THEIRS = 32, 4000, 800
 BILINEAR: dict[str, Any] = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": None}
@@ -44,7 +43,7 @@ def ours(how: Augmentation, size: int = SIDE) -> Tensor:
     """Changed pictures (MINE, 3, size, size), in 0..255."""
     reader = Reader(AsItIs(), "none", size)
     images = picture().expand(MINE, -1, -1, -1)
-    return 255 * Changes(how, reader)(images, 3, np.arange(MINE))
+    return 255 * Augment(how, reader)(images, 3, np.arange(MINE))
 
 
 def theirs(*transforms: Callable[[Tensor], Tensor]) -> Tensor:
@@ -78,7 +77,6 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_pictures_are_distributed_as_with_torchvision(name: str) -> None:
     asked, transforms = CASES[name]
-    # Black borders, which take the one pass for all of them.
     mine, other = ours(Augmentation(border="black", **asked)).double(), theirs(*transforms).double()
     # torchvision moves corners by whole pixels, and a canvas has whole ones.
     error = (mine.var(0) / MINE + other.var(0) / THEIRS).sqrt() + (2 if name in ("perspective", "zoom out") else 0.5)
@@ -147,18 +145,16 @@ def test_mixup_is_distributed_as_with_torchvision(alpha: float) -> None:
                                atol=0.02)  # fmt: skip
 
 
-def feed(how: Augmentation, count: int = 8) -> Feed:
-    from refer.recipe import Recipe
-
+def loader(how: Augmentation, count: int = 8) -> Loader:
     recipe = Recipe(epochs=2, batch_size=4, image_size=16, optimizer="sgd", lr=0.1, augmentation=how)
     images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).mul(20).expand(-1, 1, 16, 16).contiguous()
     part = Part((images,), torch.arange(count), [""] * count, np.ones(count, bool), np.arange(count)[:, None])
-    return Feed(part, Reader(AsItIs(), "none", 16), recipe, seed=1)
+    return Loader(part, Reader(AsItIs(), "none", 16), recipe, seed=1)
 
 
 def test_mixed_images_carry_both_labels_and_the_share_of_each() -> None:
     items = torch.tensor([3, 6, 1, 7])
-    batch = feed(Augmentation(mixup=1.0)).draw(items, 0)
+    batch = loader(Augmentation(mixup=1.0)).train_batch(items, 0)
     assert batch.others is not None
     assert batch.share is not None
     assert batch.labels.tolist() == [3, 6, 1, 7]
@@ -173,18 +169,120 @@ def test_mixed_images_carry_both_labels_and_the_share_of_each() -> None:
 
 def test_what_is_drawn_depends_on_the_image_and_the_epoch_not_on_the_batch() -> None:
     how = Augmentation(rotation=20, brightness=0.3, perspective=0.2, border="edge", erase=0.5)
-    one = feed(how)
-    alone = [one.draw(torch.tensor([item]), 1).inputs[0][0] for item in (5, 2, 7)]
+    one = loader(how)
+    alone = [one.train_batch(torch.tensor([item]), 1).inputs[0][0] for item in (5, 2, 7)]
     torch.manual_seed(99)
-    together = one.draw(torch.tensor([5, 2, 7]), 1).inputs[0]
+    together = one.train_batch(torch.tensor([5, 2, 7]), 1).inputs[0]
     torch.testing.assert_close(together, torch.stack(alone), rtol=0, atol=1e-6)
-    assert not torch.equal(one.draw(torch.tensor([5, 2, 7]), 0).inputs[0], together)
+    assert not torch.equal(one.train_batch(torch.tensor([5, 2, 7]), 0).inputs[0], together)
 
 
-@pytest.mark.parametrize("key", PASS)
-def test_every_later_key_alone_asks_for_the_one_pass(key: str) -> None:
-    values: dict[str, Any] = {"border": "edge", "zoom_out": 1.5, "crop": 0.9, "shear": 5.0}
-    how = Augmentation(**{key: values.get(key, 0.3)})
-    assert how.extended
-    assert not Augmentation(flip=True, rotation=5, scale=0.1, shift=0.1, erase=0.1, desaturate=0.1).extended
-    assert feed(how).draw(torch.arange(4), 0).inputs[0].shape == (4, 3, 16, 16)
+def test_flips_are_exact_and_half_of_all() -> None:
+    image = picture().float()
+    flipped = ours(Augmentation(flip=True))
+    same = torch.isclose(flipped, image, atol=1e-3).flatten(1).all(1)
+    mirrored = torch.isclose(flipped, image.flip(-1), atol=1e-3).flatten(1).all(1)
+    assert bool((same ^ mirrored).all())
+    assert 0.45 < same.float().mean() < 0.55
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_batch_is_moved_as_pytorch_would_move_it_after_it_is_standardised(channels: int) -> None:
+    how = Augmentation(flip=True, rotation=15.0, scale=0.2, shift=0.1, erase=0.5)
+    pixels = torch.randint(0, 256, (40, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    network = torch.nn.Identity()
+    network.channels = channels  # type: ignore[assignment]
+    found = Augment(how, Reader(network, "none", 32))(pixels, 5, np.arange(40))
+    u = uniforms(5, np.arange(40), DRAWN)
+    ready, maps = (pixels.float() - 127.5) / 63.75, torch.from_numpy(maps_of(how, u, 32)[:, :2].astype(np.float32))
+    grid = torch.nn.functional.affine_grid(maps, [40, 1, 32, 32], align_corners=False)
+    expected = torch.nn.functional.grid_sample(ready, grid, padding_mode="reflection", align_corners=False)
+    for image, (top, left, height, width) in zip(expected, boxes_of(how, u[:, 24:29], 32).astype(int), strict=True):
+        image[:, top : top + height, left : left + width] = 0
+    torch.testing.assert_close(found, expected.expand(-1, channels, -1, -1), rtol=0, atol=2e-4)
+
+
+# --- naseem2025's copies ------------------------------------------------------------------------------------------
+
+KIND = {"none": 0, "rotation": 1, "zoom": 2, "perspective": 3, "shear": 4, "flip": 5}
+
+
+def smooth(size: int = 64) -> Tensor:
+    """A smooth picture, so that resampling loses little."""
+    axis = torch.linspace(0, 3, size)
+    waves = 120 + 50 * torch.sin(axis)[:, None] + 50 * torch.cos(1.3 * axis)[None, :]
+    return waves.expand(3, -1, -1).contiguous()
+
+
+def changed(images: Tensor, copies: list[int], seed: int, numbers: list[int]) -> Tensor:
+    augment = Augment(Augmentation(copies="fixed"), Reader(AsItIs(), "none", images.shape[-1]))
+    return 255 * augment(images, seed, np.array(numbers), np.array(copies))
+
+
+def copy(number: int, seed: int = 0, stream: int = 0) -> Tensor:
+    return changed(smooth()[None], [number], seed, [stream])[0]
+
+
+def maps_of_kind(name: str, seed: int, count: int) -> np.ndarray:
+    return maps_of(KINDS[KIND[name]], uniforms(seed, np.arange(count), DRAWN), 64, changed=1.0)
+
+
+def test_the_first_copy_is_the_image_and_the_last_five_are_its_mirror_image() -> None:
+    torch.testing.assert_close(copy(0), smooth(), atol=1e-3, rtol=0)
+    for number in range(21, COPIES):
+        torch.testing.assert_close(copy(number), smooth().flip(-1), atol=1e-3, rtol=0)
+    assert COPIES == 26
+
+
+def test_a_zoomed_out_copy_holds_the_whole_image_on_grey() -> None:
+    maps = maps_of_kind("zoom", 0, 200)
+    side = maps[:, 0, 0]
+    assert side.min() >= 1
+    assert side.max() <= 1.5
+    assert side.std() > 0.1
+    inside = np.abs(np.linalg.inv(maps) @ np.array([[-1, 1], [-1, 1], [1, 1]]))[:, :2]
+    assert inside.max() <= 1 + 1e-9, "the image's corners lie within the copy"
+    zoomed = changed(torch.zeros(1, 3, 64, 64), [6], 0, [3])
+    assert zoomed.max() == pytest.approx(GREY)
+
+
+def test_rotations_are_uniform_within_twenty_degrees_and_black_outside() -> None:
+    maps = maps_of_kind("rotation", 1, 2000)
+    angle = np.rad2deg(np.arctan2(maps[:, 1, 0], maps[:, 0, 0]))
+    assert np.abs(angle).max() <= 20
+    assert angle.std() == pytest.approx(40 / np.sqrt(12), rel=0.05)
+    white = changed(torch.full((1, 3, 64, 64), 200.0), [1], 0, [5])
+    assert white.min() == pytest.approx(0, abs=1e-3)
+
+
+def test_a_rotation_is_the_one_that_torchvision_makes() -> None:
+    # Copies 1 to 5 are turned, and of 16 to 20, sheared by up to 0.2 degrees too, nearly nothing else is seen.
+    angle = (2 * uniforms(0, np.array([7]), DRAWN)[0, 1] - 1) * 20
+    middle = (slice(None), slice(16, 48), slice(16, 48))
+    for number in (2, 17):
+        ours = copy(number, stream=7)
+        theirs, opposite = (
+            v2.functional.rotate(smooth(), turn, interpolation=v2.InterpolationMode.BILINEAR)
+            for turn in (-angle, angle)
+        )
+        assert min((ours - each)[middle].abs().max() for each in (theirs, opposite)) < 0.5
+
+
+def test_a_perspective_moves_each_corner_inwards_by_up_to_a_quarter_of_a_side() -> None:
+    maps = maps_of_kind("perspective", 2, 500)
+    corners = np.array([(-1, -1, 1), (1, -1, 1), (1, 1, 1), (-1, 1, 1)], float)
+    seen = np.linalg.inv(maps) @ corners.T
+    seen = (seen[:, :2] / seen[:, 2:]).transpose(0, 2, 1)
+    moved = np.abs(seen - corners[:, :2])
+    assert moved.max() <= 0.5
+    assert moved.mean() == pytest.approx(0.25, abs=0.02)
+    assert (np.abs(seen) <= 1 + 1e-9).all()
+
+
+def test_the_same_number_gives_the_same_copy_whatever_stands_beside_it() -> None:
+    images = smooth()[None].repeat(3, 1, 1, 1)
+    together = changed(images, [3, 12, 18], 4, [10, 11, 12])
+    alone = changed(images[:1], [12], 4, [11])
+    torch.testing.assert_close(together[1], alone[0])
+    other = changed(images[:1], [12], 4, [12])
+    assert (other[0] - alone[0]).abs().max() > 1

@@ -17,12 +17,12 @@ from scipy.fft import dctn
 from refer.errors import UserError
 from refer.papers import load_paper
 from refer.plan import Run, load_plan
-from refer.training import epoch, task
-from refer.training.copies import recoded
+from refer.training import task, train
+from refer.training.augment import recoded
 from refer.training.data import load_index, load_part
-from refer.training.epoch import batches_of, images_of
 from refer.training.optimisation import learning_rate
-from test_task import BOTH, CPU, SINGLE, Paired, cell, recipe, trained
+from refer.training.train import Training, batches_of, images_of
+from task_fixtures import BOTH, CPU, SINGLE, Paired, cell, recipe, trained
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def test_the_schedule_takes_the_validation_accuracy_although_the_test_part_choos
     of_parts = {"val": [0.2, 0.8, 0.6, 0.7], "test": [0.5, 0.9, 0.9, 0.1]}
     looked_at: list[str] = []
 
-    def known(task_: task.Task, feed: task.Feed, *_: object) -> tuple[float, float]:
-        part = "test" if feed is task_.watched else "val"
-        assert feed.part.ids[0] == {"val": "pair060", "test": "pair075"}[part]
+    def known(training: Training, loader: task.Loader) -> tuple[float, float]:
+        part = "test" if loader is training.task.validation else "val"
+        assert loader.part.ids[0] == {"val": "pair060", "test": "pair075"}[part]
         looked_at.append(part)
         return 1.0, of_parts[part][looked_at.count(part) - 1]
 
     with monkeypatch.context() as patched:
-        patched.setattr(epoch, "measure", known)
+        patched.setattr(Training, "validate", known)
         about = trained(paired, Run(**{**run.__dict__, "select": "test", "rate_by": "val"}), tmp_path / "out")
     curve = pd.read_csv(tmp_path / "out/training.csv")
     assert {part: curve[f"{part}_accuracy"].tolist() for part in of_parts} == of_parts
@@ -139,13 +139,13 @@ def test_what_becomes_of_the_last_batch(items: int, kind: str, sizes: list[int])
 
 def test_the_last_batch_is_trained(paired: Paired, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    objective = epoch.objective
+    objective = train.objective
 
-    def seen(output: object, batch: task.Batch, *more: object) -> torch.Tensor:
+    def seen(output: object, batch: train.Batch, *more: object) -> torch.Tensor:
         sizes.append(len(batch.labels))
         return objective(output, batch, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(epoch, "objective", seen)
+    monkeypatch.setattr(train, "objective", seen)
     # 59 pictures of the infrared camera: one is left over at 29, and its head has batch normalisation.
     for size, expected in ((16, [16, 16, 16, 11]), (29, [29, 29])):
         sizes.clear()

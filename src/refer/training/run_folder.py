@@ -1,9 +1,10 @@
-"""What lies in a run's folder beside the outputs of its rules, and for whom. Imports no PyTorch."""
+"""What lies in a run's folder: the outputs of its rules, and what a later start goes on from. Imports no PyTorch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+OUTPUTS = ("checkpoint.safetensors", "training.csv", "run.json")
 FAILED = "failed.json"
 """Instead of outputs, of a run whose loss left the numbers."""
 RESUME = "resume.safetensors"

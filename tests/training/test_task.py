@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,79 +18,20 @@ from refer.evaluation.inference import infer
 from refer.evaluation.trained import load_trained
 from refer.papers import load_paper
 from refer.plan import Run, load_plan
-from refer.spec import Recipe
-from refer.training import checkpoint, layout, task
+from refer.training import checkpoint, task
 from refer.training.composition import Composition
-from refer.training.data import Reader, load_index, load_part
-from refer.training.feed import CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
-from refer.training.loop import train
+from refer.training.data import SMALL, Reader, load_index, load_part, memory_format
+from refer.training.loader import CleanLoader, ComposedLoader, FeatureLoader, Loader
+from refer.training.losses import objective
 from refer.training.optimisation import learning_rate
-from refer.training.views import plain_view
-
-CPU = torch.device("cpu")
-
-
-class Paired:
-    """Moments seen by two cameras, a few of them by one: where a bright bar lies tells the class to either."""
-
-    def __init__(self, folder: Path, moments: int = 90, size: int = 32) -> None:
-        rng = np.random.default_rng(0)
-        rows: list[dict[str, Any]] = []
-        pixels = []
-        for moment in range(moments):
-            label = moment % 3
-            for modality in ("visible", "infrared"):
-                if moment == 5 and modality == "infrared":
-                    continue
-                image = rng.integers(0, 80, (size, size, 3), dtype=np.uint8)
-                image[4 + 9 * label : 12 + 9 * label] += 150
-                pixels.append(image)
-                pair = None if moment == 5 else f"pair{moment:03d}"
-                part = "train" if moment < 60 else "val" if moment < 75 else "test"
-                outline = np.array([4, 4, 28, 4, 28, 28, 4, 28], np.float32)
-                rows.append({"id": f"{modality}/{moment:03d}", "label": label, "modality": modality, "pair": pair,
-                             "outline": outline, "part": part})  # fmt: skip
-        frame = pd.DataFrame(rows).sort_values("id", ignore_index=True)
-        order = pd.DataFrame(rows).sort_values("id").index
-        self.path, self.split = folder / "prepared", folder / "split.parquet"
-        self.path.mkdir(parents=True)
-        np.save(self.path / "images.npy", np.stack(pixels)[order])
-        frame.drop(columns="part").astype({"label": np.int8}).to_parquet(self.path / "index.parquet")
-        about = frame[["id", "part"]].assign(fold=np.int8(0), kept=True, reason="")
-        about.to_parquet(self.split)
-        files.write_json(self.path / "prepare.json", {"fingerprint": "0" * 64, "classes": ["angry", "happy", "sad"]})
-        self.backgrounds = folder / "backgrounds"
-        self.backgrounds.mkdir()
-        np.save(self.backgrounds / "backgrounds.npy", rng.integers(0, 255, (4, 160, 160, 3), dtype=np.uint8))
+from refer.training.testing import plain_view
+from refer.training.train import called, train
+from task_fixtures import BOTH, CPU, FUSED, SINGLE, TWO, Paired, cell, recipe, trained
 
 
 @pytest.fixture
 def paired(tmp_path: Path) -> Paired:
     return Paired(tmp_path)
-
-
-def recipe(**changes: Any) -> Recipe:
-    base = {"epochs": 2, "batch_size": 16, "image_size": 32, "optimizer": "adam", "lr": 3e-3}
-    return Recipe(**{**base, **changes})
-
-
-def cell(method: str, network: dict[str, Any], how: Recipe, inputs: tuple[str, ...] = ("visible",), **more: Any) -> Run:
-    return Run(
-        paper="p", dataset="viri", data="viri-standin", protocol="audited", method=method, seed=0, stand_in=True,
-        network=network, recipe=how, evaluated=("val", "test"), select="val", inputs=inputs, **more,
-    )  # fmt: skip
-
-
-SINGLE = {"name": "gated_net", "backbone": "compact", "weights": "none"}
-FUSED = {"name": "interleaved_fusion", "backbone": "compact", "weights": "none"}
-TWO = {"first": "compact", "second": "compact", "weights": "none"}
-BOTH = ("visible", "infrared")
-
-
-def trained(paired: Paired, run: Run, folder: Path, **more: Any) -> dict[str, Any]:
-    train(run, paired.path, paired.split, folder, **more)
-    about: dict[str, Any] = json.loads((folder / "run.json").read_text())
-    return about
 
 
 def predicted(paired: Paired, folder: Path, **more: Any) -> pd.DataFrame:
@@ -152,14 +92,14 @@ def parents_of(paired: Paired, folder: Path) -> dict[str, Path]:
     ("kind", "size", "expected"),
     [
         ("cpu", 48, torch.channels_last),
-        ("cpu", layout.SMALL, torch.channels_last),
+        ("cpu", SMALL, torch.channels_last),
         ("cpu", 224, torch.contiguous_format),
         ("cuda", 48, torch.channels_last),
         ("cuda", 224, torch.channels_last),
     ],
 )
 def test_large_images_lie_as_pytorch_has_them_on_a_cpu(kind: str, size: int, expected: torch.memory_format) -> None:
-    assert layout.memory_format(torch.device(kind), size) is expected
+    assert memory_format(torch.device(kind), size) is expected
 
 
 @pytest.mark.parametrize("size", [32, 128])
@@ -173,11 +113,11 @@ def test_weights_and_images_lie_in_one_order_while_training_and_testing(
     learning = task.build_task(run, paired.path, index, 3, CPU, {}, None)
     tested = load_trained(tmp_path / "checkpoint.safetensors", CPU)
     orders = {torch.channels_last, torch.contiguous_format}
-    wanted = layout.memory_format(CPU, size)
+    wanted = memory_format(CPU, size)
     (other,) = orders - {wanted}
-    assert learning.fitted is not None
-    drawn = learning.fitted.draw(torch.arange(4), 0).inputs[0]
-    looked_at = learning.watched.look(0, 4, plain_view(how)).inputs[0]
+    assert learning.train is not None
+    drawn = learning.train.train_batch(torch.arange(4), 0).inputs[0]
+    looked_at = learning.validation.test_batch(0, 4, plain_view(how)).inputs[0]
     assert drawn.shape == looked_at.shape == (4, 3, size, size)
     kernels = [each for net in (learning.network, tested.network) for each in net.parameters() if each.dim() == 4]
     for tensor in (drawn, looked_at, *kernels):
@@ -190,7 +130,7 @@ def test_frozen_branches_are_looked_through_once(paired: Paired, tmp_path: Path)
     run = cell("early", {"name": "early_fusion", **TWO}, recipe(), starts_from={"first": "a", "second": "b"})
     index, _ = load_index(paired.path, paired.split)
     built = task.build_task(run, paired.path, index, 3, CPU, parents, None)
-    assert isinstance(built.fitted, FeatureFeed)
+    assert isinstance(built.train, FeatureLoader)
     before = {name: value.clone() for name, value in built.network.first.state_dict().items()}  # type: ignore[union-attr, operator]
     trained(paired, run, tmp_path / "e", parents=parents)
     after = checkpoint.load(tmp_path / "e/checkpoint.safetensors")[0]["network"]
@@ -280,9 +220,9 @@ def test_an_epoch_of_copies_sees_all_26_of_each_image_and_fixed_ones_stay(paired
     part = load_part(paired.path, index, "train", CPU, kept_only=True, inputs=BOTH)
     for kind, same in (("fixed", True), ("sampled", False)):
         how = recipe(augmentation={"copies": kind})
-        feed = CopiesFeed(part, Reader(torch.nn.Identity(), "none", 32), how, seed=3)
-        assert len(feed) == 26 * 59
-        first, later = (feed.draw(torch.tensor([1, 27, 60]), epoch) for epoch in (0, 1))
+        loader = Loader(part, Reader(torch.nn.Identity(), "none", 32), how, seed=3)
+        assert len(loader) == 26 * 59
+        first, later = (loader.train_batch(torch.tensor([1, 27, 60]), epoch) for epoch in (0, 1))
         assert torch.equal(first.inputs[0], later.inputs[0]) is same
         assert torch.equal(first.labels, part.labels[[0, 1, 2]])
         assert not torch.equal(first.inputs[0][0], first.inputs[1][0]), "each camera's picture is changed by itself"
@@ -294,12 +234,12 @@ def test_faces_are_composed_for_training_and_always_alike_for_tests(paired: Pair
     run = cell("composed", network, how)
     index, _ = load_index(paired.path, paired.split)
     built = task.build_task(run, paired.path, index, 3, CPU, {}, paired.backgrounds)
-    assert isinstance(built.fitted, ComposedFeed)
-    one, two = (built.fitted.draw(torch.arange(4), epoch) for epoch in (0, 1))
+    assert isinstance(built.train, ComposedLoader)
+    one, two = (built.train.train_batch(torch.arange(4), epoch) for epoch in (0, 1))
     assert not torch.equal(one.inputs[0], two.inputs[0])
     assert one.inputs[0].shape == (4, 3, 32, 32)
     again = task.build_task(dataclasses.replace(run, seed=7), paired.path, index, 3, CPU, {}, paired.backgrounds)
-    assert torch.equal(built.watched.part.inputs[0], again.watched.part.inputs[0])
+    assert torch.equal(built.validation.part.inputs[0], again.validation.part.inputs[0])
     trained(paired, run, tmp_path / "c", backgrounds=paired.backgrounds)
     with pytest.raises(UserError, match="no folder of backgrounds"):
         train(run, paired.path, paired.split, tmp_path / "d")
@@ -316,33 +256,33 @@ def test_a_balanced_epoch_shows_the_classes_by_turns(paired: Paired, composed: b
     how = recipe(balanced=True, **more)
     run = cell("balanced", {"name": "cnn", "backbone": "compact", "weights": "none", "pixels": "unit"}, how)
     loaded, _ = load_index(paired.path, paired.split)
-    feed = task.build_task(run, paired.path, loaded, 3, CPU, {}, paired.backgrounds).fitted
-    assert feed is not None
-    counts = np.bincount(feed.part.labels.numpy())
+    loader = task.build_task(run, paired.path, loaded, 3, CPU, {}, paired.backgrounds).train
+    assert loader is not None
+    counts = np.bincount(loader.part.labels.numpy())
     assert counts.tolist() == [20, 20, 3]
-    items = torch.arange(600 if composed else len(feed))
-    rows = [feed.rows(items, epoch) for epoch in range(2)]
+    items = torch.arange(600 if composed else len(loader))
+    rows = [loader.rows(items, epoch) for epoch in range(2)]
     assert not torch.equal(*rows), "an epoch draws anew"
     for each in rows:
-        labels = feed.part.labels[each]
+        labels = loader.part.labels[each]
         assert torch.equal(labels, items % 3), "as in the authors' code, item n is of class n modulo the classes"
     if composed:
         seen = np.bincount(rows[0].numpy(), minlength=43)
         # 200 draws with replacement from 20 faces, and from 3: binomial, of standard deviations 3.1 and 6.7.
-        expected = 200 / counts[feed.part.labels.numpy()]
+        expected = 200 / counts[loader.part.labels.numpy()]
         assert (np.abs(seen - expected) < 5 * np.sqrt(expected)).all()
-        assert seen[feed.part.labels.numpy() == 0].std() > 1, "not by turns within a class"
-    batch = feed.draw(torch.arange(6), 1)
+        assert seen[loader.part.labels.numpy() == 0].std() > 1, "not by turns within a class"
+    batch = loader.train_batch(torch.arange(6), 1)
     assert batch.labels.tolist() == [0, 1, 2, 0, 1, 2]
 
 
 def test_what_is_balanced_is_the_same_whatever_else_is_in_the_batch(paired: Paired) -> None:
     index, _ = load_index(paired.path, paired.split)
     part = load_part(paired.path, index, "train", CPU, kept_only=True)
-    feed = Feed(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=3)
-    whole = feed.rows(torch.arange(60), 4)
-    assert torch.equal(feed.rows(torch.tensor([50, 7]), 4), whole[[50, 7]])
-    other = Feed(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=4)
+    loader = Loader(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=3)
+    whole = loader.rows(torch.arange(60), 4)
+    assert torch.equal(loader.rows(torch.tensor([50, 7]), 4), whole[[50, 7]])
+    other = Loader(part, Reader(torch.nn.Identity(), "none", 32), recipe(balanced=True), seed=4)
     assert not torch.equal(other.rows(torch.arange(60), 4), whole)
 
 
@@ -368,15 +308,15 @@ def test_feratt_learns_from_the_clean_face_and_the_structure_of_its_representati
     plain = cell("rep", network, recipe(structure=True, epochs=1))
     index, _ = load_index(paired.path, paired.split)
     built = task.build_task(plain, paired.path, index, 3, CPU, {}, None)
-    assert isinstance(built.fitted, CleanFeed)
-    batch = built.fitted.draw(torch.arange(8), 0)
+    assert isinstance(built.train, CleanLoader)
+    batch = built.train.train_batch(torch.arange(8), 0)
     assert batch.clean is not None
     assert float(batch.clean[:, :, 0, 0].abs().max()) == 0, "outside the outline all is black"
     torch.testing.assert_close(batch.clean[:, :, 16, 16], batch.inputs[0][:, :, 16, 16])
     built.network.train()
-    output = built.call(*batch.inputs)
-    with_structure = task.objective(output, batch, plain, 3)
-    without = task.objective(output, batch, dataclasses.replace(plain, recipe=recipe()), 3)
+    output = called(built.network, built.train)(*batch.inputs)
+    with_structure = objective(output, batch, plain.recipe, 3)
+    without = objective(output, batch, recipe(), 3)
     assert with_structure > without > 0
     composed = dataclasses.replace(plain, recipe=recipe(structure=True, epochs=1, compose=Composition(size=32)))
     about = trained(paired, composed, tmp_path / "r", backgrounds=paired.backgrounds)
@@ -455,10 +395,10 @@ def test_a_fusion_of_frozen_branches_may_learn_from_augmented_images(paired: Pai
     run = neighbours(frozen_features="augmented", augmentation={"flip": True, "rotation": 90.0})
     index, _ = load_index(paired.path, paired.split)
     built = task.build_task(run, paired.path, index, 3, CPU, parents, None)
-    assert built.fitted is not None
-    assert not isinstance(built.fitted, FeatureFeed)
+    assert built.train is not None
+    assert not isinstance(built.train, FeatureLoader)
     items = torch.arange(8)
-    one, other = (built.fitted.draw(items, epoch).inputs[0] for epoch in (0, 1))
+    one, other = (built.train.train_batch(items, epoch).inputs[0] for epoch in (0, 1))
     assert one.shape == (8, 3, 32, 32), "images, which the network takes"
     assert not torch.equal(one, other)
     before = {key: value.clone() for key, value in built.network.state_dict().items()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +14,14 @@ import torch
 from torchvision.transforms import v2
 
 from conftest import Prepared
-from refer import files, yaml
+from refer import yaml
 from refer.errors import UserError
 from refer.evaluation.inference import infer
 from refer.plan import Run, load_plan
-from refer.recipe import LATER, LATER_CHANGES, Augmentation, Recipe
+from refer.recipe import Augmentation, Recipe
 from refer.training import checkpoint
-from refer.training.averaging import Average
-from refer.training.leftovers import RESUME
-from refer.training.loop import train
-from refer.training.stopping import StoppedError
-from refer.training.views import View, averaged, views_of
+from refer.training.testing import View, averaged, views_of
+from refer.training.train import moving_average, train
 
 BASE: dict[str, Any] = {"epochs": 1, "batch_size": 8, "image_size": 44, "optimizer": "sgd", "lr": 0.1}
 
@@ -103,7 +98,13 @@ def test_one_trained_network_is_scored_under_several_views(prepared: Prepared, r
 
 def test_keys_that_came_later_are_not_in_a_recipe_that_does_not_use_them(run: Run) -> None:
     plain = run.as_dict()["recipe"]
-    assert not (set(LATER) & set(plain)) | (set(LATER_CHANGES) & set(plain["augmentation"]))
+    # The keys of the released results' runs, and no others.
+    assert set(plain) == {
+        "epochs", "batch_size", "image_size", "optimizer", "lr", "momentum", "weight_decay", "schedule", "period",
+        "warmup", "label_smoothing", "loss", "structure", "mixed_labels", "compose", "compose_train", "compose_test",
+        "draws", "augmentation", "precision",
+    }  # fmt: skip
+    assert set(plain["augmentation"]) == {"flip", "rotation", "scale", "shift", "erase", "desaturate", "copies"}
     used = with_(run, ema=0.9, augmentation={"mixup": 0.2})
     assert Run.from_dict(used.as_dict()) == used
     assert used.as_dict()["recipe"]["ema"] == 0.9
@@ -111,65 +112,36 @@ def test_keys_that_came_later_are_not_in_a_recipe_that_does_not_use_them(run: Ru
     assert Recipe.from_dict(plain, "a recipe") == run.recipe
 
 
-def test_the_average_is_that_of_pytorch() -> None:
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    mine = Average(network)
-    theirs = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.6), use_buffers=True
-    )
-    theirs.update_parameters(network)  # which takes the first weights as they are
-    for step in range(20, 25):
-        network(torch.randn(8, 3))
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(torch.randn_like(parameter))
-        mine.follow(0.6, step)  # not a half, which would hide what is taken for what
-        theirs.update_parameters(network)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    with mine.in_place():
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():  # theirs counts batches on average, too
-                torch.testing.assert_close(value, theirs.module.state_dict()[name])
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+def test_the_average_is_its_formula_and_lets_go_of_the_first_weights() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
+    average = moving_average(network, 0.6)
+    expected = 0.0
+    for step in range(12):
+        torch.nn.init.constant_(network[0].weight, step**2)
+        network[1].running_mean.fill_(-step)  # type: ignore[union-attr, operator]
+        network[1].num_batches_tracked.fill_(step)  # type: ignore[union-attr, operator]
+        average.update_parameters(network)
+        decay = min(0.6, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step**2 if step else 0.0
+        assert average.module[0].weight.item() == pytest.approx(expected)
+    assert 1 - min(0.6, 12 / 21) > 0.4, "the last steps have the recipe's decay, and the first ones less"
+    assert average.module[1].running_mean.item() < -8
+    assert average.module[1].num_batches_tracked.item() == 11, "counts are no averages"
 
 
-def test_the_first_steps_let_go_of_the_initial_weights() -> None:
-    network = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.constant_(network.weight, 0.0)
-    mine = Average(network)
-    for step, expected in ((0, 0.9), (1, 0.9 * 2 / 11 + 9 / 11)):  # d = (1 + step) / (10 + step), below 0.999
-        torch.nn.init.constant_(network.weight, 1.0)
-        mine.follow(0.999, step)
-        assert mine.values["weight"].item() == pytest.approx(expected)
-
-
-def test_averaged_weights_are_kept_and_go_on_with_the_same_bits(prepared: Prepared, run: Run, tmp_path: Path) -> None:
-    change = {"rotation": 10.0, "perspective": 0.2, "mixup": 0.4, "brightness": 0.2, "erase": 0.3, "flip": True}
-    run = with_(run, ema=0.95, augmentation=change, epochs=3)
-    train(run, prepared.path, prepared.split, tmp_path / "whole")
-    steps = 0
-
-    def report(*_: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == 11:  # within the second epoch
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(StoppedError):
-        train(run, prepared.path, prepared.split, tmp_path / "ended", report=report)
-    groups, _ = checkpoint.load(tmp_path / "ended" / RESUME)
-    assert groups["average"].keys() == groups["network"].keys()
-    assert not torch.equal(*(groups[name]["head.1.weight"] for name in ("average", "network")))
-    train(run, prepared.path, prepared.split, tmp_path / "ended")
-    hashes = {files.sha256(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "ended")}
-    assert len(hashes) == 1
+def test_averaged_weights_are_validated_and_kept(prepared: Prepared, run: Run, tmp_path: Path) -> None:
+    run = with_(run, ema=0.95, augmentation={"rotation": 10.0, "mixup": 0.4, "flip": True}, epochs=3)
+    train(run, prepared.path, prepared.split, tmp_path, keep_state=True)
+    saved = checkpoint.load(tmp_path / "resume.safetensors")[0]
+    kept = checkpoint.load(tmp_path / "checkpoint.safetensors")[0]["network"]
+    assert {f"module.{name}" for name in kept} < saved["average"].keys()
+    assert not torch.equal(kept["head.1.weight"], saved["network"]["head.1.weight"])
     # The curve was measured with the weights that are kept.
-    infer(tmp_path / "whole/checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "p.parquet")
+    infer(tmp_path / "checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "p.parquet")
     table = pd.read_parquet(tmp_path / "p.parquet")
     public = table[table["part"] == "public"]
     right = (public.filter(like="p_").to_numpy().argmax(1) == public["label"]).mean()
-    assert right == pytest.approx(pd.read_csv(tmp_path / "whole/training.csv")["public_accuracy"].max())
+    assert right == pytest.approx(pd.read_csv(tmp_path / "training.csv")["public_accuracy"].max())
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from refer.networks.attention import RegionAttention, RegionSelfAttention
 from refer.networks.fusion_attention import attend
 from refer.plan import Run, load_plan
 from refer.training import checkpoint
-from refer.training.loop import train
 from refer.training.precision import choose_precision
-from refer.training.state import RESUME
+from refer.training.run_folder import RESUME
 from refer.training.stopping import StoppedError
+from refer.training.train import train
 
 CPU = torch.device("cpu")
 PLAIN = {"name": "cnn", "backbone": "compact-16", "weights": "none", "channels": 1}

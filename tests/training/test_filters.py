@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from refer.training.filters import blurred, equalised
-from refer.training.lightness import grey_of, lightness
+from refer.training.filters import blurred, equalised, grey_of, lightness
 
 
 def picture(height: int, width: int) -> np.ndarray:

@@ -20,13 +20,12 @@ import pytest
 from refer import BEHAVIOUR, files
 from refer.evaluation import inference
 from refer.evaluation.ahead import Asked, predict_ahead, stands_ready, take_over
-from refer.training import leftovers
-from refer.training.leftovers import AHEAD, BEGUN, FAILED, RECORD, RESUME, forget
-from refer.training.loop import train
-from refer.training.outcome import OUTPUTS
+from refer.training import run_folder
+from refer.training.run_folder import AHEAD, BEGUN, FAILED, OUTPUTS, RECORD, RESUME, forget
 from refer.training.stopping import StoppedError
+from refer.training.train import train
+from task_fixtures import Paired
 from test_every_method import data, folder, of, trained  # noqa: F401 - fixtures
-from test_task import Paired
 from workflow_fixtures import copy_of, small, snakemake
 
 KINDS = {
@@ -52,7 +51,7 @@ LIGHT = """
 import sys
 from pathlib import Path
 from refer.evaluation.ahead import Asked, take_over
-from refer.training.leftovers import forget
+from refer.training.run_folder import forget
 from refer.workflow import gpus, job
 assert take_over(Asked(*map(Path, sys.argv[1:4]), sys.argv[5:]), Path(sys.argv[4]))
 print(sorted({"torch", "pandas", "numpy", "pyarrow", "pydantic"} & sys.modules.keys()))
@@ -273,7 +272,7 @@ def test_an_attempt_that_was_killed_is_not_made_again(asked: Asked, capsys: pyte
 
 
 def test_what_is_forgotten_is_all_that_no_rule_declares(tmp_path: Path) -> None:
-    known = [value for name, value in vars(leftovers).items() if name.isupper()]
+    known = [value for name, value in vars(run_folder).items() if name.isupper() and value != OUTPUTS]
     for name in (*known, *OUTPUTS, "resume.stale", "predictions.parquet"):
         (tmp_path / name).touch()
     forget(tmp_path)

@@ -15,10 +15,10 @@ from conftest import Prepared
 from refer import files, yaml
 from refer.errors import UserError
 from refer.plan import Run, load_plan
-from refer.training import epoch
-from refer.training.leftovers import RESUME
-from refer.training.loop import train
+from refer.recipe import Augmentation
+from refer.training.run_folder import RESUME
 from refer.training.stopping import StoppedError, Stopping, requeue_if_preempted
+from refer.training.train import Training, train
 
 
 @pytest.fixture
@@ -41,7 +41,10 @@ def test_told_to_end_within_an_epoch_it_ends_with_the_same_bits(
     prepared: Prepared, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals,
     report_of: int, where: str, precision: str,
 ) -> None:  # fmt: skip
-    run = dataclasses.replace(run, recipe=run.recipe.model_copy(update={"precision": precision}))
+    change = {"rotation": 10.0, "perspective": 0.2, "mixup": 0.4, "brightness": 0.2, "erase": 0.3, "flip": True}
+    update = {"precision": precision, "ema": 0.95, "optimizer": "adam", "lr": 0.01}
+    update["augmentation"] = Augmentation(**change)
+    run = dataclasses.replace(run, recipe=run.recipe.model_copy(update=update))
     train(run, prepared.path, prepared.split, tmp_path / "whole")
     out = tmp_path / "ended"
     steps = 0
@@ -72,15 +75,15 @@ def test_told_to_end_while_an_epoch_is_looked_at_no_step_is_made_twice(
     prepared: Prepared, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(run, prepared.path, prepared.split, tmp_path / "whole")
-    measure, looks = epoch.measure, []
+    validate, looks = Training.validate, []
 
     def told_to_end(*given: object) -> tuple[float, float]:
         looks.append(1)
         if len(looks) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return measure(*given)  # type: ignore[arg-type]
+        return validate(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(epoch, "measure", told_to_end)
+    monkeypatch.setattr(Training, "validate", told_to_end)
     with pytest.raises(StoppedError, match="epoch 1 and 7 steps"):
         train(run, prepared.path, prepared.split, tmp_path / "ended")
     train(run, prepared.path, prepared.split, tmp_path / "ended")

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TARGETS = (
     "results/tiny/tables/naseem2025.viri-standin.csv",
     "results/tiny/figures/audit/viri-standin.png",

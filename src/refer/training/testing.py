@@ -1,4 +1,7 @@
-"""Which test images share a batch, and in which order: nothing to most networks, part of the result to some.
+"""How a network is tested: through which views of an image, in which batches, in which order.
+
+A view is a window of the image, cut out at whole pixels and brought to the network's size, or its mirror image. Of
+several views the probabilities are averaged.
 
 A network that reads its batch (`Network.reads_batch`) predicts an image with the help of its neighbours. Its result is
 defined only together with the recipe's `test_batch` and `test_order`, which act on such networks alone.
@@ -6,7 +9,9 @@ defined only together with the recipe's `test_batch` and `test_order`, which act
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +20,48 @@ from torch import Tensor, nn
 
 from refer.recipe import SHUFFLE_SEED, Recipe, at_once, testing
 from refer.training.data import Part
-from refer.training.transfer import Images, Streamed
+
+MIDDLE, CORNERS = (0.5, 0.5), ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
+
+
+class View(NamedTuple):
+    """A window of `share` of the side; `place` is 0 to 1 of the room there is, from the top and from the left."""
+
+    share: float = 1.0
+    place: tuple[float, float] = MIDDLE
+    mirrored: bool = False
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, h, w), what is seen of the images."""
+        height, width = images.shape[-2:]
+        tall, wide = round(self.share * height), round(self.share * width)
+        top, left = round(self.place[0] * (height - tall)), round(self.place[1] * (width - wide))
+        seen = images[..., top : top + tall, left : left + wide]
+        return seen.flip(-1) if self.mirrored else seen
+
+
+def plain_view(recipe: Recipe) -> View:
+    """The view that epochs are compared by: all of the image, or its middle where the network learnt from windows."""
+    return View(recipe.augmentation.crop)
+
+
+def views_of(recipe: Recipe) -> list[View]:
+    """The views whose mean a prediction is: one, two, or torchvision's TenCrop."""
+    if recipe.views == "none":
+        return [plain_view(recipe)]
+    places = [MIDDLE] if recipe.views == "flip" else [*CORNERS, MIDDLE]
+    return [View(recipe.cut, place, mirrored) for mirrored in (False, True) for place in places]
+
+
+def averaged(logits: Iterable[Tensor]) -> Tensor:
+    """The logits (B, K), float32, of each view → logits whose softmax is the mean of their probabilities.
+
+    Of a single view these are its own, to the bit.
+    """
+    each = [one.float() for one in logits]
+    if len(each) == 1:
+        return each[0]
+    return torch.stack([one.log_softmax(dim=1) for one in each]).logsumexp(dim=0) - math.log(len(each))
 
 
 def order_of(labels: NDArray[np.integer], order: str) -> NDArray[np.int64]:
@@ -35,20 +81,7 @@ def arranged(network: nn.Module, part: Part, recipe: Recipe) -> tuple[Part, NDAr
     """Return a part in the order in which a network is tested on it, and the numbers of its samples in that order."""
     reads = getattr(network, "reads_batch", False)
     order = order_of(part.labels.cpu().numpy(), recipe.test_order if reads else "file")
-    return (part if (order == np.arange(len(order))).all() else in_order(part, order)), order
-
-
-def in_order(part: Part, order: NDArray[np.int64]) -> Part:
-    """Return the samples of a part in another order."""
-    there = torch.from_numpy(order)
-    return replace(
-        part,
-        inputs=tuple(_taken(each, there) for each in part.inputs),
-        labels=part.labels[there.to(part.labels.device)],
-        ids=[part.ids[number] for number in order],
-        kept=part.kept[order],
-        rows=part.rows[order],
-    )
+    return (part if (order == np.arange(len(order))).all() else part.taken(order)), order
 
 
 def together(network: nn.Module, recipe: Recipe) -> int:
@@ -66,7 +99,3 @@ def warn(network: nn.Module, recipe: Recipe) -> None:
         )
     elif recipe.test_batch is not None or recipe.test_order != "file":
         print("test_batch and test_order have no effect: this network predicts each image by itself.", flush=True)
-
-
-def _taken(images: Images, order: Tensor) -> Images:
-    return images.taken(order.numpy()) if isinstance(images, Streamed) else images[order.to(images.device)]

@@ -12,8 +12,10 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -25,13 +27,11 @@ from refer import files, yaml
 from refer.errors import UserError
 from refer.evaluation.inference import infer
 from refer.plan import Run, load_plan
-from refer.training import checkpoint, epoch
-from refer.training.data import load_index, load_part
-from refer.training.epoch import FailedError
-from refer.training.leftovers import FAILED, RESUME
-from refer.training.loop import train
-from refer.training.outcome import OUTPUTS
-from refer.training.transfer import LIMIT, Streamed, available, picked
+from refer.training import checkpoint
+from refer.training import train as training
+from refer.training.data import LIMIT, Streamed, available, load_index, load_part, picked
+from refer.training.run_folder import FAILED, OUTPUTS, RESUME
+from refer.training.train import FailedError, Progress, Training, train
 
 CPU = torch.device("cpu")
 
@@ -50,13 +50,13 @@ def test_a_loss_that_runs_away_ends_the_run_where_it_does(
     prepared: Prepared, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, words: str
 ) -> None:
     train(run, prepared.path, prepared.split, tmp_path)  # an earlier result, which must not stand for this one
-    objective, calls = epoch.objective, []
+    objective, calls = training.objective, []
 
     def ran_away(*given: Any) -> torch.Tensor:
         calls.append(1)
         return objective(*given) * (value if len(calls) == 11 else 1.0)
 
-    monkeypatch.setattr(epoch, "objective", ran_away)
+    monkeypatch.setattr(training, "objective", ran_away)
     other = dataclasses.replace(run, seed=1)
     with pytest.raises(FailedError, match=rf"the loss became {words} in epoch 2, step 4 of 7, at a learning rate of"):
         train(other, prepared.path, prepared.split, tmp_path)
@@ -64,7 +64,7 @@ def test_a_loss_that_runs_away_ends_the_run_where_it_does(
     assert (facts["epoch"], facts["step"]) == (2, 4)
     assert not any((tmp_path / name).exists() for name in OUTPUTS)
     assert checkpoint.load(tmp_path / RESUME)[1]["epoch"] == 1, "the epoch before is kept"
-    monkeypatch.setattr(epoch, "objective", objective)
+    monkeypatch.setattr(training, "objective", objective)
     train(other, prepared.path, prepared.split, tmp_path)
     assert not (tmp_path / FAILED).exists()
     assert json.loads((tmp_path / "run.json").read_text())["resumed"] == 1
@@ -73,7 +73,7 @@ def test_a_loss_that_runs_away_ends_the_run_where_it_does(
 def test_weights_that_are_no_numbers_after_the_last_step_are_noticed(
     prepared: Prepared, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(epoch, "measure", lambda *_: (float("nan"), 0.2))
+    monkeypatch.setattr(Training, "validate", lambda *_: (float("nan"), 0.2))
     with pytest.raises(FailedError, match="the loss became nan on public after epoch 1"):
         train(run, prepared.path, prepared.split, tmp_path)
     assert not any((tmp_path / name).exists() for name in (*OUTPUTS, RESUME))
@@ -90,11 +90,12 @@ def test_predictions_that_are_no_numbers_are_not_written(prepared: Prepared, run
 
 
 def test_losses_on_a_gpu_are_looked_at_now_and_then_and_the_step_is_still_told(run: Run) -> None:
-    losses = epoch.Losses(run, 7, 3, 100)
+    training = SimpleNamespace(run=run, classes=7, progress=Progress(epoch=2), _losses=[])
+    training._failed = partial(Training._failed, training)
     for step in range(1, 10):
-        losses.recent.append((step, 0.5 / step, torch.tensor(float("inf") if step >= 5 else 1.0)))
+        training._losses.append((step, 0.5 / step, torch.tensor(float("inf") if step >= 5 else 1.0)))
     with pytest.raises(FailedError, match=r"inf in epoch 3, step 5 of 100, at a learning rate of 0\.1"):
-        losses.look()
+        Training.check_losses(cast(Training, training), 100)
 
 
 # --- a disk without room, a folder that is not ours --------------------------------------------------------------
@@ -142,7 +143,7 @@ def test_a_file_system_that_became_read_only_is_named(
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("refer.training.loop.save", refused)
+    monkeypatch.setattr("refer.training.train.save", refused)
     with pytest.raises(UserError, match=r"nothing can be written there \(Read-only file system\)"):
         train(run, prepared.path, prepared.split, tmp_path / "out")
 
@@ -155,7 +156,7 @@ KILLED = """
     import torch
     from refer import files
     from refer.plan import Run
-    from refer.training import loop, state
+    from refer.training.train import train
     torch.set_num_threads(1)
     run = Run.from_dict(json.loads(sys.argv[1]))
     prepared, split, out = map(Path, sys.argv[2:5])
@@ -181,7 +182,7 @@ KILLED = """
                 die()
             return done
         Path.replace = replaced
-        loop.train(run, prepared, split, out, report=report)
+        train(run, prepared, split, out, report=report)
 
     for moment, number in json.loads(sys.argv[5]):
         pid = os.fork()
@@ -198,7 +199,8 @@ KILLED = """
 def test_killed_at_many_moments_it_ends_with_the_same_bits(
     prepared: Prepared, run: Run, tmp_path: Path, precision: str
 ) -> None:
-    recipe = run.recipe.model_copy(update={"epochs": 4, "ema": 0.9, "precision": precision})
+    update = {"epochs": 4, "ema": 0.9, "precision": precision, "freeze_epochs": 1, "head_rate": 2.0}
+    recipe = run.recipe.model_copy(update=update)
     run = dataclasses.replace(run, recipe=recipe)
     train(run, prepared.path, prepared.split, tmp_path / "whole")
     out = tmp_path / "killed"

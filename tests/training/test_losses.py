@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from refer.networks.ferattention import Corrected
-from refer.plan import Run
 from refer.recipe import Recipe
-from refer.training.feed import Batch
+from refer.training.loader import Batch
 from refer.training.losses import (
     MixedLabels,
     attention_loss,
@@ -25,8 +24,8 @@ from refer.training.losses import (
     gaussian_structure_loss,
     joined_with_mixup,
     mixup,
+    objective,
 )
-from refer.training.task import objective
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -229,7 +228,7 @@ def test_a_recipe_says_the_attention_losss_factor_and_the_width_of_the_gaussians
     base = {"epochs": 1, "batch_size": 6, "image_size": 16, "optimizer": "adam", "lr": 0.1, "structure": True}
     recipe = Recipe(**base, mixed_labels="none", sigma=sigma, attention_coefficient=coefficient)  # type: ignore[arg-type]
     batch = cast(Batch, SimpleNamespace(labels=labels, clean=clean))
-    found = objective(explained, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3).item()
+    found = objective(explained, batch, recipe, 3).item()
     z, one_hot = explained.representation.double().numpy(), np.eye(3)[labels.numpy()]
     logs = np.log(softmax(explained.logits.double().numpy()))
     e = np.exp(6 * np.abs(clean.double().numpy() - explained.corrected.double().numpy()))
@@ -243,7 +242,7 @@ def test_feratts_cross_entropy_is_taken_and_smoothed_as_the_recipe_says() -> Non
     assert torch.equal(terms["cross_entropy"], cross_entropy(explained.logits, labels, "softmax", 0.1))
     recipe = Recipe(epochs=1, batch_size=6, image_size=16, optimizer="sgd", lr=0.1, label_smoothing=0.1)
     batch = cast(Batch, SimpleNamespace(labels=labels, clean=None))
-    loss = objective(explained, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
+    loss = objective(explained, batch, recipe, 3)
     assert torch.equal(loss, cross_entropy(explained.logits, labels, label_smoothing=0.1))
 
 
@@ -252,7 +251,7 @@ def test_mixed_images_count_for_each_class_as_much_as_they_show_of_it() -> None:
     own, other = torch.tensor([0, 1, 2, 0]), torch.tensor([2, 0, 1, 0])
     recipe = Recipe(epochs=1, batch_size=4, image_size=16, optimizer="sgd", lr=0.1)
     batch = Batch((torch.zeros(4, 1, 1, 1),), own, others=other, share=share)
-    loss = objective(logits, batch, cast(Run, SimpleNamespace(recipe=recipe)), 3)
+    loss = objective(logits, batch, recipe, 3)
     chances = np.array([[0.9, 0, 0.1], [0.75, 0.25, 0], [0, 0, 1], [1, 0, 0]])
     assert loss.item() == pytest.approx(-(chances * np.log(softmax(logits.numpy()))).sum(1).mean(), rel=1e-5)
 

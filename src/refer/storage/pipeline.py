@@ -132,7 +132,7 @@ def stages(layout: Layout, base: Path, taken: Iterable[str] = ()) -> list[Stage]
     report = Stage(
         "report", "-s workflow/report.smk" if layout.released else "all", _behaviour("scores", "reporting"),
         deps=[
-            *code("report", "matrix", "border", "page", "sensitivity", base=base),
+            *code("report", "matrix", "data_and_times", "page", "sensitivity", base=base),
             *layout.papers(), *told, *layout.runs(), *evidence,
         ],
         **outputs([], layout.drawn_up()),

@@ -236,6 +236,8 @@ def _check_data(plan: Plan, where: str) -> None:
             for part, split in (use.parts or {}).items():
                 refuse_unknown(f"{file}: data.{dataset}.parts.{part}", "split", [split], DATASETS[dataset].splits)
     for name in filter(plan.is_stand_in, plan.datasets()):
+        if DATASETS[name].stand_in is None:
+            raise UserError(f"{where}: {name}: it has no stand-in; say where it lies. {DATASETS[name].how_to_get}")
         if name not in config.standin:
             raise UserError(f"{where}: {name} is a stand-in, but standin.{name} does not say how much to draw.")
         drawn, known = config.standin[name], DATASETS[name]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,15 @@ from refer.networks.registry import backbones
 from refer.papers import load_paper
 from refer.plan import load_plan
 from refer.recipe import Recipe
-from refer.training import checkpoint, epoch, task
-from refer.training.data import load_index
-from refer.training.freezing import Freezing, backbone_of
-from refer.training.loop import train
+from refer.training import checkpoint, task
+from refer.training.data import Reader, load_index, load_part
+from refer.training.loader import Loader
 from refer.training.optimisation import build_optimizer
-from refer.training.stopping import StoppedError
-from test_task import CPU, Paired, cell, recipe, trained
+from refer.training.train import Training, backbone_of
+from task_fixtures import CPU, Paired, cell, recipe, trained
 
 REGIONS = {"name": "region_attention_net", "backbone": "compact-16", "weights": "none", "channels": 3}
+READER = Reader(torch.nn.Identity(), "none", 32)
 NEW = {
     "size": ("48", "224"),
     "grid": ("2", "6"),
@@ -138,20 +136,26 @@ def test_the_head_has_a_rate_of_its_own_as_with_pytorchs_groups() -> None:
     for step in range(3):
         torch.manual_seed(step)
         images = torch.randn(2, 3, 32, 32)
-        own.at(0.02)
         for net, optimizer in ((mine, own), (theirs, reference)):
             torch.manual_seed(step)
             optimizer.zero_grad()
             net(images).logsumexp(1).sum().backward()
-            optimizer.step()
+        own.step(0.02)
+        reference.step()
     for value, expected in zip(mine.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(value, expected)
     plain = build_optimizer(mine.parameters(), how.model_copy(update={"head_rate": 1.0}))
-    assert len(plain.param_groups) == 1
+    assert len(plain.groups) == 1
     with pytest.raises(UserError, match=r"recipe\.head_rate: the network has no backbone that trains"):
         build_optimizer(torch.nn.Linear(2, 2).parameters(), how)
+
+
+def test_only_a_network_with_a_backbone_can_be_frozen(paired: Paired, tmp_path: Path) -> None:
+    run = cell("visible", {"name": "linear"}, recipe(freeze_epochs=1))
+    index, _ = load_index(paired.path, paired.split)
+    train = Loader(load_part(paired.path, index, "train", CPU, kept_only=True), READER, run.recipe)
     with pytest.raises(UserError, match=r"recipe\.freeze_epochs: the network has no backbone that trains"):
-        Freezing(torch.nn.Linear(2, 2), 1)
+        Training(run, task.Task(torch.nn.Linear(2, 2), READER, train, train, "val"), 3, CPU)
 
 
 def weights_after(
@@ -175,28 +179,6 @@ def test_the_backbone_stays_as_it_is_while_it_is_frozen(
     inside = {name for name in before if name.startswith("backbone.")}
     assert moved & inside == (set() if frozen == epochs else inside), "weights and statistics"
     assert moved - inside == set(before) - inside
-
-
-def test_an_interrupted_staged_training_ends_with_the_same_bits(
-    paired: Paired, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = cell("full", REGIONS, recipe(epochs=3, freeze_epochs=1, head_rate=5.0, last_batch="trained"))
-    train(run, paired.path, paired.split, tmp_path / "whole")
-    measure, looks = epoch.measure, []
-
-    def told_to_end(*given: Any) -> tuple[float, float]:
-        looks.append(1)
-        if len(looks) in (1, 3):  # at the end of the frozen epoch, and of the first after it
-            os.kill(os.getpid(), signal.SIGTERM)
-        return measure(*given)
-
-    monkeypatch.setattr(epoch, "measure", told_to_end)
-    for _ in range(2):
-        with pytest.raises(StoppedError):
-            train(run, paired.path, paired.split, tmp_path / "ended")
-    train(run, paired.path, paired.split, tmp_path / "ended")
-    one, other = (files.sha256(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "ended"))
-    assert one == other
 
 
 def test_recipes_that_use_no_new_key_are_what_they_were() -> None:

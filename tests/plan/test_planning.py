@@ -13,7 +13,7 @@ from refer.plan import Plan, load_plan
 from refer.planning import images
 from refer.planning.estimate import STARTUP, estimate, schedule
 from refer.planning.rates import Rate, cost_of, read_rates, speed
-from refer.training.copies import COPIES
+from refer.training.augment import COPIES
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
 

@@ -33,7 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
         raise UserError(f"{prepared} or {split} is missing; make them first: snakemake --cores all {split}")
 
     from refer.progress import Progress
-    from refer.training.loop import train
+    from refer.training.train import train
 
     config = plan.config
     out = Path("results", config.preset, "runs", wanted.path)

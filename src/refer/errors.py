@@ -45,12 +45,12 @@ def refuse_unknown(where: str, kind: str, names: str | Iterable[str], known: Ite
     Args:
         where: of what file and key the names are.
         kind: what they are names of.
-        names: one, several, or "all", which is always known.
+        names: several, or the word "all", which is always known.
         known: what there is.
         beside: where that is.
     """
     options = list(known)
-    for name in ([] if names == "all" else [names]) if isinstance(names, str) else names:
+    for name in () if names == "all" else names:
         if name not in options:
             raise UserError(f"{where}: no {kind} {unknown(name, options)}{f' {beside}' if beside else ''}.")
 

@@ -208,9 +208,9 @@ def _lend(
 def _check_batch_tokens(plan: Plan, where: str) -> None:
     """Refuse a method that is not in the matrix, or whose images could not share a batch."""
     for name, wanted in plan.config.batch_tokens.items():
-        refuse_unknown(f"{where}: batch_tokens", "paper", name, plan.papers, "under reproduce")
+        refuse_unknown(f"{where}: batch_tokens", "paper", [name], plan.papers, "under reproduce")
         methods = {run.method: run.network for run in plan.matrix() if run.paper == name}
-        refuse_unknown(f"{where}: batch_tokens.{name}.method", "method", wanted.method, methods, "in the matrix")
+        refuse_unknown(f"{where}: batch_tokens.{name}.method", "method", [wanted.method], methods, "in the matrix")
         network = methods[wanted.method]
         if network["name"] != "fusion_attention" or not network.get("frozen", True):
             raise UserError(

@@ -62,7 +62,7 @@ def load_variants(config: Config, papers: Mapping[str, Paper], where: str, folde
     """
     found: dict[str, Variant] = {}
     for name, wanted in config.sensitivity.items():
-        refuse_unknown(f"{where}: sensitivity", "paper", name, config.reproduce, "under reproduce")
+        refuse_unknown(f"{where}: sensitivity", "paper", [name], config.reproduce, "under reproduce")
         _check(wanted, config.reproduce[name], papers[name], f"{where}: sensitivity.{name}")
         path = folder / f"{name}.yaml"
         raw = yaml.read(path)

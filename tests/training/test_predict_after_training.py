@@ -26,7 +26,7 @@ from refer.training.stopping import StoppedError
 from refer.training.train import train
 from task_fixtures import Paired
 from test_every_method import data, folder, of, trained  # noqa: F401 - fixtures
-from test_workflow import copy_of, small, snakemake
+from workflow_fixtures import copy_of, small, snakemake
 
 KINDS = {
     "another run's network, through ten windows": ("peers", "audited", "compact-ten-crop"),

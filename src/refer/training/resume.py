@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from refer.datasets.raw.room import FULL
 from refer.errors import UserError
+from refer.files import FULL
 from refer.training import checkpoint
 from refer.training.run_folder import RESUME
 

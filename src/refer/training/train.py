@@ -25,8 +25,8 @@ from torch.optim.swa_utils import AveragedModel
 from refer import BEHAVIOUR, files
 from refer.errors import UserError
 from refer.lock import locked
-from refer.networks.backbones import Backbone
 from refer.networks.interface import in_full, logits_of
+from refer.networks.stages import Backbone
 from refer.networks.weights import initial_weights, portable
 from refer.plan import Run
 from refer.recipe import Recipe

@@ -212,9 +212,13 @@ class Config(Strict):
     rafdb: Source = STAND_IN
     ckplus: Source = STAND_IN
     bu3dfe: Source = STAND_IN
+    ferplus: Source = STAND_IN
     data: list[Name] = Field([], description="data sets to audit and split though no run may need them")
     subject_pattern: dict[Name, str] = Field(
         {}, description="data set → regular expression whose group `subject` finds the person in a file's name"
+    )
+    labels: dict[Name, str] = Field(
+        {}, description="data set → rule by which its labels follow from votes (ferplus: majority, plurality, votes)"
     )
     backgrounds: Backgrounds = Backgrounds()
     standin: dict[Name, StandIn] = Field({})

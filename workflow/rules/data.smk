@@ -80,6 +80,7 @@ rule prepare:
         subject_pattern=lambda wildcards: plan.config.subject_pattern.get(
             dataset_of(wildcards)
         ),
+        labels=lambda wildcards: plan.config.labels.get(dataset_of(wildcards)),
     script:
         "../scripts/prepare.py"
 

@@ -6,12 +6,13 @@ from refer.datasets.model import Dataset
 from refer.datasets.readers.bu3dfe import BU3DFE
 from refer.datasets.readers.ckplus import CKPLUS
 from refer.datasets.readers.fer2013 import FER2013
+from refer.datasets.readers.ferplus import FERPLUS
 from refer.datasets.readers.nvie import NVIE
 from refer.datasets.readers.rafdb import RAFDB
 from refer.datasets.readers.viri import VIRI
 from refer.errors import UserError
 
-DATASETS: dict[str, Dataset] = {known.name: known for known in (FER2013, VIRI, NVIE, RAFDB, CKPLUS, BU3DFE)}
+DATASETS: dict[str, Dataset] = {known.name: known for known in (FER2013, VIRI, NVIE, RAFDB, CKPLUS, BU3DFE, FERPLUS)}
 
 
 def dataset(name: str) -> Dataset:

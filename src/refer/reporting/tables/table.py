@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # evidence.py reads predictions, which a table does not need
     from refer.reporting.evidence import Reported
 
 DASH = "–"
-DATASET_NAMES = {"fer2013": "FER2013", "rafdb": "RAF-DB", "ckplus": "CK+", "bu3dfe": "BU-3DFE"}
+DATASET_NAMES = {"fer2013": "FER2013", "rafdb": "RAF-DB", "ckplus": "CK+", "bu3dfe": "BU-3DFE", "ferplus": "FER+"}
 
 
 @dataclass(frozen=True)

@@ -166,8 +166,7 @@ class _Space(NamedTuple):
 
     def of(self, discs: Floats) -> Floats:
         """Return the vectors (N, dimensions), each of length one, of discs (N, points)."""
-        vectors: Floats = (discs - self.mean) @ self.axes
-        return _unit(vectors)
+        return _unit(((discs - self.mean) @ self.axes).astype(np.float32, copy=False))
 
     def vectors(self, images: Floats, chart: Floats) -> Floats:
         """Return the vectors of normalised images (N, SIDE, SIDE) seen through a map."""

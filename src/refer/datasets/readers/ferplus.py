@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, some
 from refer.errors import UserError
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -72,7 +72,7 @@ def read(raw: zipfile.ZipFile, rule: str = "majority") -> Listing:
         for name in names
         if (found := IMAGE.fullmatch(name))
     }
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     problems: list[Problem] = []
     without = 0
     for number, (split, file, votes) in enumerate(_records(raw, table)):
@@ -90,7 +90,7 @@ def read(raw: zipfile.ZipFile, rule: str = "majority") -> Listing:
         elif (chosen := label(votes, rule)) is None:
             without += 1
         else:
-            rows.append(Row(file.lower(), chosen, split, None, member, votes=votes))
+            rows.append(ImageRow(file.lower(), chosen, split, None, member, votes=votes))
     problems += [Problem("labels", member, f"{TABLE} does not name it") for member in images.values()]
     used = {row.member for row in rows}
     unused = [name for name in names if name not in used and name != table and not IMAGE.fullmatch(name)]
@@ -135,4 +135,6 @@ FERPLUS = Dataset(
     read=read,
     layouts=("repository",),
     label_rules=RULES,
+    stand_in="ferplus",
+    expected=35713,
 )

@@ -2,83 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Literal, get_args
-
 import numpy as np
 from numpy.typing import NDArray
 
-from refer.datasets.readers.ferplus import CLASSES, FERPLUS, SPLITS, TABLE, VOTES
+from refer.datasets.readers.ferplus import FERPLUS, TABLE, VOTES
 from refer.datasets.standin import faces
-from refer.datasets.standin.common import Progress, check, encoded, note, person, shares
-from refer.datasets.standin.packing import check_place, pack
+from refer.datasets.standin.common import Order, drawer, encoded, note, person, shares
+from refer.datasets.standin.packing import Files
 
-Layout = Literal["repository"]
-FOLDERS = dict(zip(SPLITS, ("FER2013Train", "FER2013Valid", "FER2013Test"), strict=True))
-SHOWN = dict(zip(CLASSES, ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"), strict=True))
+FOLDERS = dict(zip(FERPLUS.splits, ("FER2013Train", "FER2013Valid", "FER2013Test"), strict=True))
+SHOWN = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
 WEIGHTS = (36, 27, 13, 13, 9, 1, 2, 1)  # hundredths of each class, about those of the real set
 SURE = (0.95, 0.8, 0.6, 0.45)  # share of the taggers who see what was drawn, by turns
 TAGGERS = 10
-LEAST = 16  # images of a split: two of every class
-_NOTE = "Seed {seed}; {subjects} drawn persons; every fiftieth row is no face and has no image, as the real table has."
+LEAST = dict.fromkeys(FERPLUS.splits, 16)
+NO_FACE = 50  # with `mess`, every row of this number is no face and has no image, as some rows of the real table
+
+_NOTE = "Seed {seed}; {subjects} drawn persons."
 
 
-def draw(
-    out: Path,
-    *,
-    images: Mapping[str, int],
-    subjects: int,
-    seed: int = 0,
-    layout: Layout = "repository",
-    progress: Progress | None = None,
-) -> None:
-    """Draw a stand-in: the same bytes for the same arguments.
-
-    Args:
-        out: an archive (.tar.gz, .tgz, .zip) or, with no suffix, a new folder.
-        images: the number of images of Training, PublicTest and PrivateTest, each at least LEAST.
-        subjects: drawn persons, shared out among the splits.
-        seed: of everything that is drawn.
-        layout: the repository's.
-        progress: called with (drawn, all).
-
-    Raises:
-        UserError: counts, a layout or a place that will not do.
-    """
-    check_place(out)
-    check(images, dict.fromkeys(SPLITS, LEAST), layout, get_args(Layout), "two of every class")
-    told = note(FERPLUS.title, _NOTE.format(seed=seed, subjects=subjects))
-    pack(out, _members(told, images, subjects, seed, progress))
-
-
-def _members(
-    told: bytes, images: Mapping[str, int], subjects: int, seed: int, progress: Progress | None
-) -> Iterator[tuple[str, bytes]]:
-    rng = faces.generator(seed)
+def files(order: Order) -> Files:
+    """Return README.txt, 48×48 grey PNGs and the table of votes, whose rows are numbered on through the splits."""
+    order.need(len(LEAST), float("inf"), "one for every split")
+    rng = faces.generator(order.seed)
+    yield "README.txt", note(FERPLUS.title, _NOTE.format(seed=order.seed, subjects=order.subjects))
     lines = [f"Usage,Image name,{','.join(VOTES)}"]
-    yield "README.txt", told
     first = done = 0
-    for split, crowd in zip(SPLITS, shares(subjects, [images[split] for split in SPLITS]), strict=True):
-        for label in rng.permutation(np.repeat(np.arange(len(CLASSES)), shares(images[split], WEIGHTS))):
-            if len(lines) % 50 == 0:
-                lines.append(f"{split},,{','.join(['0'] * (len(VOTES) - 1))},{TAGGERS}")
+    for split, crowd in zip(LEAST, shares(order.subjects, [order.images[each] for each in LEAST]), strict=True):
+        labels = np.repeat(np.arange(len(SHOWN)), shares(order.images[split], WEIGHTS))
+        for label in rng.permutation(labels).tolist():
+            if order.mess and len(lines) % NO_FACE == 0:
+                lines.append(f"{split},,{'0,' * (len(VOTES) - 1)}{TAGGERS}")
             number = len(lines) - 1
             sure = SURE[done % len(SURE)]
             chances = np.full(len(VOTES), (1 - sure) / (len(VOTES) - 1))
             chances[label] = sure
             name = f"fer{number:07d}.png"
             lines.append(f"{split},{name},{','.join(map(str, rng.multinomial(TAGGERS, chances)))}")
-            yield f"data/{FOLDERS[split]}/{name}", encoded(face(seed, first + done % crowd, number, int(label)), "PNG")
+            yield f"data/{FOLDERS[split]}/{name}", encoded(face(order.seed, first + done % crowd, number, label), "PNG")
             done += 1
-            if progress:
-                progress(done, sum(images.values()))
+            order.tick(done, sum(order.images.values()))
         first += crowd
     yield TABLE, ("\n".join(lines) + "\n").encode()
+
+
+draw = drawer(FERPLUS, files, layout="repository", least=LEAST, room="two of every class")
 
 
 def face(seed: int, subject: int, shot: int, label: int) -> NDArray[np.uint8]:
     """Draw one image: uint8 (48, 48), grey."""
     rng = faces.generator(seed, subject, shot)
-    expression = faces.sample_expression(SHOWN[CLASSES[label]], rng)
-    return faces.grey(faces.draw(person(seed, subject), expression, faces.sample_capture(rng), 48, rng))
+    expression = faces.sample_expression(SHOWN[label], rng)
+    return faces.grey(faces.draw(person(seed, subject), expression, faces.sample_capture(rng), FERPLUS.size[0], rng))

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.files import read_json, whole
 from refer.reporting.figures.canvas import INK, SOFT
@@ -28,8 +29,6 @@ SIDES = (104, 96, 88, 80, 72, 64)
 """Heights of a picture on the sheet, in pixels, the first that fits."""
 COLUMNS = {1: 8, 2: 5}
 """How many people stand side by side: of one picture each, or of two."""
-APEX = {"ckplus": 1}
-"""The level that shows an expression best, where it is not the highest: here it counts frames from the last one."""
 PEOPLE = {
     "columns": "one person a column",
     "filled": "one person a column; where one lacks a class, somebody else",
@@ -115,7 +114,7 @@ def choose(dataset: str, classes: Sequence[str], index: pd.DataFrame, images: ND
     moments = _moments(index, modalities)
     known = bool(moments["subject"].notna().any())
     if known:
-        moments = _strongest(moments, APEX.get(dataset))
+        moments = _strongest(moments, DATASETS[dataset].apex)
     columns = COLUMNS[min(2, len(modalities))]
     people = _people(moments, columns) if known else []
     cells = np.full((len(classes), columns, len(modalities)), -1, dtype=np.int64)

@@ -98,7 +98,7 @@ rule audit:
     threads: 1
     resources:
         mem_mb=grows(2000),
-        runtime=10,
+        runtime=grows(30),
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],

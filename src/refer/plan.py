@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,13 @@ class Plan(Cells):
         ]
 
     def datasets(self) -> list[str]:
-        """Every data set that some run needs or `data` names, once."""
-        return list(dict.fromkeys([*(run.dataset for run in self.runs()), *self.config.data]))
+        """Every data set that some run needs, or that `data` or `audit.between` names, once."""
+        config = self.config
+        return list(dict.fromkeys([*(run.dataset for run in self.runs()), *config.data, *config.audit.between]))
+
+    def linked(self) -> list[tuple[str, str]]:
+        """Every pair of data whose images are looked for in one another: the earlier of `audit.between` first."""
+        return list(combinations(map(self.data, self.config.audit.between), 2))
 
     def splits(self) -> list[tuple[str, str, str]]:
         """Every (data, paper, protocol) that is to be split: for the runs, and by every paper that uses `data`."""
@@ -224,8 +230,13 @@ def _check_batch_tokens(plan: Plan, where: str) -> None:
 def _check_data(plan: Plan, where: str) -> None:
     """Compare what the configuration says of data sets with what they are."""
     config = plan.config
-    for section in ("data", "standin", "tolerate", "subject_pattern"):
+    for section in ("data", "standin", "tolerate", "subject_pattern", "labels"):
         refuse_unknown(f"{where}: {section}", "data set", getattr(config, section), DATASETS)
+    refuse_unknown(f"{where}: audit.between", "data set", config.audit.between, DATASETS)
+    if len(config.audit.between) == 1:
+        raise UserError(f"{where}: audit.between: found one data set; expected two or more, or none.")
+    for name, rule in config.labels.items():
+        refuse_unknown(f"{where}: labels.{name}", "rule", [rule], DATASETS[name].label_rules)
     for name in config.subject_pattern:
         if DATASETS[name].names_subjects:
             raise UserError(f"{where}: subject_pattern.{name}: {name}'s reader knows the people; remove the pattern.")

@@ -363,7 +363,6 @@ def test_maps_and_overview_repeat_themselves(real: Path, tmp_path: Path) -> None
         assert any(f"{abs(float(each['low'])):.1f}" in word and word.startswith("[") for word in pairs)
     heading = overview.index("khalid2025 · FER2013")
     assert overview[heading + 1] in labels
-    assert overview.index("accuracy (%)") > heading, "the axis is read after what stands above it"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -121,7 +121,7 @@ if [ "$env" = .venv-report ]; then
     "$env/bin/python" -c "
 import matplotlib.pyplot, pandas, pyarrow.parquet, scipy.stats, snakemake.cli
 import statsmodels.stats.multitest, statsmodels.stats.proportion
-import refer.evaluation.scores, refer.reporting.figures.results, refer.reporting.page, refer.release.verify"
+import refer.evaluation.scores, refer.reporting.figures.confusion, refer.reporting.page, refer.release.verify"
 fi
 : >"$env/installed"
 say "ready; to use it without make: source $env/bin/activate"

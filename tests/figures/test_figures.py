@@ -334,7 +334,7 @@ def test_a_pair_is_the_row_less_the_column_with_its_interval_and_coloured_if_sig
     (axes,) = found[0].axes
     # The paper's order: backbone (1), region (2), full (3).
     assert [text.get_text() for text in axes.get_yticklabels()] == [
-        "VGG backbone   1", "+ region attention   2", "Full framework   3"]  # fmt: skip
+        "VGG backbone (1)", "+ region attention (2)", "Full framework (3)"]  # fmt: skip
     cells = {(text.get_position()[1] - 0.5, text.get_position()[0] - 0.5): text.get_text() for text in axes.texts}
     assert {place: text for place, text in cells.items() if text} == {
         (2, 1): "+2.0\n[+0.5, +3.5]",

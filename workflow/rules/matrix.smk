@@ -51,6 +51,7 @@ rule matrix:
         f"{LOGS}/matrix.log",
     benchmark:
         f"{LOGS}/matrix.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

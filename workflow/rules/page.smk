@@ -66,6 +66,7 @@ rule page:
         f"{LOGS}/page.log",
     benchmark:
         f"{LOGS}/page.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -102,6 +103,7 @@ rule measures:
         f"{LOGS}/measures.log",
     benchmark:
         f"{LOGS}/measures.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

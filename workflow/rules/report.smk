@@ -22,6 +22,7 @@ rule score:
     benchmark:
         f"{LOGS}/score.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -97,6 +98,7 @@ rule table:
     benchmark:
         f"{LOGS}/tables/{{paper}}.{{data}}.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -147,6 +149,7 @@ rule printed:
     benchmark:
         f"{LOGS}/printed/{{paper}}.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -190,6 +193,7 @@ rule verdicts:
     benchmark:
         f"{LOGS}/verdicts.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -252,6 +256,7 @@ rule figures:
     benchmark:
         f"{LOGS}/figures/{{paper}}.{{data}}.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

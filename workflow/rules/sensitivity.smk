@@ -31,6 +31,7 @@ rule sensitivity:
         f"{LOGS}/sensitivity.log",
     benchmark:
         f"{LOGS}/sensitivity.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

@@ -19,7 +19,10 @@ from refer.release.runs import Finished, Preset, finished
 from refer.reporting.evidence import gather
 from refer.reporting.tables.table import dataset_name, several
 
-ALWAYS = ("CITATION.cff", "LICENSE", "Snakefile", "envs/refer.yaml", "envs/requirements.lock", "pyproject.toml")
+ALWAYS = (
+    "CITATION.cff", "LICENSE", "Snakefile", "workflow/Snakefile", "envs/refer.yaml", "envs/requirements.lock",
+    "pyproject.toml",
+)  # fmt: skip
 IF_THERE = ("envs/report.lock",)
 NEEDED = ("scores", "table", "page")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, RunKey, read_all
-from refer.printed import PrintedTable
 from refer.recipe import testing
+from refer.spec import Contrast as Contrast
+from refer.spec import Paper as Paper
+from refer.spec import Reported as Reported
 
 Record = Mapping[str, Any]
 """The content of one run.json."""
@@ -29,145 +31,6 @@ def precision_of(record: Record) -> str:
     """Return in which precision a run learnt, fp32 or bf16; older records call them otherwise."""
     told = str(record.get("precision", "fp32"))
     return {"float32": "fp32", "bfloat16 autocast": "bf16"}.get(told, told)
-
-
-class Method(Protocol):
-    """What a report needs to know of a method."""
-
-    @property
-    def label(self) -> str:
-        """The method's name in tables and figures."""
-
-    @property
-    def network(self) -> Mapping[str, Any]:
-        """What it sets of the paper's network."""
-
-
-class Reported(Protocol):
-    """A number that a paper states, in percent."""
-
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def dataset(self) -> str: ...  # noqa: D102
-    @property
-    def metric(self) -> str: ...  # noqa: D102
-    @property
-    def value(self) -> float: ...  # noqa: D102
-    @property
-    def sd(self) -> float | None: ...  # noqa: D102
-    @property
-    def decimals(self) -> int | None: ...  # noqa: D102
-    @property
-    def fold_sizes(self) -> Sequence[int] | None: ...  # noqa: D102
-    @property
-    def part(self) -> str | None: ...  # noqa: D102
-    @property
-    def n(self) -> int | None: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-    @property
-    def note(self) -> str | None: ...  # noqa: D102
-
-
-class Confusion(Protocol):
-    """A confusion matrix that is known of a paper: rows true classes, columns predicted ones."""
-
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def dataset(self) -> str: ...  # noqa: D102
-    @property
-    def part(self) -> str: ...  # noqa: D102
-    @property
-    def classes(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def counts(self) -> Sequence[Sequence[int]]: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-
-
-class Averages(Protocol):
-    """How a paper averages precision, recall and F1."""
-
-    @property
-    def average(self) -> str: ...  # noqa: D102
-    @property
-    def f1(self) -> str: ...  # noqa: D102
-    def scored(self, metric: str) -> str:
-        """Return the name under which scores.parquet has a reported metric."""
-
-
-class Ambiguity(Protocol):
-    """Something that a paper does not say."""
-
-    @property
-    def question(self) -> str: ...  # noqa: D102
-    @property
-    def choice(self) -> str: ...  # noqa: D102
-    @property
-    def options(self) -> Mapping[str, Any]: ...  # noqa: D102
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-
-
-class Contrast(Protocol):
-    """Two methods of a paper that differ in one thing."""
-
-    @property
-    def what(self) -> str: ...  # noqa: D102
-    @property
-    def has(self) -> str: ...  # noqa: D102
-    @property
-    def lacks(self) -> str: ...  # noqa: D102
-
-
-class ProtocolNote(Protocol):
-    """What a paper's file says of a protocol."""
-
-    @property
-    def note(self) -> str: ...  # noqa: D102
-
-
-class Paper(Protocol):
-    """What a report needs to know of a paper; `refer.spec.Paper` is one."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def citation(self) -> str: ...  # noqa: D102
-    @property
-    def doi(self) -> str: ...  # noqa: D102
-    @property
-    def methods(self) -> Mapping[str, Method]: ...  # noqa: D102
-    @property
-    def parts(self) -> Mapping[str, Mapping[str, str]]: ...  # noqa: D102
-    @property
-    def test_sets(self) -> Mapping[str, str]: ...  # noqa: D102
-    @property
-    def protocols(self) -> Mapping[Any, ProtocolNote]: ...  # noqa: D102
-    @property
-    def folds(self) -> Mapping[str, int]: ...  # noqa: D102
-    @property
-    def metrics(self) -> Averages: ...  # noqa: D102
-    @property
-    def reported(self) -> Sequence[Reported]: ...  # noqa: D102
-    @property
-    def contrasts(self) -> Sequence[Contrast]: ...  # noqa: D102
-    @property
-    def layout(self) -> Sequence[PrintedTable]: ...  # noqa: D102
-    @property
-    def confusions(self) -> Sequence[Confusion]: ...  # noqa: D102
-    @property
-    def ambiguities(self) -> Mapping[str, Ambiguity]: ...  # noqa: D102
-    @property
-    def departures(self) -> Mapping[str, str]: ...  # noqa: D102
-    @property
-    def filed(self) -> Mapping[str, str]: ...  # noqa: D102
-    @property
-    def overruled(self) -> Mapping[str, str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

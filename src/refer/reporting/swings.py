@@ -16,7 +16,7 @@ from refer.evaluation.paired import holm, paired_difference, unpaired_interval
 from refer.evaluation.predictions import Predictions, RunKey, read_all
 from refer.reporting.evidence import Paper, Record, read_records
 from refer.reporting.results import hits_of
-from refer.variants import Switch, switched
+from refer.switches import Switch, switched
 
 Question = tuple[str, str]
 """Paper and ambiguity."""

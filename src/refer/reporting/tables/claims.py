@@ -76,7 +76,7 @@ def _kind(claim: Reported) -> Kind:
 
 def _order(paper: Paper) -> Callable[[Kind], tuple[int, int]]:
     """Return by what data sets and measures are sorted: as the paper's file names them, accuracy first."""
-    metrics = ["accuracy", *dict.fromkeys(claim.metric for claim in paper.reported)]
+    metrics: list[str] = ["accuracy", *dict.fromkeys(claim.metric for claim in paper.reported)]
     return lambda each: (list(paper.parts).index(each[0]), metrics.index(each[1]))
 
 

@@ -199,7 +199,7 @@ def interval_note(results: Iterable[Value], name: str = "95 % interval") -> str:
 def _protocol_note(comparison: Comparison, protocol: str) -> str:
     """Return what a protocol means, which epoch it tests, and what it removed."""
     evidence = comparison.evidence
-    known = evidence.paper.protocols.get(protocol)
+    known = evidence.paper.protocols.get(protocol)  # type: ignore[call-overload]
     rules = epoch_rules(evidence, (run for run in evidence.runs if run.key.protocol == protocol))
     text = f"{protocol}: {known.note.rstrip('.')}" if known and known.note else f"{protocol}"
     if rules:

@@ -24,7 +24,7 @@ from refer.reporting.tables.table import (
     thousands,
     write_faces,
 )
-from refer.variants import Switch
+from refer.switches import Switch
 
 OTHER_IMAGES = "other images"
 STATES = {

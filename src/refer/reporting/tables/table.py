@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from refer.datasets.catalog import DATASETS
 from refer.files import write_text
 from refer.reporting.tables.latex import latex
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:  # evidence.py reads predictions, which a table does not need
     from refer.reporting.evidence import Reported
 
 DASH = "–"
-DATASET_NAMES = {"fer2013": "FER2013", "rafdb": "RAF-DB", "ckplus": "CK+", "bu3dfe": "BU-3DFE"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Table:
 
 def dataset_name(dataset: str) -> str:
     """Return the name by which people know a data set, e.g. FER2013."""
-    return DATASET_NAMES.get(dataset, dataset.upper())
+    return DATASETS[dataset].title if dataset in DATASETS else dataset.upper()
 
 
 def stand_in_notice(*datasets: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -25,7 +27,7 @@ from refer.papers import load_paper
 from refer.reporting.figures import audit, confusion, curves, forest
 from refer.reporting.figures.intervals import REACH, dots, limits
 from refer.reporting.figures.pairs import draw_pairs
-from refer.reporting.figures.ranking import draw_ranking
+from refer.reporting.figures.ranking import _budgets, draw_ranking
 from refer.reporting.figures.sensitivity import draw_sensitivity
 from refer.reporting.tables.compare import compare
 from report_fixtures import (
@@ -319,6 +321,19 @@ def test_a_ranking_tells_the_budgets_that_differ(preset: Path, tmp_path: Path) -
         draw_ranking(pd.DataFrame(rows), [tmp_path / "r.svg"], runs_of(preset))
     assert "epochs: 8, " in found[0], "all methods trained as long, so the title says it"
     assert "weights: 1.23 M" in found[0]
+
+
+def test_epochs_of_runs_that_others_begin_with_count_as_well(preset: Path, tmp_path: Path) -> None:
+    shutil.copytree(preset / "runs", tmp_path / "demo/runs")
+    for path in runs_of(tmp_path / "demo"):
+        record = json.loads(path.read_text())
+        if record["method"] == "full":
+            record |= {"epochs": 3, "starts_from": {"first": "backbone"}}
+        if record["method"] == "self":
+            record |= {"epochs": 0, "tests": "region"}
+        path.write_text(json.dumps(record))
+    found = _budgets(runs_of(tmp_path / "demo")).query("protocol == 'audited'").set_index("method")["epochs"]
+    assert found.to_dict() == {"backbone": "8", "region": "8", "self": "8", "full": "8 + 3"}
 
 
 def compared() -> pd.DataFrame:

@@ -45,7 +45,7 @@ def write_sheet(prepared: Path, out: Path) -> None:
     Raises:
         UserError: prepare.json does not say that the images are drawn, or there is no such folder.
     """
-    about = _about(prepared)
+    about = stand_in(prepared)
     index = pd.read_parquet(prepared / "index.parquet")
     images = np.load(prepared / "images.npy", mmap_mode="r")
     rows = choose(about["dataset"], about["classes"], index, images)
@@ -62,15 +62,15 @@ def write_sheet(prepared: Path, out: Path) -> None:
         temporary.write_bytes(content.getvalue())
 
 
-def _about(prepared: Path) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = read_json(prepared / "prepare.json")
-    except FileNotFoundError as error:
-        raise UserError(f"{prepared} holds no prepare.json: prepare the data first.") from error
+def stand_in(prepared: Path) -> dict[str, Any]:
+    """Return what a folder of prepared data says of itself. Raises UserError unless it says that all is drawn."""
+    if not (prepared / "prepare.json").is_file():
+        raise UserError(f"{prepared} holds no prepare.json: prepare the data first.")
+    about: dict[str, Any] = read_json(prepared / "prepare.json")
     if about.get("stand_in") is not True:
         raise UserError(
-            f"{prepared} holds no drawn stand-in but {dataset_name(about['dataset'])} itself: sheets show drawn "
-            "people only."
+            f"{prepared} holds no drawn stand-in but {dataset_name(about['dataset'])} itself: pictures are shown of "
+            "drawn stand-ins only, never of people."
         )
     return about
 

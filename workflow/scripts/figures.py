@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from refer.papers import load_paper
+from refer.reporting.figures.confusion import draw_confusions
 from refer.reporting.figures.curves import draw_curves
+from refer.reporting.figures.forest import draw_forest
 from refer.reporting.figures.pairs import draw_pairs
-from refer.reporting.figures.results import draw_confusions, draw_forest
 from refer.workflow import job
 
 

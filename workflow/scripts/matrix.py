@@ -17,4 +17,4 @@ with job(snakemake):
     write_matrix(comparisons, made.table)
     write_ranking(comparisons, made.ranking)
     write_contrasts(comparisons, made.contrasts)
-    draw_ranking(made.ranking[0], made.figure)
+    draw_ranking(made.ranking[0], made.figure, given.runs)

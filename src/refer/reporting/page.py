@@ -86,7 +86,7 @@ def write_page(
         swings: its figure.
         batch_tokens: the table of test batches of several sizes and orders, likewise.
         batches: its figure.
-        figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures.results` names them. Of the
+        figures: one of KINDS → .svg or .png files, named as the functions of `refer.reporting.figures` say. Of the
             confusion matrices, only those of methods for which the paper reports a number are embedded.
         regenerate: the commands that make this page again.
         lacking: figures that need images or networks and are not there; the page says that it goes without them.

@@ -1,4 +1,4 @@
-# Right of the predictions: scores, tables and figures of each paper. Nothing here, in matrix.smk, border.smk, page.smk and
+# Right of the predictions: scores, tables and figures of each paper. Nothing here, in matrix.smk, data_and_times.smk, page.smk and
 # sensitivity.smk needs data, a GPU or torch, and no input lies under data/: workflow/report.smk has these rules alone.
 # Many outputs to a job, for each starts a Python.
 

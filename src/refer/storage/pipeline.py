@@ -132,7 +132,7 @@ def stages(made: StageOutputs, base: Path, taken: Iterable[str] = ()) -> list[St
     report = Stage(
         "report", "-s workflow/report.smk" if made.released else "all", _behaviour("scores", "reporting"),
         deps=[
-            *code("report", "matrix", "border", "page", "sensitivity", base=base),
+            *code("report", "matrix", "data_and_times", "page", "sensitivity", base=base),
             *made.papers(), *told, *made.runs(), *evidence,
         ],
         **outputs([], made.drawn_up()),

@@ -1,6 +1,6 @@
 # ReFER: raw archives of facial expressions in, comparison tables out. Start with README.md.
 #
-#   obtain → prepare → audit → split → train → infer → score → compare → figures → report
+#   obtain → prepare → audit → split → train → infer → score → tables → figures → report
 
 from pathlib import Path
 
@@ -27,10 +27,8 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/batch_tokens.smk"
 include: "workflow/rules/pictures.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/matrix.smk"
 include: "workflow/rules/border.smk"
 include: "workflow/rules/page.smk"
-include: "workflow/rules/sensitivity.smk"
 include: "workflow/rules/stages.smk"
 
 
@@ -40,11 +38,8 @@ localrules:
     keep_audit,
     keep_split,
     score,
-    table,
-    printed,
-    verdicts,
+    tables,
     figures,
-    matrix,
     batch_tokens_table,
     realtime_table,
     explained,
@@ -54,4 +49,3 @@ localrules:
     composed,
     measures,
     page,
-    sensitivity,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import subprocess
@@ -20,10 +19,9 @@ from matplotlib.figure import Figure
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import read_all
-from refer.evaluation.scores import score
 from refer.papers import load_paper
 from refer.reporting.figures import audit, curves, results, svg
-from refer.reporting.tables.compare import compare
+from refer.reporting.results import Results
 from report_fixtures import (
     CLASSES,
     METHODS,
@@ -34,6 +32,7 @@ from report_fixtures import (
     make_preset,
     predictions_of,
     runs_of,
+    scored,
     written_in,
 )
 
@@ -44,9 +43,7 @@ NOTICE = "Drawn stand-in data: these numbers say nothing about FER2013"
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_preset(tmp_path_factory.mktemp("figures"), images=60)
-    score(predictions_of(folder), folder / "scores.parquet")
-    table = [folder / "table.csv"]
-    compare(StubPaper(), DATA, folder / "scores.parquet", predictions_of(folder), runs_of(folder), table)
+    scored(folder)
     make_audit(folder / "audit.json")
     return folder
 
@@ -68,7 +65,8 @@ def draw_all(folder: Path, out: Path, data: str = DATA) -> dict[str, list[Path]]
     named = {kind: [out / f"{name}.svg", out / f"{name}.png"] for kind, name in names.items()}
     results.draw_confusions(StubPaper(), predictions_of(folder), named["confusion"])
     curves.draw_curves(StubPaper(), runs_of(folder), training(folder), named["curves"])
-    results.draw_forest(StubPaper(), folder / "table.csv", named["forest"])
+    rows = Results.read(folder / "results.parquet").wide("method", "mean", "reported", "difference", metric="accuracy")
+    results.draw_forest(StubPaper(), rows, named["forest"])
     audit.draw_classes(folder / "audit.json", named["classes"])
     audit.draw_audit(folder / "audit.json", named["audit"])
     return named
@@ -144,8 +142,7 @@ def test_words_are_read_in_order(preset: Path, written: dict[str, str]) -> None:
     rows = [[name, *(f"{count:,}" for count in row)] for name, row in zip(CLASSES, counts, strict=True)]
     start = lines["private"].index("Counts") + 1
     assert lines["private"][start : start + 7 * 8 + 9] == [*chain(*rows), *CLASSES, "predicted class", "true class"]
-    with (preset / "table.csv").open(newline="") as handle:
-        table = [row for row in csv.DictReader(handle) if row["metric"] == "accuracy"]
+    table = Results.read(preset / "results.parquet").wide("method", "mean", metric="accuracy")
     forest = lines["forest"]
     labels = list(dict.fromkeys(row["label"] for row in table))
     places = [forest.index(label) for label in labels]
@@ -172,9 +169,7 @@ def test_every_figure_says_that_the_data_is_drawn(written: dict[str, str]) -> No
 
 def test_real_data_carries_no_such_notice(tmp_path: Path) -> None:
     folder = make_preset(tmp_path, data="fer2013", images=40, protocols=("audited",), seeds=(0,), epochs=1)
-    score(predictions_of(folder), folder / "scores.parquet")
-    table = [folder / "table.csv"]
-    compare(StubPaper(), "fer2013", folder / "scores.parquet", predictions_of(folder), runs_of(folder), table)
+    scored(folder)
     make_audit(folder / "audit.json", "fer2013")
     found = words(folder, tmp_path / "out", "fer2013")
     assert "rawn" not in "".join(found.values())
@@ -220,9 +215,7 @@ def test_folds_are_counted_together_and_drawn_as_bands(root: Path, tmp_path: Pat
     paper = load_paper(root / "papers/feratt2019.yaml")
     methods = ("baseline-real", "rep-real")
     folder = make_paper(tmp_path, paper, "ckplus", images=240, folds=tuple(range(6)), methods=methods)
-    score(predictions_of(folder), folder / "scores.parquet")
-    table = folder / "table.csv"
-    compare(paper, "ckplus-standin", folder / "scores.parquet", predictions_of(folder), runs_of(folder), [table])
+    table = scored(folder, paper).rows("feratt2019.ckplus-standin")
     stem = "feratt2019.ckplus-standin.audited"
     with caught() as found:
         results.draw_confusions(paper, predictions_of(folder), [tmp_path / f"{stem}.rep-real.test.svg"])

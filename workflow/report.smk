@@ -22,7 +22,5 @@ rule all:
 
 
 include: "rules/report.smk"
-include: "rules/matrix.smk"
 include: "rules/border.smk"
 include: "rules/page.smk"
-include: "rules/sensitivity.smk"

@@ -85,7 +85,7 @@ def pipeline(configfile: str, base: str | Path = ".") -> str:
         raise UserError(f"{configfile} lies outside the project, where DVC cannot follow it: copy it to presets/.")
     plan = load_plan(yaml.read(base / configfile), configfile, base)
     path = pipeline_file(configfile, base)
-    layout = Layout(plan, released=_in_git(f"results/{plan.config.preset}/scores.parquet", base))
+    layout = Layout(plan, released=_in_git(f"results/{plan.config.preset}/results.parquet", base))
     up = "../" * (len(path.parts) - 1)
     default = configfile == DEFAULT
     environment = Environment(
@@ -132,7 +132,7 @@ def stages(layout: Layout, base: Path, taken: Iterable[str] = ()) -> list[Stage]
     report = Stage(
         "report", "-s workflow/report.smk" if layout.released else "all", _behaviour("scores", "reporting"),
         deps=[
-            *code("report", "matrix", "border", "page", "sensitivity", base=base),
+            *code("report", "border", "page", base=base),
             *layout.papers(), *told, *layout.runs(), *evidence,
         ],
         **outputs([], layout.drawn_up()),

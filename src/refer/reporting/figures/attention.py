@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from refer.errors import UserError
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import INK, SOFT, WIDTH, canvas
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
 from refer.reporting.tables.table import stand_in_notice
+from refer.spec import Paper
 
 MAP, WEIGHT = "viridis", "Oranges"
 

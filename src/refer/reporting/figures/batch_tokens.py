@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
-from refer.reporting.figures.canvas import COLOURS, LINE, MARKERS, canvas
+from refer.reporting.figures.canvas import COLOURS, LINE, MARKERS, canvas, text_rows
 from refer.reporting.names import listing
 from refer.reporting.tables.batch_tokens import NAMES, TOKENS
 from refer.reporting.tables.table import dataset_name, thousands
@@ -18,10 +18,9 @@ STYLES = {"class": "-", "shuffled": "--", "file": ":"}
 """Order of the test images → line."""
 
 
-def draw_batch_tokens(table: str | Path, outputs: Iterable[str | Path]) -> None:
+def draw_batch_tokens(table: Iterable[Mapping[str, Any]], outputs: Iterable[str | Path]) -> None:
     """Draw the CSV of the table to every path of `outputs` (.svg, .png)."""
-    with Path(table).open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = text_rows(table)
     panels = list(dict.fromkeys(row["data"] for row in rows))
     drawn = list(dict.fromkeys(dataset_name(row["dataset"]) for row in rows if row["stand_in"] == "true"))
     notice = f"Drawn stand-in data: these numbers say nothing about {listing(drawn)}" if drawn else ""

@@ -6,7 +6,7 @@ Equal input gives the same bytes in .svg (text as text, see `svg`) and .png (200
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from refer.files import whole
 from refer.reporting.figures import svg
 from refer.reporting.figures.lettering import Word, write
 from refer.reporting.figures.palette import COLOURS, INK, LINE, MARKERS, SOFT, WARN
+from refer.reporting.results import csv_value
 from refer.reporting.tables.table import dataset_name
 
 __all__ = ["COLOURS", "INK", "LINE", "MARKERS", "SOFT", "WARN", "WIDTH", "canvas", "described"]
@@ -113,3 +114,8 @@ def _stamp(figure: Figure, notice: str, height: float) -> Word:
 def described(dataset: str, stand_in: bool) -> str:
     """Return what people call a data set, and that it is drawn where it is."""
     return f"a drawn stand-in for {dataset_name(dataset)}" if stand_in else dataset_name(dataset)
+
+
+def text_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return rows with every value as text, as a CSV has them: empty for what is not known."""
+    return [{name: str(csv_value(value)).removeprefix("'") for name, value in row.items()} for row in rows]

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, REPRODUCED, STAND_IN
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, SOFT, WIDTH, canvas
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.figures.panel import Panel, Side, Tag, by_row, limits, percents
 from refer.reporting.names import measure
-from refer.reporting.tables.overview import read_rows, tally, verdicts
 from refer.reporting.tables.table import dataset_name, stand_in_notice, stated
+from refer.reporting.tables.verdicts import tally
+from refer.spec import Paper
 
 LETTERS = {REPRODUCED: "r", NOT_REPRODUCED: "n", CANNOT_TELL: "?", STAND_IN: ""}
 PROTOCOLS = ("published", "audited")
@@ -25,20 +25,18 @@ Row = Mapping[str, Any]
 
 
 def draw_overview(
-    papers: Sequence[Paper], tables: Iterable[str | Path], outputs: Iterable[str | Path], margin: float = MARGIN
+    papers: Sequence[Paper], judged: Sequence[Row], outputs: Iterable[str | Path], margin: float = MARGIN
 ) -> None:
-    """Draw every reported number that was run, beside what came out, from the CSVs of the comparison tables.
+    """Draw every reported number that was run, beside what came out, from the rows of the table of verdicts.
 
     Accuracies above; precision, recall and F1 below, side by side. Of several parts only the test set is drawn; drawn
     data are told apart and have no verdict.
     """
-    rows = read_rows(tables)
-    judged = verdicts(papers, rows)
     test_sets = {(paper.id, dataset): part for paper in papers for dataset, part in paper.test_sets.items()}
     found = [
         row for row in judged if row["mean"] is not None and row["part"] == test_sets[row["paper"], row["dataset"]]
     ]
-    drawn = list(dict.fromkeys(row["dataset"] for row in found if row["stand_in"] == "true"))
+    drawn = list(dict.fromkeys(row["dataset"] for row in found if row["stand_in"]))
     counts = ", ".join(f"{count} {name}" for name, count in tally(judged).items())
     told = [f"reported numbers: {counts or 'none'}", "bars: 95 % intervals"]
     told.append(f"grey: ± {margin:g} points around the reported one, the margin of the verdicts")

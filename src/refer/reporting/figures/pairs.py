@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from refer.errors import UserError
-from refer.reporting.evidence import Paper
-from refer.reporting.figures.canvas import INK, SOFT, WIDTH, canvas, described
+from refer.reporting.figures.canvas import INK, SOFT, WIDTH, canvas, described, text_rows
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.names import by_stem, span
 from refer.reporting.tables.table import probability, several, signed, stand_in_notice
+from refer.spec import Paper
 
 LEVELS = ((0.001, "#08519c", "white"), (0.01, "#6baed6", INK), (0.05, "#c6dbef", INK))
 """p below this → colour of the cell and of its text; anything else is white."""
@@ -22,13 +22,12 @@ Row = Mapping[str, str]
 Corners = list[tuple[float, float]]
 
 
-def draw_pairs(paper: Paper, table: str | Path, outputs: Iterable[str | Path]) -> None:
+def draw_pairs(paper: Paper, table: Iterable[Mapping[str, Any]], outputs: Iterable[str | Path]) -> None:
     """Draw the maps that `outputs` names, from the CSV of all pairs: of the test set.
 
     Each output is called `<paper>.<data>.<protocol>` with the suffix .svg or .png.
     """
-    with Path(table).open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = text_rows(table)
     for (_, data, protocol), paths in by_stem(outputs, 3, paper.id):
         mine = [row for row in rows if (row["data"], row["protocol"]) == (data, protocol)]
         _draw(paper, data, protocol, mine, paths)
@@ -40,7 +39,7 @@ def _draw(paper: Paper, data: str, protocol: str, rows: Sequence[Row], outputs: 
         raise UserError(f"{outputs[0]}: {paper.id} has no data set {dataset}.")
     part = paper.test_sets[dataset]
     rows = [row for row in rows if row["part"] == part]
-    known = {row["method"] for row in rows} | {row["less"] for row in rows}
+    known = {row["method"] for row in rows} | {row["compared_with"] for row in rows}
     methods = [method for method in paper.methods if method in known]
     stand_in = data != dataset
     title = f"{paper.id}: which methods differ, {protocol} protocol"
@@ -94,7 +93,7 @@ def _map(
         cells[y, x] = Word(at[0] + cell / 2, at[1] + cell / 2, text, points, ink, "middle")
 
     for row in rows:
-        one, other = methods.index(row["less"]), methods.index(row["method"])
+        one, other = methods.index(row["compared_with"]), methods.index(row["method"])
         difference = float(row["difference"])
         low, high = sorted((one, other))
         gain = difference if high == other else -difference  # of the lower row less the column

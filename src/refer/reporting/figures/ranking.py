@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
+from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described, text_rows
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.figures.panel import Panel, Tag, by_row, limits, percents
 from refer.reporting.names import span
@@ -19,10 +19,9 @@ LINE_HEIGHT, BELOW, GAP = 0.155, 0.42, 0.25  # inches
 Row = Mapping[str, str]
 
 
-def draw_ranking(table: str | Path, outputs: Iterable[str | Path]) -> None:
+def draw_ranking(table: Iterable[Mapping[str, Any]], outputs: Iterable[str | Path]) -> None:
     """Draw the ranking of every data set, from its CSV, one below the other; nothing but a title of an empty one."""
-    with Path(table).open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = text_rows(table)
     blocks = {data: [row for row in rows if row["data"] == data] for data in dict.fromkeys(row["data"] for row in rows)}
     papers = list(dict.fromkeys(row["paper"] for row in sorted(rows, key=lambda row: row["paper"])))
     drawn = list(dict.fromkeys(row["dataset"] for row in rows if row["stand_in"] == "true"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, read_all
-from refer.reporting.evidence import Paper
-from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described
+from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described, text_rows
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.figures.panel import Panel, Side, Tag, by_row, limits, percents
 from refer.reporting.names import by_stem, short, span
 from refer.reporting.tables.table import several, stand_in_notice, stated
+from refer.spec import Paper
 
 FIRST, LAST = slice(None, -1), slice(1, None)
 CORNERS = ((FIRST, FIRST), (LAST, FIRST), (LAST, LAST), (FIRST, LAST))
@@ -45,12 +44,11 @@ def draw_confusions(paper: Paper, predictions: Iterable[str | Path], outputs: It
         _confusion(paper, mine, part, paths)
 
 
-def draw_forest(paper: Paper, table: str | Path, outputs: Iterable[str | Path]) -> None:
+def draw_forest(paper: Paper, table: Iterable[Mapping[str, Any]], outputs: Iterable[str | Path]) -> None:
     """Draw the paper's results with their intervals, from the CSV of its table, beside the reported numbers."""
-    with Path(table).open(encoding="utf-8", newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["metric"] == "accuracy"]
+    rows = [row for row in text_rows(table) if row["metric"] == "accuracy"]
     if not rows:
-        raise UserError(f"{table}: no rows; expected the comparison table of {paper.id}. Make it again.")
+        raise UserError(f"no rows; expected the comparison table of {paper.id}. Make it again.")
     order = list(paper.parts[rows[0]["dataset"]])
     _forest(rows, sorted({row["part"] for row in rows}, key=order.index), [Path(path) for path in outputs])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
-from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas
+from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, text_rows
 from refer.reporting.names import listing, span
 from refer.reporting.tables.table import dataset_name
 
@@ -19,10 +19,9 @@ HEAD, LEGEND, FOOT, STEP = 0.24, 0.15, 0.12, 0.06
 """Inches of a panel: its title, a line of its legend, what is below it, and from one dot of an option to the next."""
 
 
-def draw_sensitivity(table: str | Path, outputs: Iterable[str | Path]) -> None:
+def draw_sensitivity(table: Iterable[Mapping[str, Any]], outputs: Iterable[str | Path]) -> None:
     """Draw the swings of the CSV of the table of sensitivity to every path of `outputs` (.svg, .png)."""
-    with Path(table).open(encoding="utf-8", newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["swing"]]
+    rows = [row for row in text_rows(table) if row["difference"]]
     papers = list(dict.fromkeys(row["paper"] for row in rows))
     panels = [Panel(paper, [row for row in rows if row["paper"] == paper]) for paper in papers]
     drawn = list(dict.fromkeys(dataset_name(row["dataset"]) for row in rows if row["stand_in"] == "true"))
@@ -65,7 +64,7 @@ class Panel:
 
     def __init__(self, paper: str, rows: Sequence[Row]) -> None:
         self.rows = rows
-        self.options = list(dict.fromkeys((row["ambiguity"], row["default"], row["option"]) for row in rows))
+        self.options = list(dict.fromkeys((row["what"], row["compared_with"], row["option"]) for row in rows))
         self._several = [key for key in ("data", "protocol") if len({row[key] for row in rows}) > 1]
         self.series = list(dict.fromkeys(map(self._series, rows)))
         n = span({int(row["n"]) for row in rows})
@@ -112,11 +111,11 @@ class Panel:
         number = self.series.index(self._series(row))
         colour = _colour(number)
         axes.plot([float(row["low"]), float(row["high"])], [y, y], color=colour, linewidth=1.1, solid_capstyle="butt")
-        axes.plot(float(row["swing"]), y, _sign(number), color=colour, markersize=3.6,
+        axes.plot(float(row["difference"]), y, _sign(number), color=colour, markersize=3.6,
                   markerfacecolor=colour if row["images"] == "same" else "white")  # fmt: skip
 
     def _at(self, option: tuple[str, str, str]) -> list[Row]:
-        mine = [row for row in self.rows if (row["ambiguity"], row["default"], row["option"]) == option]
+        mine = [row for row in self.rows if (row["what"], row["compared_with"], row["option"]) == option]
         return sorted(mine, key=lambda row: self.series.index(self._series(row)))
 
     def _series(self, row: Row) -> Series:

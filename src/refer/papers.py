@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def resolved_paper(
     override: Mapping[str, Any] | None = None,
 ) -> Paper:
     """Return a paper from what its file holds; see `load_paper`. `raw` stays as it is."""
+    content = raw
     paper = validated(Paper, raw, str(path))
     if paper.id != Path(path).stem:
         raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
@@ -84,6 +86,8 @@ def resolved_paper(
             _apply(variant, protocol.changes, f"{path}: protocols.{key}.changes")
             _apply(variant, override or {}, f"{path}, overridden")
             paper._variants[key] = _checked(variant, path)
+    if choices or override:
+        paper._filer = cache(partial(resolved_paper, content, path))
     return paper
 
 

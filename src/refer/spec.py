@@ -6,6 +6,7 @@ ambiguities (`refer.papers` reads it). Nothing here imports torch or pandas.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -264,11 +265,17 @@ class Paper(Strict):
     _filed: dict[str, str] = PrivateAttr(default_factory=dict)
     _overruled: dict[str, str] = PrivateAttr(default_factory=dict)
     _variants: dict[str, Paper] = PrivateAttr(default_factory=dict)
+    _filer: Callable[[], Paper] | None = PrivateAttr(None)
 
     @property
     def departures(self) -> dict[str, str]:
         """What a configuration changed in the paper's file: key → `new value (was: old value)`."""
         return self._departures
+
+    @property
+    def as_filed(self) -> Paper:
+        """The paper as its file says, without a configuration's choices and overrides."""
+        return self if self._filer is None else self._filer()
 
     @property
     def filed(self) -> dict[str, str]:

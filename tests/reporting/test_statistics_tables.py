@@ -262,7 +262,7 @@ def test_verdicts_count_each_reported_number_once(real: Path, tmp_path: Path) ->
     assert "reproduced, if the 95 % interval of the difference lies within ± 2 points" in text
     assert "Where a paper does not say n, that of the whole split tested here is taken for it." in text
     kinds = {kind.key: kind for kind in summary([StubPaper()], found).kinds}
-    assert (kinds["reproduced"].count, kinds["not-reproduced"].count, kinds["cannot-tell"].count) == (0, 1, 0)
+    assert (kinds["reproduced"].count, kinds["not-reproduced"].count, kinds["inconclusive"].count) == (0, 1, 0)
     (sentence,) = kinds["not-reproduced"].sentences
     assert "reported 83.0 %, here" in sentence
     assert "PrivateTest, published protocol, n = 120, 2 seeds" in sentence

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refer.evaluation.crossed import Shares, half_width, p_value, shares
+from refer.evaluation.crossed import LEVEL, POWER, Shares, half_width, p_value, quantile, shares, smallest_difference
 from refer.evaluation.intervals import Interval, accuracy_interval
+from refer.evaluation.moderated import moderate
 
 Hits = NDArray[np.bool_]
 """Which answers are right: (seeds, images)."""
 
 
+METHODS, NETWORKS = "methods", "these networks"
+"""What a comparison is about: methods, whatever the seed, or two trained networks and no others of their methods."""
+
+
 class Difference(NamedTuple):
     """How much more accurate one method is than another on the same images (fractions in −1..1).
 
-    `test` names where `p` comes from: "mcnemar" or "crossed". `p` is two-sided and stands for this comparison alone.
+    `test` names where `p` comes from: "mcnemar", "crossed" or "moderated". `p` is two-sided and stands for this
+    comparison alone. `about` is METHODS, or NETWORKS where there is a single seed: then interval and p say nothing of
+    the methods. `smallest` is the smallest difference that would have been found with a power of 80 %.
     """
 
     difference: float
@@ -28,25 +36,57 @@ class Difference(NamedTuple):
     test: str
     seeds: int
     n: int
+    about: str
+    smallest: float
+
+
+class Pair(NamedTuple):
+    """Answers of two methods, `one` and `other` (seeds, images): row k of the same seed, column i of the same image.
+
+    `folds` (images) as in `crossed.shares`.
+    """
+
+    one: Hits
+    other: Hits
+    folds: NDArray[np.int64] | None = None
 
 
 def paired_difference(one: Hits, other: Hits, folds: NDArray[np.int64] | None = None) -> Difference:
-    """Return accuracy(`other`) − accuracy(`one`) with its 95 % interval and its p.
-
-    Row k of both is of the same seed, column i of the same image; `folds` (images) as in `crossed.shares`.
+    """Return accuracy(`other`) − accuracy(`one`) with its 95 % interval and its p; arguments as of `Pair`.
 
     A single seed without folds: the exact McNemar test; its hypothesis is that these two trained networks are right
-    equally often. Otherwise the images (or folds) and the seeds are both samples, and the hypothesis is that the
-    methods are: the seeds' differences and the images' give the p of `crossed.p_value`. Swapping the methods' answers
-    image by image, a common permutation test, would take the networks for all there are: with two points between
-    three seeds on 1,000 images it finds a difference where there is none in a fifth of the cases.
+    equally often. It says nothing of the methods: single trainings of two equally accurate methods differ by that test
+    in 3 to 54 % of the cases (docs/verdicts.md). Otherwise the images (or folds) and the seeds are both samples, and
+    the hypothesis is that the methods are right equally often: the p of `crossed.p_value`. Swapping the methods'
+    answers image by image, a common permutation test, would hold the networks for all that there are: with two points
+    between three seeds on 1,000 images it finds a difference where there is none in a fifth of the cases.
     """
-    found = _adjusted(one, other, folds)
-    low, high, _ = _interval(found)
+    return paired_differences([Pair(one, other, folds)])[0]
+
+
+def paired_differences(pairs: Sequence[Pair], methods: int | None = None) -> list[Difference]:
+    """Return `paired_difference` of every comparison of a table, their variances over seeds moderated.
+
+    Args:
+        pairs: all comparisons of the table, on the same test set.
+        methods: how many methods are compared, as `moderated.moderate` takes it.
+    """
+    found = [difference_shares(*pair) for pair in pairs]
+    return [
+        _difference(pair, own, drawn) for pair, own, drawn in zip(pairs, found, moderate(found, methods), strict=True)
+    ]
+
+
+def _difference(pair: Pair, own: Shares, moderated: Shares) -> Difference:
+    one, other, folds = pair
+    low, high, _ = _interval(moderated)
     alone = len(one) == 1 and folds is None
-    p = mcnemar(one[0], other[0]) if alone else p_value(found)
-    gain = float(other.mean() - one.mean())
-    return Difference(gain, low, high, p, "mcnemar" if alone else "crossed", len(one), one.shape[1])
+    gain, size = float(other.mean() - one.mean()), (len(one), one.shape[1])
+    smallest = smallest_difference(moderated)
+    if alone:
+        return Difference(gain, low, high, mcnemar(one[0], other[0]), "mcnemar", *size, NETWORKS, smallest)
+    test = "crossed" if moderated == own else "moderated"
+    return Difference(gain, low, high, p_value(moderated), test, *size, METHODS, smallest)
 
 
 def paired_interval(one: Hits, other: Hits, folds: NDArray[np.int64] | None = None) -> Interval:
@@ -57,7 +97,7 @@ def paired_interval(one: Hits, other: Hits, folds: NDArray[np.int64] | None = No
     Several seeds are joined as in `crossed`. Folds get the variance of the two added images at the least, so that
     methods whose answers differ in no fold, or in all alike, are not certain to differ.
     """
-    return _interval(_adjusted(one, other, folds))
+    return _interval(difference_shares(one, other, folds))
 
 
 def unpaired_interval(
@@ -108,7 +148,7 @@ def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """Return p values adjusted by Holm's method (1979) for how many they are, in the given order."""
-    # Written out, for that of statsmodels collects garbage each time; tests/test_statistics.py compares them.
+    # Written out, for that of statsmodels collects garbage each time; a test compares them.
     order = np.argsort(values, kind="stable")
     steps = np.asarray(values, dtype=np.float64)[order] * np.arange(len(values), 0, -1)
     result = np.empty(len(values))
@@ -116,12 +156,41 @@ def holm(values: Sequence[float]) -> list[float]:
     return [float(value) for value in result]
 
 
+def holm_within(values: Sequence[float], families: Sequence[Hashable]) -> list[float]:
+    """Return p values adjusted by Holm's method within their families, in the given order.
+
+    Args:
+        values: the p values.
+        families: of each value the family, such as the paper whose claim is tested. Claims of other papers are other
+            questions, and do not make one paper's claim harder to show.
+    """
+    result = np.empty(len(values))
+    for family in dict.fromkeys(families):
+        rows = [k for k, each in enumerate(families) if each == family]
+        result[rows] = holm([values[k] for k in rows])
+    return [float(value) for value in result]
+
+
+def images_to_find(difference: float, discordance: float, power: float = POWER) -> int:
+    """Return how many images two networks must both be tested on so that McNemar's test finds their difference.
+
+    Two-sided, at 5 %. `difference` (not 0) is that of their accuracies, `discordance` the share of images that only one
+    of the two gets right, fractions; at least as large. n = (z₀.₉₇₅ √d + z_power √(d − δ²))² / δ² (Connor 1987,
+    Biometrics 43).
+    """
+    gap = abs(difference)
+    if not 0 < gap <= discordance:
+        raise ValueError(f"a difference of {difference:g} needs 0 < |difference| <= discordance, found {discordance:g}")
+    z, z_power = quantile(LEVEL), quantile(2 * power - 1)
+    return math.ceil((z * math.sqrt(discordance) + z_power * math.sqrt(discordance - gap**2)) ** 2 / gap**2)
+
+
 def _interval(found: Shares) -> Interval:
     half = half_width(found)
     return Interval(max(found.mean - half, -1.0), min(found.mean + half, 1.0), "paired")
 
 
-def _adjusted(one: Hits, other: Hits, folds: NDArray[np.int64] | None) -> Shares:
+def difference_shares(one: Hits, other: Hits, folds: NDArray[np.int64] | None = None) -> Shares:
     """Return where the variance of the difference comes from."""
     values = other.astype(np.int8) - one.astype(np.int8)
     added = np.tile(np.array([1, -1], dtype=np.int8), (len(values), 1))

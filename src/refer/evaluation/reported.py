@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refer.evaluation.crossed import LEVEL, joined, p_value, quantile, shares
+from refer.evaluation.crossed import LEVEL, POWER, Shares, joined, p_value, quantile, shares
 from refer.evaluation.granularity import counts
-from refer.evaluation.intervals import divided, interval_of, wilson
+from refer.evaluation.intervals import divided, image_interval, wilson
+from refer.evaluation.paired import METHODS, NETWORKS
+
+if TYPE_CHECKING:
+    from refer.evaluation.departures import Departure
 
 MARGIN = 2.0
 """Points within which two accuracies pass for the same; docs/verdicts.md says why."""
-REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, STAND_IN = "reproduced", "not reproduced", "cannot tell", "stand-in"
-POWER = 0.8
+EQUIVALENCE = 0.90
+"""Level of the interval that must lie within the margin: two one-sided tests at 5 % (Schuirmann 1987)."""
+CORRELATION = 0.6
+"""Of the right answers of two networks on the same images, taken where both numbers are of one test set: the least of
+1,128 pairs of networks of different papers within 5 points of accuracy on FER2013 (docs/verdicts.md)."""
+NOT_TESTED = "not tested at the paper's budget"
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, STAND_IN = "reproduced", "not reproduced", "inconclusive", "stand-in"
+CANNOT_TELL = INCONCLUSIVE
 
 
 class Claim(NamedTuple):
@@ -38,8 +48,12 @@ class Claim(NamedTuple):
 class Against(NamedTuple):
     """Reproduced less reported, in points, with its 95 % interval, its p and the verdict.
 
-    `test` is "fisher" (both numbers counted, a single run) or "crossed". `images` is the size of test set that could
-    tell, None where this one can; `seeds` whether the seeds make it uncertain rather than the images.
+    `low`, `high` and `p` take both numbers for samples of their own. `inner_low` and `inner_high` are the ends of the
+    90 % interval that lies within the margin if the number is reproduced; it counts what images both share. `test` is
+    "fisher" (both numbers counted, a single run) or "crossed". `images` is the size of test set that would settle it,
+    None where this one does; `seeds` whether the seeds make it uncertain rather than the images. `about`: as of
+    `paired.Difference`; a single seed says nothing of the method. `correlation` is that of right answers which was
+    taken, 0 for different images. `departures` are those from the paper's budget.
     """
 
     difference: float
@@ -50,6 +64,11 @@ class Against(NamedTuple):
     verdict: str
     images: int | None
     seeds: bool
+    inner_low: float
+    inner_high: float
+    about: str
+    correlation: float
+    departures: tuple[Departure, ...]
 
 
 def claim(
@@ -79,36 +98,121 @@ def claim(
     return Claim(share, wilson(ends[0], size).low, wilson(ends[1], size).high, n, found, assumed)
 
 
-def against(values: NDArray[Any], folds: NDArray[np.int64] | None, stated: Claim, *, margin: float = MARGIN) -> Against:
+def against(
+    values: NDArray[Any],
+    folds: NDArray[np.int64] | None,
+    stated: Claim,
+    *,
+    margin: float = MARGIN,
+    shared: int = 0,
+    correlation: float = CORRELATION,
+    departures: Sequence[Departure] = (),
+) -> Against:
     """Compare what was reproduced with a reported number.
 
-    `values` (seeds, images) are right and wrong answers, as booleans, for an accuracy; for another metric the
-    pseudo-values of `refer.evaluation.averages`.
+    Args:
+        values: (seeds, images) right and wrong answers, as booleans, for an accuracy; for another metric the
+            pseudo-values of `refer.evaluation.averages`.
+        folds: as in `crossed.shares`.
+        stated: the reported number.
+        margin: points within which two numbers pass for the same.
+        shared: how many images both numbers are of: all where the test set is the same, 0 where that is not known. It
+            counts only for an accuracy that is stated without a spread.
+        correlation: of the right answers of the two networks on those images, at the least. Which of them the paper's
+            network got right nobody knows; `correlation_of` measures it between networks that ran here.
+        departures: those of the runs from the paper's budget; with any the number was not tested.
 
-    Both are taken for samples of their own, though they may be of the same images: which of these the paper's network
-    got right, nobody knows. So the interval (of both, joined: Zou and Donner 2008, Statistics in Medicine 27) is
-    rather too wide, and a verdict rather too careful.
+    The images that both share cancel in part. That counts for showing that the numbers agree: the variance of their
+    difference is less by twice their covariance, which is `correlation` times the standard deviations of an answer,
+    over the images. It does not count for showing that they differ, for there it would leave no room for the seed of
+    the reported network, which nobody knows: so both verdicts are careful ones.
     """
-    mean, images = float(values.mean()), values.shape[1]
-    low, high, _ = interval_of(values, folds)
-    difference = mean - stated.value
-    ends = (
-        100 * (difference - math.hypot(mean - low, stated.high - stated.value)),
-        100 * (difference + math.hypot(high - mean, stated.value - stated.low)),
-    )
-    verdict = judge(*ends, margin)
-    share = values.dtype == np.bool_
-    if share and len(values) == 1 and folds is None and stated.counts:
-        p, test = fisher(int(values.sum()), images, stated.counts, stated.n), "fisher"
+    counted = values.dtype == np.bool_
+    single = counted and len(values) == 1 and divided(folds) is None
+    found = shares(values, divided(folds))
+    difference = found.mean - stated.value
+    theirs = ((stated.high - stated.low) / 2 / quantile(LEVEL)) ** 2
+    both = _covariance(found, values.shape[1], stated, shared, correlation) if counted and stated.counts else 0.0
+    together = min(both / math.sqrt(found.images * theirs), 1.0) if both else 0.0
+    wide = _ends(difference, values, found, stated, single, LEVEL)
+    inner = _ends(difference, values, found, stated, single, EQUIVALENCE, together)
+    verdict = NOT_TESTED if departures else judge(wide, inner, margin)
+    if single and stated.counts:
+        p, test = fisher(int(values.sum()), values.shape[1], stated.counts, stated.n), "fisher"
     else:
-        found = shares(values, divided(folds))
-        theirs = ((stated.high - stated.low) / 2 / quantile(LEVEL)) ** 2
-        found = found._replace(mean=difference, images=found.images + theirs)
-        p, test = p_value(found), "crossed"
-    undecided = verdict == CANNOT_TELL
-    weight = 1.0 if share else weight_of(values, folds)
-    needed = images_to_tell(mean, stated.value, margin, weight) if undecided else None
-    return Against(100 * difference, *ends, p, test, verdict, needed, undecided and _seeds_weigh(values, folds))
+        p, test = p_value(found._replace(mean=difference, images=found.images + theirs)), "crossed"
+    undecided, known = verdict == INCONCLUSIVE, correlation if both else 0.0
+    weight = 1.0 if counted else weight_of(values, folds)
+    return Against(
+        100 * difference,
+        *wide,
+        p,
+        test,
+        verdict,
+        images_to_tell(found.mean, stated.value, margin, weight, known) if undecided else None,
+        undecided and _seeds_weigh(values, folds),
+        *inner,
+        NETWORKS if len(values) == 1 and divided(folds) is None else METHODS,
+        known,
+        tuple(departures),
+    )
+
+
+def _covariance(found: Shares, images: int, stated: Claim, shared: int, correlation: float) -> float:
+    """Return the covariance of an accuracy of so many images and a reported one, of which `shared` are the same.
+
+    Answers of a reported network have no more in common with those of a method than its own seeds have.
+    """
+    spread = found.mean * (1 - found.mean) * stated.value * (1 - stated.value)
+    return min(correlation * math.sqrt(spread) * shared / (images * stated.n), found.images)
+
+
+def _ends(
+    difference: float,
+    values: NDArray[Any],
+    found: Shares,
+    stated: Claim,
+    single: bool,
+    level: float,
+    together: float = 0.0,
+) -> tuple[float, float]:
+    """Return the interval of the difference in points: the sides of both numbers joined (Zou and Donner 2008).
+
+    `together` is the correlation of the two numbers by the images that both are of. The images of both come first, the
+    seeds widen what they give (`crossed.joined`). Of two single runs without it, it is Newcombe's (1998, Statistics in
+    Medicine 17).
+    """
+    mean = found.mean
+    low, high = wilson(values.sum(), values.size, level)[:2] if single else image_interval(values, found, level)
+    narrower = quantile(level) / quantile(LEVEL)
+    sides = [
+        (mean - low, narrower * (stated.high - stated.value)),
+        (high - mean, narrower * (stated.value - stated.low)),
+    ]
+    below, above = (
+        joined(math.sqrt(max(ours**2 + theirs**2 - 2 * together * ours * theirs, 0.0)), found, level)
+        for ours, theirs in sides
+    )
+    return 100 * (difference - below), 100 * (difference + above)
+
+
+def correlation_of(hits: Sequence[NDArray[np.bool_]], near: float = 5.0) -> float:
+    """Return the correlation that `against` may take of numbers of one test set: at most CORRELATION.
+
+    It is the least correlation of right answers between two methods of about the same accuracy (within `near` points),
+    the mean over all pairs of their seeds.
+
+    Args:
+        hits: of each method the right answers (seeds, images), all on the same images in the same order.
+        near: how far the accuracies of two methods may lie apart, in points.
+    """
+    least = CORRELATION
+    for k, one in enumerate(hits):
+        for other in hits[:k]:
+            if abs(one.mean() - other.mean()) * 100 <= near:
+                rows = np.corrcoef(np.vstack([one, other]))[: len(one), len(one) :]
+                least = min(least, float(np.nanmean(rows))) if np.isfinite(rows).any() else least
+    return max(least, 0.0)
 
 
 def weight_of(values: NDArray[np.float64], folds: NDArray[np.int64] | None) -> float:
@@ -122,14 +226,16 @@ def weight_of(values: NDArray[np.float64], folds: NDArray[np.int64] | None) -> f
     return mean * (1 - mean) / (images * single) if single > 0 and 0 < mean < 1 else 1.0
 
 
-def judge(low: float, high: float, margin: float = MARGIN) -> str:
-    """Return the verdict on a difference whose 95 % interval is `low` to `high`, in points.
+def judge(wide: tuple[float, float], inner: tuple[float, float], margin: float = MARGIN) -> str:
+    """Return the verdict on a difference of which the 95 % interval is `wide` and the 90 % interval `inner`, in points.
 
-    Reproduced: the interval lies within ± `margin`. Not reproduced: it does not, and excludes 0. Else nobody can tell.
+    Reproduced: the inner interval lies within ± `margin`. Not reproduced: it does not, and the wide one excludes 0.
+    Anything else is inconclusive.
     """
+    low, high = inner
     if -margin <= low and high <= margin:
         return REPRODUCED
-    return NOT_REPRODUCED if low > 0 or high < 0 else CANNOT_TELL
+    return NOT_REPRODUCED if wide[0] > 0 or wide[1] < 0 else INCONCLUSIVE
 
 
 def fisher(right: int, n: int, other: Sequence[int], other_n: int) -> float:
@@ -143,24 +249,36 @@ def fisher(right: int, n: int, other: Sequence[int], other_n: int) -> float:
     return float(fisher_exact([[right, n - right], [nearest, other_n - nearest]]).pvalue)
 
 
-def images_to_tell(one: float, other: float, margin: float = MARGIN, weight: float = 1.0) -> int:
-    """Return how many test images each of two accuracies needs (fractions) for a verdict in four of five cases.
+def images_to_tell(
+    one: float, other: float, margin: float = MARGIN, weight: float = 1.0, correlation: float = 0.0
+) -> int:
+    """Return how many test images two accuracies need (fractions) for a verdict in four of five cases.
 
     The smaller of what finds the difference that was seen (two-sided 5 %, power 80 %) and, where it is less than
-    `margin` points, what shows it to be within them. `weight` is that of another metric's image, see `weight_of`.
+    `margin` points, what shows it to be within them (two one-sided 5 %). `weight` is that of another metric's image,
+    see `weight_of`. `correlation` is that of right answers, where both are of the same images.
     """
-    from scipy.special import ndtri
-
-    alpha, gap = 0.05, abs(one - other)
+    gap = abs(one - other)
     spread = one * (1 - one) + other * (1 - other)
+    z, z_power = quantile(LEVEL), quantile(2 * POWER - 1)
     sizes = []
     if gap > 0:  # Fleiss, Levin and Paik 2003, Statistical Methods for Rates and Proportions, chapter 4
         pooled = (one + other) / 2
-        under_no_difference = ndtri(1 - alpha / 2) * math.sqrt(2 * pooled * (1 - pooled))
-        sizes.append((under_no_difference + ndtri(POWER) * math.sqrt(spread)) ** 2 / gap**2)
+        sizes.append((z * math.sqrt(2 * pooled * (1 - pooled)) + z_power * math.sqrt(spread)) ** 2 / gap**2)
     if (room := margin / 100 - gap) > 0:
-        sizes.append((ndtri(1 - alpha / 2) + ndtri(1 - (1 - POWER) / 2)) ** 2 * spread / room**2)
+        spread -= 2 * correlation * math.sqrt(one * (1 - one) * other * (1 - other))
+        sizes.append((quantile(EQUIVALENCE) + quantile(POWER)) ** 2 * spread / room**2)
     return math.ceil(min(sizes) / weight)
+
+
+def discordance_of(one: float, other: float, correlation: float = CORRELATION) -> float:
+    """Return the share of images that only one of two networks gets right, given both accuracies (fractions).
+
+    For `paired.images_to_find`, where it was not measured: with the least correlation of right answers, it is the
+    largest share.
+    """
+    agreed = correlation * math.sqrt(one * (1 - one) * other * (1 - other))
+    return max(one + other - 2 * (one * other + agreed), abs(one - other))
 
 
 def _seeds_weigh(values: NDArray[Any], folds: NDArray[np.int64] | None) -> bool:

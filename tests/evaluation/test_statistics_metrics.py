@@ -16,7 +16,7 @@ from refer.evaluation.averages import averages, pseudo_values
 from refer.evaluation.crossed import shares
 from refer.evaluation.intervals import metric_interval
 from refer.evaluation.predictions import read_all
-from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, against, claim, weight_of
+from refer.evaluation.reported import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, against, claim, weight_of
 from refer.evaluation.scores import metrics
 from refer.papers import load_paper
 from refer.reporting.figures.forest import draw_overview
@@ -116,7 +116,7 @@ def test_the_rule_is_that_of_accuracies() -> None:
         assert (found.verdict, found.test) == (verdict, "crossed")
         assert found.low < mean - stated < found.high
     few = against(values[:, :90], None, claim(100 * float(values[:, :90].mean()), 90, weight=0.5))
-    assert few.verdict == CANNOT_TELL
+    assert few.verdict == INCONCLUSIVE
     assert few.images is not None
     assert 3000 < few.images < 30_000
     assert shares(values).mean == pytest.approx(values.mean())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.evaluation.intervals import accuracy_interval, divided
-from refer.evaluation.paired import Difference, holm, paired_difference
+from refer.evaluation.paired import Difference, Pair, holm, holm_within, paired_differences
 from refer.evaluation.predictions import Predictions
 from refer.reporting.estimates import about, folds_of, hits_of
 from refer.reporting.run_set import AUDITED, RunSet
@@ -46,8 +46,8 @@ class Answers:
         return Answers(self.seeds, self.ids[mine], self.hits[:, mine], None if self.folds is None else self.folds[mine])
 
 
-def compared(one: Answers, other: Answers) -> Difference | None:
-    """Return accuracy(`other`) − accuracy(`one`) on the images and with the seeds that both have, if there are any."""
+def paired(one: Answers, other: Answers) -> Pair | None:
+    """Return the answers of two methods on the images and with the seeds that both have, if there are any."""
     seeds = [seed for seed in one.seeds if seed in other.seeds]
     same = np.array_equal(one.ids, other.ids)
     mine, theirs = (slice(None), slice(None)) if same else np.intersect1d(one.ids, other.ids, return_indices=True)[1:]
@@ -55,7 +55,7 @@ def compared(one: Answers, other: Answers) -> Difference | None:
         return None
     folds = divided(None if one.folds is None else one.folds[mine])
     left, right = ([each.seeds.index(seed) for seed in seeds] for each in (one, other))
-    return paired_difference(one.hits[left][:, mine], other.hits[right][:, theirs], folds)
+    return Pair(one.hits[left][:, mine], other.hits[right][:, theirs], folds)
 
 
 def difference_row(found: Difference) -> dict[str, Any]:
@@ -67,6 +67,8 @@ def difference_row(found: Difference) -> dict[str, Any]:
         "high": 100 * found.high,
         "p": found.p,
         "test": found.test,
+        "about": found.about,
+        "smallest": 100 * found.smallest,
         "seeds": found.seeds,
         "n": found.n,
     }
@@ -96,13 +98,13 @@ def pairs(runs: RunSet) -> Iterator[dict[str, Any]]:
             for one, other in combinations(answers, 2):
                 # The difference is what others have more or less than the reference.
                 one, other = (first, one) if other == first else (one, other)
-                difference = compared(answers[one], answers[other])
-                if difference is not None:
-                    found.append((one, other, difference))
-            adjusted = holm([each.p for *_, each in found])
+                if pair := paired(answers[one], answers[other]):
+                    found.append((one, other, pair))
+            differences = paired_differences([pair for *_, pair in found], len(answers))
+            adjusted = holm([each.p for each in differences])
             with_first = [k for k, (one, *_) in enumerate(found) if one == first]
-            against_first = dict(zip(with_first, holm([found[k][2].p for k in with_first]), strict=True))
-            for k, (one, other, each) in enumerate(found):
+            against_first = dict(zip(with_first, holm([differences[k].p for k in with_first]), strict=True))
+            for k, ((one, other, _), each) in enumerate(zip(found, differences, strict=True)):
                 yield {**about(runs, protocol, other, part), "scope": "pair", "compared_with": one,
                        **difference_row(each), "p_holm": adjusted[k],
                        "p_holm_reference": against_first.get(k)}  # fmt: skip
@@ -150,8 +152,9 @@ def ranking(data: Sequence[Entry]) -> Iterator[dict[str, Any]]:
         return
     answers = [each.answers.on(shared) for each in data]
     order = sorted(range(len(data)), key=lambda k: -answers[k].hits.mean())
-    behind = {k: compared(answers[order[0]], answers[k]) for k in order[1:]}
-    adjusted = iter(holm([each.p for each in behind.values() if each is not None]))
+    behind = {k: pair for k in order[1:] if (pair := paired(answers[order[0]], answers[k]))}
+    differences = dict(zip(behind, paired_differences(list(behind.values()), len(data)), strict=True))
+    adjusted = iter(holm([each.p for each in differences.values()]))
     means = [float(answers[k].hits.mean()) for k in order]
     for k, mean in zip(order, means, strict=True):
         hits = answers[k].hits
@@ -160,13 +163,14 @@ def ranking(data: Sequence[Entry]) -> Iterator[dict[str, Any]]:
         yield {**row, "quantity": "mean", "value": 100 * mean, "low": 100 * low, "high": 100 * high,
                "sd": 100 * float(hits.mean(axis=1).std(ddof=1)) if len(hits) > 1 else None,
                "interval_method": how, "n": len(shared), "seeds": len(hits)}  # fmt: skip
-        if (found := behind.get(k)) is not None:
+        if found := differences.get(k):
             yield {**row, "compared_with": data[order[0]].name, **difference_row(found), "p_holm": next(adjusted)}
 
 
 def contrasts(data: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     """Yield the scope `contrast`: the papers' contrasts on a data set, those of which both methods were run.
 
+    `p_holm` is adjusted within each paper.
     `reported` is the same difference by the paper's accuracies; its `source` names the data set.
     """
     known = {each.name: each for each in data}
@@ -174,9 +178,12 @@ def contrasts(data: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     for runs in {id(each.runs): each.runs for each in data}.values():
         for contrast in runs.paper.contrasts:
             has, lacks = (known.get(f"{runs.paper.id}.{name}") for name in (contrast.has, contrast.lacks))
-            if has and lacks and (difference := compared(lacks.answers, has.answers)):
-                found.append((contrast, has, difference))
-    for (contrast, has, difference), p in zip(found, holm([each.p for *_, each in found]), strict=True):
+            if has and lacks and (pair := paired(lacks.answers, has.answers)):
+                found.append((contrast, has, pair))
+    methods = {f"{has.runs.paper.id}.{name}" for each, has, _ in found for name in (each.has, each.lacks)}
+    differences = paired_differences([pair for *_, pair in found], len(methods))
+    adjusted = holm_within([each.p for each in differences], [has.runs.paper.id for _, has, _ in found])
+    for (contrast, has, _), difference, p in zip(found, differences, adjusted, strict=True):
         row = has.about() | {"scope": "contrast", "what": contrast.what, "compared_with": contrast.lacks}
         yield {**row, **difference_row(difference), "p_holm": p}
         if claimed := _claimed(has.runs, contrast):

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.evaluation.averages import pseudo_values
+from refer.evaluation.departures import Departure
+from refer.evaluation.departures import departures as departures_from
 from refer.evaluation.intervals import interval_of, mean_sd
 from refer.evaluation.predictions import Predictions
 from refer.evaluation.reported import STAND_IN, Claim, against, claim, weight_of
@@ -67,6 +69,27 @@ def audited(runs: RunSet, method: str) -> Iterator[dict[str, Any]]:
     yield {**about(runs, AUDITED, method, runs.test), "scope": "audited", "quantity": "baseline",
            "actual": first.classes[int(counts.argmax())],
            "value": 100 * float(counts.max() / counts.sum())}  # fmt: skip
+
+
+def departures(runs: RunSet) -> Iterator[dict[str, Any]]:
+    """Yield the scope `departure`: what of the paper's method the runs of each method changed, a row each."""
+    for protocol in runs.protocols:
+        for method in runs.paper.methods:
+            for each in departures_of(runs, runs.of(protocol, method)):
+                yield {**about(runs, protocol, method), "scope": "departure", "quantity": each.what, "metric": None,
+                       "what": each.what, "source": each.paper, "reason": each.run}  # fmt: skip
+
+
+def departures_of(runs: RunSet, mine: Sequence[Predictions]) -> list[Departure]:
+    """Return what of the paper's method some runs of it changed; also what the runs did that they began with."""
+    filed: Paper | None = getattr(runs.paper, "as_filed", None)
+    if not mine or filed is None:
+        return []
+    key = mine[0].runs[0].key
+    record = runs.records[key]
+    names = {*(record.get("starts_from") or {}).values(), record.get("tests")} - {None}
+    parents = [runs.records[other] for name in sorted(names) if (other := key._replace(method=name)) in runs.records]
+    return departures_from(filed, record, parents)
 
 
 def single_runs(run: Predictions) -> Iterator[dict[str, Any]]:
@@ -149,11 +172,13 @@ def scale(metric: str) -> int:
 def _of_method(runs: RunSet, mine: Sequence[Predictions], part: str, margin: float) -> Iterator[dict[str, Any]]:
     first = mine[0]
     _, _, protocol, method, *_ = first.key
+    departed = departures_of(runs, mine)
     tested = [fold for fold in first.folds if fold.of(part).any()]
     common = about(runs, protocol, method, part) | {
         "scope": "method",
         "n": int(first.of(part).sum()),
         "removed": first.removed(part),
+        "departures": len(departed),
         "seeds": len(mine),
         "seed_list": " ".join(str(run.key.seed) for run in mine),
         "folds": len(first.folds) or None,
@@ -187,7 +212,7 @@ def _of_method(runs: RunSet, mine: Sequence[Predictions], part: str, margin: flo
                    "sd": None if fold_sd is None else 100 * fold_sd}  # fmt: skip
         for each in claims:
             yield {**row, "sd": None, **_stated_row(each)}
-            yield {**row, "sd": None, **_difference(runs, row, each, values, folds, margin)}
+            yield {**row, "sd": None, **_difference(runs, row, each, values, folds, margin, departed)}
 
 
 def _values(runs: Sequence[Predictions], part: str, metric: str) -> NDArray[Any]:
@@ -230,12 +255,22 @@ def _difference(
     values: NDArray[Any],
     folds: NDArray[np.int64] | None,
     margin: float,
+    departed: Sequence[Departure],
 ) -> dict[str, Any]:
     """Return reproduced less reported, with the verdict; drawn data are compared with nothing."""
     row = {"quantity": "difference", "compared_with": "reported", "value": mean["value"] - stated.value}
     if runs.stand_in:
         return {**row, "source": stated.source, "verdict": STAND_IN}
-    found = against(values, folds, _sample(runs, stated, values, folds, mean["removed"]), margin=margin)
+    whole = mean["n"] + mean["removed"]
+    same = stated.part == mean["part"] and stated.n in (None, whole)  # then all images here are among the paper's
+    found = against(
+        values,
+        folds,
+        _sample(runs, stated, values, folds, mean["removed"]),
+        margin=margin,
+        shared=mean["n"] if same else 0,
+        departures=departed,
+    )
     return {
         **row,
         "source": stated.source,
@@ -243,6 +278,7 @@ def _difference(
         "high": found.high,
         "p": found.p,
         "test": found.test,
+        "about": found.about,
         "verdict": found.verdict,
         "images_to_tell": found.images,
     }

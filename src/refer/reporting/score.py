@@ -12,7 +12,7 @@ from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, RunKey, read_all
 from refer.evaluation.reported import MARGIN
 from refer.reporting.comparisons import contrasts, entries, pairs, ranking
-from refer.reporting.estimates import audited, confusions, estimates, not_run, single_runs
+from refer.reporting.estimates import audited, confusions, departures, estimates, not_run, single_runs
 from refer.reporting.protocols import by_run, effects, removed_images
 from refer.reporting.results import Results, write_results
 from refer.reporting.run_set import AUDITED, Record, RunSet, read_records, run_set
@@ -117,6 +117,7 @@ def _rows(
             yield from removed_images(runs)
             yield from effects(runs, curves)
         yield from confusions(runs)
+        yield from departures(runs)
     wanted = asked.papers if asked.reproduced is None else asked.reproduced
     yield from not_run([asked.papers[name] for name in wanted], judged)
     ranked = [run for run in found if run.key.protocol == AUDITED and (asked.ranked is None or run.key in asked.ranked)]

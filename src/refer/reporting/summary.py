@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refer.evaluation.reported import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, STAND_IN
+from refer.evaluation.reported import INCONCLUSIVE, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, STAND_IN
 from refer.reporting.names import listing, measure
 from refer.reporting.results import Row
 from refer.reporting.tables.reported_results import beside_best, untold
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HEADINGS = {
     REPRODUCED: "Reproduced",
     NOT_REPRODUCED: "Not reproduced",
-    CANNOT_TELL: "Inconclusive",
+    INCONCLUSIVE: "Inconclusive",
+    NOT_TESTED: "Not tested at the paper's budget",
     STAND_IN: "Run on drawn data",
     NOT_RUN: "Not run",
 }
@@ -57,9 +58,9 @@ def summary(papers: Sequence[Paper], found: Sequence[Row]) -> Summary:
             sentences = [_together(verdict, rows)] if rows else []
         else:
             sentences = [_sentence(row) for row in rows]
-        if rows or verdict in (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL):
+        if rows or verdict in (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE):
             shown = sentences[:SHOWN]
-            kinds.append(Kind(verdict.replace(" ", "-"), heading, counts.get(verdict, 0), shown,
+            kinds.append(Kind(verdict.replace(" ", "-").replace("'", ""), heading, counts.get(verdict, 0), shown,
                               len(sentences) - len(shown)))  # fmt: skip
     own = [f"{paper.id}: {text}" for paper in papers for text in untold(paper, beside_best(paper))]
     return Summary(kinds, own)

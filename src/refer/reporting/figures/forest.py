@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, REPRODUCED, STAND_IN
+from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, STAND_IN
 from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, SOFT, WIDTH, canvas
 from refer.reporting.figures.lettering import Word, width, write
 from refer.reporting.figures.panel import Panel, Side, Tag, by_row, limits, percents
@@ -18,7 +18,7 @@ from refer.reporting.tables.table import dataset_name, stand_in_notice, stated
 from refer.reporting.tables.verdicts import tally
 from refer.spec import Paper
 
-LETTERS = {REPRODUCED: "r", NOT_REPRODUCED: "n", CANNOT_TELL: "?", STAND_IN: ""}
+LETTERS = {REPRODUCED: "r", NOT_REPRODUCED: "n", CANNOT_TELL: "?", NOT_TESTED: "b", STAND_IN: ""}
 PROTOCOLS = ("published", "audited")
 LINE_HEIGHT, HEADING, GAP = 0.15, 1.0, 0.4  # inches; lines
 Row = Mapping[str, Any]

@@ -16,6 +16,8 @@ from refer.reporting.tables.table import Note, Row, several
 if TYPE_CHECKING:
     from refer.spec import Paper, Reported
 
+FEW = 3
+"""Changes of a kind that a note lists one by one."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 UNKNOWN_SPLIT = "The paper does not say on which split this was measured, so the difference is given to each."
 READING = (
@@ -46,6 +48,7 @@ def footnotes(comparison: Comparison) -> tuple[list[Note], dict[tuple[str, str],
         elsewhere = any(claim.dataset == comparison.dataset for claim in comparison.paper.reported)
         what = "of the methods that were run" if elsewhere else "on this data set"
         notes.append(Note(f"The paper reports no accuracy {what}."))
+    notes += departure_notes(comparison.of("departure"))
     notes += change_notes([comparison.paper])
     notes.append(Note(f"Cost: {cost(comparison.records_of())}."))
     return [*notes, Note(f"Paper: {comparison.paper.citation.rstrip('.')}.")], marks
@@ -67,6 +70,20 @@ def change_notes(papers: Iterable[Paper]) -> list[Note]:
         for paper in papers
         if paper.departures
     ]
+
+
+def departure_notes(rows: Iterable[Row]) -> list[Note]:
+    """List what of their papers' methods runs changed, from the scope `departure`: by kind, the values if few."""
+    kinds: dict[str, dict[tuple[str, str], None]] = {}
+    for row in rows:
+        kinds.setdefault(row["what"], {})[row["source"], row["reason"]] = None
+    told = [
+        f"{kind} ({listing(f'{paper} → {run}' for paper, run in pairs)})" if len(pairs) <= FEW
+        else f"{kind} ({len(pairs)} changes)"
+        for kind, pairs in kinds.items()
+    ]  # fmt: skip
+    what = "Departures: in how many of network, weights, epochs, image size and recipe a run is not the paper's method"
+    return [Note(f"{what}. Here: {'; '.join(told)}. All of them: results.csv, scope departure.")] if told else []
 
 
 def lettered(
@@ -162,8 +179,9 @@ def verdict_notes(comparison: Comparison, claims: Sequence[Reported]) -> list[No
 def rule(margin: float) -> str:
     """Return the rule of verdicts in a paragraph."""
     return (
-        f"Verdict on a reported number: reproduced, if the 95 % interval of the difference lies within ± {margin:g} "
-        "points; not reproduced, if it does not and excludes 0; otherwise inconclusive. The interval counts the "
+        "Verdict on a reported number: not tested at the paper's budget, if a run departs from the paper's method; "
+        f"otherwise reproduced, if the 90 % interval of the difference lies within ± {margin:g} points; not "
+        "reproduced, if it does not and the 95 % interval excludes 0; otherwise inconclusive. Intervals count the "
         "sampling of both numbers (the reported one's from its n; where none is said, from that of the split tested "
         "here) and the seeds of ours (docs/verdicts.md)."
     )

@@ -65,10 +65,12 @@ METRIC_NOTES = (
 )
 TESTS = {
     "mcnemar": "for a single seed exact McNemar, whose hypothesis is that these two trained networks are right equally "
-    "often",
+    "often: it says nothing of the methods",
     "crossed": "for several seeds, or folds, that the two methods are right equally often whatever the seed, with "
     "images (or folds) and seeds both as samples (docs/verdicts.md)",
+    "moderated": "for several seeds the same, the variance over seeds moderated across the comparisons of the table",
 }
+FOUND = "Would have found: the smallest difference that this comparison finds with a power of 80 %, in points."
 
 
 def accuracy_tables(comparison: Comparison) -> list[Table]:
@@ -101,6 +103,7 @@ def accuracy_table(comparison: Comparison) -> Table:
             c.PROTOCOL,
             *c.hidden("part", "split", "metric"),
             *([Column("", "Reported", lambda row: row["all_claims"], right=True)] if home is None else []),
+            c.DEPARTURES,
             c.SEEDS,
             *c.hidden("seed_list"),
             *folds,
@@ -116,7 +119,7 @@ def accuracy_table(comparison: Comparison) -> Table:
             *c.wide([c.DIFFERENCE], judged),
             *c.hidden("difference_low", "difference_high"),
             *c.wide([c.VERDICT], judged),
-            *c.hidden("p", "test", "images_to_tell"),
+            *c.hidden("p", "test", "about", "images_to_tell"),
             *c.wide([c.N]),
             *c.hidden("removed", "best"),
         ],
@@ -234,6 +237,7 @@ def pair_table(comparison: Comparison) -> Table:
         "Difference: accuracy of the method less that of the other, in points, with its 95 % interval, on the images "
         "that both were tested on, seed by seed.",
         _tests(chosen),
+        FOUND,
         f"Holm: adjusted for the comparisons of a protocol and split ({span(families)}). Bold: below "
         "0.05. Every other two methods stand in the CSV, adjusted for all of them.",
     ]
@@ -260,8 +264,8 @@ def pair_table(comparison: Comparison) -> Table:
             *ends[1:],
             *c.wide([c.P]),
             *c.hidden("p_holm"),
-            *c.wide([c.P_REFERENCE, c.N]),
-            *c.hidden("test"),
+            *c.wide([c.P_REFERENCE, c.SMALLEST, c.N]),
+            *c.hidden("test", "about"),
         ],
         rows,
         [*map(Note, notes)],

@@ -9,7 +9,7 @@ from refer.reporting.run_set import AUDITED
 from refer.reporting.tables import columns as c
 from refer.reporting.tables.matrix import Audited
 from refer.reporting.tables.notes import interval_note
-from refer.reporting.tables.paper import TESTS
+from refer.reporting.tables.paper import FOUND, TESTS
 from refer.reporting.tables.table import (
     DASH,
     Cell,
@@ -59,6 +59,7 @@ def _ranking_columns(best: str) -> list[Column]:
         c.PAPER,
         *c.hidden("method"),
         c.METHOD,
+        c.DEPARTURES,
         c.MEAN,
         *c.hidden("sd"),
         c.LOW,
@@ -66,9 +67,9 @@ def _ranking_columns(best: str) -> list[Column]:
         c.SEEDS,
         *c.hidden("n", "compared_with"),
         *(replace(column, group=best) for column in c.less()),
-        *c.hidden("p", "test"),
+        *c.hidden("p", "test", "about"),
         replace(c.P_HOLM, group=best),
-        *c.hidden("difference_n"),
+        *c.hidden("smallest", "difference_n"),
     ]
 
 
@@ -110,8 +111,9 @@ def _contrast_columns() -> list[Column]:
         *c.hidden("method", "compared_with"),
         Column("", "Beside the method without it", lambda row: Cell(row["without"], mark=row["mark"])),
         *(replace(column, group="Worth") for column in c.less()),
-        *c.hidden("p", "test"),
+        *c.hidden("p", "test", "about"),
         replace(c.P_HOLM, group="Worth"),
+        c.SMALLEST,
         c.SEEDS,
         c.N,
         Column("reported", "By the paper", lambda row: DASH if row["reported"] is None else
@@ -131,7 +133,8 @@ def _contrasts(audited: Audited, rows: Sequence[Row]) -> Table:
     notes = [
         "Points: accuracy of the method with it (the CSV names both) less that of the method without it, on those "
         f"images of {rows[0]['split']} that both were tested on, seed by seed.",
-        _family(rows, "contrasts"),
+        _family(rows, "contrasts").replace("for all", "within each paper, of"),
+        FOUND,
         "By the paper: the difference of the accuracies that it reports, on its own data and with its own networks.",
         *([ALONE] if any(row["seeds"] == 1 for row in rows) else []),
     ]

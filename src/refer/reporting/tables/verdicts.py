@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, REPRODUCED, STAND_IN
+from refer.evaluation.reported import INCONCLUSIVE, MARGIN, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, STAND_IN
 from refer.reporting.names import listing
 from refer.reporting.results import Results
 from refer.reporting.tables import columns as c
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from refer.spec import Paper
 
 NOT_RUN = "not run"
-ORDER = (REPRODUCED, NOT_REPRODUCED, CANNOT_TELL, STAND_IN, NOT_RUN)
+ORDER = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTED, STAND_IN, NOT_RUN)
 CLAIM = ("paper", "dataset", "method", "metric", "source", "reported")
 """Columns that name a reported number."""
 
@@ -43,8 +43,8 @@ def verdicts(papers: Iterable[Paper], results: Results) -> list[dict[str, Any]]:
     differences = {(*_of(row), row["source"], row["compared_with"]): row for row in results.of("method", "difference")}
     for claim in results.of("method", "reported"):
         mean, difference = means[_of(claim)], differences[*_of(claim), claim["source"], "reported"]
-        rows.append(_row(claim) | {name: mean[name] for name in ("sd", "low", "high", "n", "seeds")}
-                    | {name: difference[name] for name in ("p", "test", "verdict", "images_to_tell")}
+        rows.append(_row(claim) | {name: mean[name] for name in ("sd", "low", "high", "n", "seeds", "departures")}
+                    | {name: difference[name] for name in ("p", "test", "about", "verdict", "images_to_tell")}
                     | {"mean": mean["value"], "difference": difference["value"], "difference_low": difference["low"],
                        "difference_high": difference["high"]})  # fmt: skip
     empty = dict.fromkeys(("mean", "difference", "difference_low", "difference_high", "sd"))
@@ -116,8 +116,9 @@ def verdict_table(found: Sequence[Row], margin: float = MARGIN) -> Table:
             c.SPLIT,
             c.N,
             c.SEEDS,
+            c.DEPARTURES,
             Column("p", "p", lambda row: DASH if row["p"] is None else probability(row["p"]), right=True),
-            *c.hidden("test"),
+            *c.hidden("test", "about"),
             c.TO_TELL,
         ],
         found,

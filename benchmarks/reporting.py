@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from refer.evaluation.scores import score
 from refer.papers import Paper, load_paper
+from refer.reporting.figures.confusion import draw_confusions
 from refer.reporting.figures.curves import draw_curves
-from refer.reporting.figures.forest import draw_overview
+from refer.reporting.figures.forest import draw_forest, draw_overview
 from refer.reporting.figures.pairs import draw_pairs
-from refer.reporting.figures.results import draw_confusions, draw_forest
 from refer.reporting.page import write_page
 from refer.reporting.tables import compare as tables
 from refer.reporting.tables.claims import write_claims

@@ -397,10 +397,10 @@ MUTATIONS = (
         "reporting/test_ranking.py::test_methods_stand_in_the_order_of_their_accuracy_with_exact_tests_against_the_best",
     ),
     _of(
-        "matrix-transposed", "reporting/figures/results.py",
+        "matrix-transposed", "reporting/estimates.py",
         "(run.label[counted], run.predicted[counted])", "(run.predicted[counted], run.label[counted])",
         "confusion matrices have true and predicted classes exchanged",
-        "test_figures.py::test_confusion_counts_every_kept_image_once_a_seed",
+        "figures/test_figures.py::test_confusion_counts_every_kept_image_once_a_seed",
     ),
     _of(
         "hash-not-compared", "release/manifest.py",

@@ -11,12 +11,12 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
+from figure_fixtures import caught
 from refer.evaluation.paired import paired_interval
 from refer.plan import Plan, load_plan
 from refer.reporting.figures.ranking import draw_ranking
 from refer.reporting.report import Report
 from report_fixtures import make_paper, predictions_of, rewrite, scored, written, written_in
-from test_figures import caught
 
 METHODS = {
     "tran2023": ["resnet34", "late-r18-r34", "attention-r18-r34", "attention-no-local"],
@@ -159,8 +159,8 @@ def test_without_a_seed_in_common_nothing_is_compared_and_that_is_said(plan: Pla
     text = (tables / "ranking.md").read_text(encoding="utf-8")
     assert f"{others} methods with no seed in common with the best: not compared with it." in text
     with caught() as drawn:
-        draw_ranking(report.rows("ranking"), [tmp_path / "ranking.svg"])
-    assert "stroke: not compared with the best" in drawn[0]
+        draw_ranking(report.frame("ranking"), [tmp_path / "ranking.svg"])
+    assert "stroke: not compared" in drawn[0]
 
 
 def test_methods_that_are_right_equally_often_share_a_place(plan: Plan, tmp_path: Path) -> None:
@@ -203,15 +203,16 @@ def test_tables_say_on_what_how_compared_and_what_was_changed(single: Path) -> N
 
 
 def test_the_figure_names_every_method_and_is_the_same_each_time(single: Path, plan: Plan, tmp_path: Path) -> None:
-    ranked = made(single, plan).rows("ranking")
+    ranked = made(single, plan).frame("ranking")
     outputs = [tmp_path / f"ranking{suffix}" for suffix in (".svg", ".png")]
     with caught() as drawn:
         draw_ranking(ranked, outputs)
     n = pd.read_csv(single / "tables/ranking.csv").n[0]
-    assert f"a drawn stand-in for RAF-DB, test, audited protocol, n = {n}, seeds: 1" in drawn[0]
+    assert f"a drawn stand-in for RAF-DB, test, audited protocol, n = {n}" in drawn[0]
     read = written_in(outputs[0])
     for row in pd.read_csv(single / "tables/ranking.csv").itertuples():
-        assert read[read.index(row.label) + 1] == f"{row.mean:.1f}", "a method is followed by its accuracy"
+        assert row.label in read
+        assert f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}]" in read
     before = [path.read_bytes() for path in outputs]
     draw_ranking(ranked, outputs)
     assert [path.read_bytes() for path in outputs] == before
@@ -223,5 +224,5 @@ def test_nothing_to_rank_is_said(plan: Plan, tmp_path: Path) -> None:
     report = made(folder, plan)
     assert "No two methods were tested on the same images" in (folder / "tables/ranking.md").read_text()
     assert "No two methods that differ in one thing were run" in (folder / "tables/contrasts.md").read_text()
-    draw_ranking(report.rows("ranking"), [tmp_path / "empty.svg"])
+    draw_ranking(report.frame("ranking"), [tmp_path / "empty.svg"])
     ElementTree.fromstring((tmp_path / "empty.svg").read_bytes())

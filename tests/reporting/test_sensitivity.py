@@ -209,7 +209,7 @@ def test_the_same_files_give_the_same_bytes_in_any_order(
     assert {suffix: path.read_bytes() for suffix, path in again.items()} == before
     pictures = [[tmp_path / f"{name}{suffix}" for suffix in (".svg", ".png")] for name in "ab"]
     for each in pictures:
-        draw_sensitivity(report_of(folder, plan).rows("sensitivity"), each)
+        draw_sensitivity(report_of(folder, plan).frame("sensitivity"), each)
     for one, other in zip(*pictures, strict=True):
         assert one.read_bytes() == other.read_bytes()
     read = written_in(tmp_path / "a.svg")
@@ -262,7 +262,7 @@ def test_nothing_to_run_gives_a_table_of_reasons(root: Path, folder: Path, tmp_p
     assert plan.sensitivity() == []
     report = report_of(shutil.copytree(folder, tmp_path / "demo"), plan)
     assert "none was run: changes nothing" in written(report, "sensitivity", tmp_path)[".md"].read_text()
-    draw_sensitivity(report.rows("sensitivity"), [tmp_path / "empty.svg"])
+    draw_sensitivity(report.frame("sensitivity"), [tmp_path / "empty.svg"])
     assert (tmp_path / "empty.svg").stat().st_size > 0
 
 
@@ -274,7 +274,7 @@ def test_variants_are_scored_beside_their_paper(folder: Path, plan: Plan) -> Non
 
 def test_the_page_shows_it_and_counts_papers_not_variants(folder: Path, plan: Plan) -> None:
     report, figure = report_of(folder, plan), folder / "sensitivity.svg"
-    draw_sensitivity(report.rows("sensitivity"), [figure])
+    draw_sensitivity(report.frame("sensitivity"), [figure])
     write_page(folder / "report.html", title="t", report=report, audits=[], figures={"sensitivity": [figure]})
     page = (folder / "report.html").read_text()
     assert '<section id="sensitivity">' in page

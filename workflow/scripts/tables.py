@@ -12,6 +12,6 @@ with job(snakemake):
     report.write(made.tables)
     draw_overview(report.papers, report.verdicts, made.verdicts, report.asked.margin)
     if report.asked.ranked:
-        draw_ranking(report.rows("ranking"), made.ranking)
+        draw_ranking(report.frame("ranking"), made.ranking, given.runs)
     if report.asked.switches:
-        draw_sensitivity(report.rows("sensitivity"), made.sensitivity)
+        draw_sensitivity(report.frame("sensitivity"), made.sensitivity)

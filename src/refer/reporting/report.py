@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refer.errors import UserError, unknown
 from refer.evaluation.predictions import RunKey
 from refer.reporting.comparison import Comparison, compare
-from refer.reporting.results import Results, Row
+from refer.reporting.results import Results
 from refer.reporting.run_set import Record, read_records
 from refer.reporting.score import Asked
 from refer.reporting.tables.listings import ambiguity_table, runs_table
@@ -21,11 +21,13 @@ from refer.reporting.tables.printed import printed_tables
 from refer.reporting.tables.ranking import contrast_tables, ranking_tables
 from refer.reporting.tables.reported_results import claims_table
 from refer.reporting.tables.sensitivity import sensitivity_tables
-from refer.reporting.tables.table import Table
+from refer.reporting.tables.table import Table, frame
 from refer.reporting.tables.verdicts import verdict_table, verdicts
 from refer.reporting.tables.write import write_tables
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from refer.plan import Plan
     from refer.spec import Paper
 
@@ -101,9 +103,9 @@ class Report:
             raise UserError(f"no table {unknown(name, [*self.whole, *known])}.")
         return (make or accuracy_tables)(known[cell])
 
-    def rows(self, name: str) -> list[Row]:
-        """Return the rows of the tables of a name, as its CSV has them: what a figure is drawn from."""
-        return [row for table in self.tables(name) if table.csv for row in table.rows]
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return the tables of a name as a frame, as its CSV has them: what a figure is drawn from."""
+        return frame(*self.tables(name))
 
     def write(self, outputs: Iterable[str | Path]) -> None:
         """Write tables to files that are named after them; see `tables`."""

@@ -1,121 +1,124 @@
-"""What all figures are drawn on: 183 mm wide (two columns of a paper), text from 6.5 points.
+"""The sheet that every figure is drawn on: 183 mm wide (two columns of a paper), text from 6.5 points.
 
-Equal input gives the same bytes in .svg (text as text, see `svg`) and .png (200 dpi).
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; they are never the only sign. Equal input gives
+equal bytes, in .svg (see `svg`) and in .png (200 dpi).
 """
 
 from __future__ import annotations
 
+import io
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from refer.files import whole
-from refer.reporting.figures import svg
-from refer.reporting.figures.lettering import Word, write
-from refer.reporting.figures.palette import COLOURS, INK, LINE, MARKERS, SOFT, WARN
-from refer.reporting.results import csv_value
+from refer.reporting.figures.svg import tidy
 from refer.reporting.tables.table import dataset_name
 
-__all__ = ["COLOURS", "INK", "LINE", "MARKERS", "SOFT", "WARN", "WIDTH", "canvas", "described"]
-
-WIDTH = 7.2  # inches: 183 mm
-DPI = 200
-PACKED = 3
-"""How hard a PNG is compressed: the usual 6 takes twice as long and saves a tenth."""
-STYLE: Any = {
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 8,
-    "figure.dpi": 100,
-    "font.family": "DejaVu Sans",  # comes with Matplotlib, so every machine draws the same
-    "font.size": 7.5,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "savefig.dpi": DPI,
-    "text.color": INK,
-    "text.parse_math": False,  # a class or label may hold a dollar sign
-    "xtick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "xtick.labelsize": 7,
-    "xtick.major.width": 0.6,
-    "ytick.color": SOFT,
-    "ytick.labelcolor": INK,
-    "ytick.labelsize": 7,
-    "ytick.major.width": 0.6,
-}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, SOFT, LINE, WARN = "#1b1f24", "#5b6570", "#d5dae0", "#8a5a00"
+STYLE = Path(__file__).with_name("figures.mplstyle")
+WIDTH = 7.2
+"""Inches: 183 mm."""
 
 
 @contextmanager
-def canvas(
-    height: float,
-    title: str,
-    subtitle: str,
-    notice: str,
-    outputs: Sequence[Path],
-    legend: float = 0,
-    *,
-    by_hand: bool = False,
-) -> Iterator[tuple[Figure, float]]:
-    """Yield (figure, inches that its heading takes) and save the figure to `outputs` in the end.
+def canvas(height: float, title: str, subtitle: str, notice: str, outputs: Iterable[str | Path]) -> Iterator[SubFigure]:
+    """Yield a part of a figure to draw in, `height` inches high, and save the whole to `outputs` (.svg, .png).
 
-    `height`, in inches, is that of the drawing; the heading, the `legend` below the drawing, and the notice on
-    drawn data, if any, add to it. Matplotlib's layout takes as long as all drawing: a figure that places its axes
-    `by_hand` goes without.
+    The title and the subtitle above it, and below it the `notice` on drawn data, if any, add to the height.
+    Matplotlib's constrained layout places all that is drawn.
     """
-    lines = textwrap.wrap(subtitle, 122)
-    head, foot = 0.3 + 0.14 * len(lines), legend + (0.26 if notice else 0.04)
-    total = round(height + head + foot, 2)  # so that few decimals do in SVG
-    with matplotlib.rc_context(STYLE):
-        rect = (0.005, foot / total, 0.99, height / total)
-        engine = None if by_hand else ConstrainedLayoutEngine(rect=rect)
-        figure = Figure(figsize=(WIDTH, total), layout=engine, facecolor="white")
-        told = [Word(0.08, total - 0.12, title, 9.0, bold=True)]
-        told += [Word(0.08, total - 0.3 - 0.14 * number, line, 7.5, SOFT) for number, line in enumerate(lines)]
-        write(figure, told, order=-1)
+    lines = textwrap.wrap(subtitle, 124)
+    head, foot = 0.34 + 0.14 * len(lines), 0.22 if notice else 0.02
+    total = round(head + height + foot, 2)
+    with matplotlib.rc_context(fname=str(STYLE)):
+        figure = Figure(figsize=(WIDTH, total), layout="constrained")
+        grid = figure.add_gridspec(3, 1, height_ratios=[head, height, foot], hspace=0)
+        body = figure.add_subfigure(grid[1], zorder=1)
+        figure.text(0.08 / WIDTH, 1 - 0.12 / total, title, va="center", fontsize=9, fontweight="bold", zorder=0)
+        told = "\n".join(lines)
+        figure.text(
+            0.08 / WIDTH, 1 - 0.24 / total, told, va="top", color=SOFT, fontsize=7.5, linespacing=1.35, zorder=0
+        )
         if notice:
-            write(figure, [_stamp(figure, notice, total)], order=6)
-        yield figure, head
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()  # places everything once, not once a format
-            figure.set_layout_engine(None)
-            for axes in figure.axes:
-                # The layout's solver differs in the last bits from process to process, and names in an SVG go by them.
-                left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
-                axes.set_position((left, bottom, width, height))
-        for path in outputs:
+            band = Rectangle((0, 0), 1, 0.2 / total, transform=figure.transFigure, facecolor="#fff4d6", zorder=2)
+            figure.add_artist(band)
+            where: Any = {"ha": "center", "va": "center", "zorder": 3}
+            figure.text(0.5, 0.1 / total, notice, color=WARN, fontweight="bold", **where)
+        yield body
+        figure.draw_without_rendering()  # places everything once, not once a format
+        figure.set_layout_engine(None)
+        for axes in figure.axes:  # the layout's solver differs in the last bits from process to process
+            left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+            axes.set_position((left, bottom, width, height))
+        for path in map(Path, outputs):
             with whole(path) as temporary:
-                if path.suffix == ".svg":
-                    svg.save(figure, temporary, title)
-                else:
-                    options: Any = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": PACKED}}
-                    figure.savefig(temporary, **options)
+                save(figure, temporary, title)
 
 
-def _stamp(figure: Figure, notice: str, height: float) -> Word:
-    """Draw the band along the foot of the figure that says that data is drawn; return what is to be written on it."""
-    band = matplotlib.patches.Rectangle(
-        (0, 0), 1, 0.2 / height, transform=figure.transFigure, facecolor="#fff4d6", edgecolor="none"
-    )
-    figure.add_artist(band)
-    return Word(WIDTH / 2, 0.1, notice, 7.0, WARN, "middle", bold=True)
+def save(figure: Figure, path: Path, title: str) -> None:
+    """Write a figure in the format that the suffix names. Equal figures give equal bytes."""
+    if path.suffix == ".svg":
+        drawing = io.StringIO()
+        figure.savefig(drawing, format="svg", metadata={"Date": None})
+        path.write_text(tidy(drawing.getvalue(), title), encoding="utf-8")
+    else:
+        figure.savefig(path, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+
+
+def key(figure: SubFigure, handles: Iterable[Any], **options: Any) -> None:
+    """Draw what signs mean, in a line below all panels."""
+    shown = list(handles)
+    figure.legend(handles=shown, loc="outside lower center", **{"ncols": len(shown), **options})
+
+
+def heading(axes: Axes, text: str) -> None:
+    """Write a title above a panel, to be read before what stands in it."""
+    axes.set_title(text, zorder=-1)
+
+
+def wall(figure: SubFigure, height: float) -> Axes:
+    """Return one panel for many pictures, all over a figure, in inches from its upper left corner.
+
+    A panel for each picture would take a second a figure.
+    """
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False)
+    axes.set_axis_off()
+    return axes
+
+
+def hang(axes: Axes, picture: NDArray[Any], x: float, y: float, side: float, **options: Any) -> None:
+    """Show a picture (H, W), (H, W, 1) or (H, W, 3), 0..255, on a wall, its upper left corner at (x, y)."""
+    pixels = picture[..., 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}
+    axes.imshow(pixels, extent=(x, x + side, y + side, y), aspect="auto", **(grey | options))
+
+
+def table_of(source: pd.DataFrame | str | Path, *columns: str) -> pd.DataFrame:
+    """Return a table that is given as a frame, or as the path of its CSV; an empty file has the `columns` at least."""
+    try:
+        return source if isinstance(source, pd.DataFrame) else pd.read_csv(source)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame(columns=list(columns))
+
+
+def groups(table: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Yield what rows have in common, and those rows, in the order of the table."""
+    yield from table.groupby(by, sort=False)
 
 
 def described(dataset: str, stand_in: bool) -> str:
     """Return what people call a data set, and that it is drawn where it is."""
     return f"a drawn stand-in for {dataset_name(dataset)}" if stand_in else dataset_name(dataset)
-
-
-def text_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return rows with every value as text, as a CSV has them: empty for what is not known."""
-    return [{name: str(csv_value(value)).removeprefix("'") for name, value in row.items()} for row in rows]

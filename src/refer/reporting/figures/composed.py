@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.errors import UserError
-from refer.reporting.figures.canvas import INK, SOFT, WIDTH, canvas
+from refer.reporting.figures.canvas import SOFT, WIDTH, canvas, hang, wall
 from refer.reporting.tables.table import dataset_name, stand_in_notice
 
 Pixels = NDArray[np.uint8]
+MARGIN, GAP = 0.8, 0.16
+"""Inches left of the pictures, and above each group of rows."""
 
 
 def draw_composed(
@@ -44,30 +46,22 @@ def draw_composed(
     if not stand_in:
         raise UserError(f"{dataset}: composed examples are shown of drawn faces only; these are of people.")
     dataset = dataset.removesuffix("-standin")
-    rows = [("cut-out", cut_outs), ("mask", masks)]
-    for drawn, (image, target) in enumerate(zip(images, targets, strict=True), 1):
-        rows += [(f"composed\n(draw {drawn})", image), ("target", target)]
-    margin, gap = 0.72, 0.03  # inches
-    side = (WIDTH - margin - 0.08) / len(classes)
-    height = len(rows) * side + 0.18 * len(images) + 0.18
-    title = "Faces composed on backgrounds"
+    groups = [[("cut-out", cut_outs), ("mask", masks)]]
+    for number, (image, target) in enumerate(zip(images, targets, strict=True), 1):
+        groups.append([(f"composed\n(draw {number})", image), ("target", target)])
+    side = (WIDTH - MARGIN - 0.08) / len(classes)
+    height = len(groups) * (2 * side + GAP)
     subtitle = (
         f"a drawn stand-in for {dataset_name(dataset)}, on drawn scenes · the network sees the composed image, turned, "
         "lit and exposed at random, and is to restore the target: the same face on black"
     )
-    with canvas(height, title, subtitle, stand_in_notice(dataset), [Path(path) for path in outputs]) as (figure, head):
-        figure.set_layout_engine(None)
-        total = figure.get_figheight()
-        top = total - head - 0.18
-        for number, (label, pixels) in enumerate(rows):
-            top -= 0.18 * (number >= 2 and number % 2 == 0)  # a gap before each draw
-            figure.text((margin - 0.08) / WIDTH, (top - side / 2) / total, label, ha="right", va="center", color=SOFT)
-            for column, picture in enumerate(pixels):
-                place = (margin + column * side, top - side + gap, side - gap, side - gap)
-                bounds = (place[0] / WIDTH, place[1] / total, place[2] / WIDTH, place[3] / total)
-                axes = figure.add_axes(bounds)
-                axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                axes.set_axis_off()
-                if number == 0:
-                    axes.set_title(classes[column], loc="center", fontsize=7, color=INK, pad=3)
-            top -= side
+    with canvas(height, "Faces composed on backgrounds", subtitle, stand_in_notice(dataset), outputs) as figure:
+        axes = wall(figure, height)
+        for column, name in enumerate(classes):
+            axes.text(MARGIN + (column + 0.5) * side, GAP / 2, name, ha="center", va="center")
+        for number, group in enumerate(groups):
+            for row, (label, pixels) in enumerate(group):
+                y = GAP + number * (2 * side + GAP) + row * side
+                axes.text(MARGIN - 0.08, y + side / 2, label, ha="right", va="center", color=SOFT)
+                for column, picture in enumerate(pixels):
+                    hang(axes, picture, MARGIN + column * side, y, side - 0.03)

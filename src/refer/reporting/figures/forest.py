@@ -1,27 +1,76 @@
-"""Reported beside reproduced numbers of all papers in one figure."""
+"""Reproduced beside reported numbers: of one paper on one data set, and of all papers in one figure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from matplotlib.figure import Figure
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
-from refer.evaluation.reported import CANNOT_TELL, MARGIN, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, STAND_IN
-from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, SOFT, WIDTH, canvas
-from refer.reporting.figures.lettering import Word, width, write
-from refer.reporting.figures.panel import Panel, Side, Tag, by_row, limits, percents
-from refer.reporting.names import measure
-from refer.reporting.tables.table import dataset_name, stand_in_notice, stated
+from refer.errors import UserError
+from refer.evaluation.reported import MARGIN, STAND_IN
+from refer.reporting.figures.canvas import (
+    COLOURS,
+    INK,
+    LINE,
+    MARKERS,
+    canvas,
+    described,
+    groups,
+    heading,
+    key,
+    table_of,
+)
+from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, interval, limits, lines
+from refer.reporting.names import measure, span
+from refer.reporting.results import Row
+from refer.reporting.tables.table import dataset_name, several, stand_in_notice, stated
 from refer.reporting.tables.verdicts import tally
 from refer.spec import Paper
 
-LETTERS = {REPRODUCED: "r", NOT_REPRODUCED: "n", CANNOT_TELL: "?", NOT_TESTED: "b", STAND_IN: ""}
 PROTOCOLS = ("published", "audited")
-LINE_HEIGHT, HEADING, GAP = 0.15, 1.0, 0.4  # inches; lines
-Row = Mapping[str, Any]
+KINDS = {"wilson": "Wilson's", "crossed": "over images and seeds"}
+CELL, GROUP = ["paper", "data"], ["paper", "data", "method", "metric"]
+
+
+def draw_forest(paper: Paper, table: pd.DataFrame | str | Path, outputs: Iterable[str | Path]) -> None:
+    """Draw a paper's accuracies with their intervals, from its comparison table, beside the numbers that it reports.
+
+    A panel a split; in it a group of lines a method: one for each protocol, and one for what the paper reports.
+    """
+    rows = table_of(table)
+    rows = rows[rows["metric"] == "accuracy"]
+    if rows.empty:
+        raise UserError(f"{table}: no rows; expected the comparison table of {paper.id}. Make it again.")
+    first, stand_in = rows.iloc[0], bool(rows["stand_in"].iloc[0])
+    splits = sorted(rows["part"].unique(), key=list(paper.parts[first["dataset"]]).index)
+    dots_are = "single runs" if (rows["seeds"] == 1).all() else f"means over {span(rows['seeds'])} seeds"
+    if pd.notna(first["folds"]):
+        folds = int(first["folds"])
+        dots_are += f", {several(folds, 'fold')} of each pooled" if folds > 1 else ", one fold"
+    told = [described(first["dataset"], stand_in), f"dots: {dots_are}"]
+    told.append(f"bars: 95 % intervals ({'; '.join(KINDS[kind] for kind in rows['interval_method'].unique())})")
+    if rows["reported_sd"].notna().any():
+        told.append("line through a reported number: its standard deviation")
+    title = f"{paper.id}: reproduced beside reported accuracy"
+    notice = stand_in_notice(first["dataset"]) if stand_in else ""
+    places, labels = _places(rows)
+    height = LINE_HEIGHT * (max(places.values()) + 1) + 0.8
+    with canvas(height, title, " · ".join(told), notice, outputs) as figure:
+        panels = figure.subplots(1, len(splits), sharex=True, sharey=True, squeeze=False)[0]
+        panels[0].set_xlim(limits(rows, *rows["reported"].dropna()))
+        for axes, split in zip(panels, splits, strict=True):
+            mine = rows[rows["part"] == split]
+            _panel(axes, mine, places)
+            lines(axes, labels, max(places.values()) + 1)
+            sizes = {protocol: span(each["n"]) for protocol, each in groups(mine, "protocol")}
+            n = [*sizes.values()] if len({*sizes.values()}) == 1 else [f"{n} {name}" for name, n in sizes.items()]
+            heading(axes, f"{mine['split'].iloc[0]}, n = {n[0] if len({*n}) == 1 else ', '.join(n)}")
+            axes.set_xlabel("accuracy (%)")
+        _key(figure, rows)
 
 
 def draw_overview(
@@ -29,152 +78,87 @@ def draw_overview(
 ) -> None:
     """Draw every reported number that was run, beside what came out, from the rows of the table of verdicts.
 
-    Accuracies above; precision, recall and F1 below, side by side. Of several parts only the test set is drawn; drawn
-    data are told apart and have no verdict.
+    Of several splits only the test set is drawn; drawn data are told apart and have no verdict.
     """
-    test_sets = {(paper.id, dataset): part for paper in papers for dataset, part in paper.test_sets.items()}
-    found = [
-        row for row in judged if row["mean"] is not None and row["part"] == test_sets[row["paper"], row["dataset"]]
-    ]
-    drawn = list(dict.fromkeys(row["dataset"] for row in found if row["stand_in"]))
+    tests = {(paper.id, dataset): split for paper in papers for dataset, split in paper.test_sets.items()}
+    ran = [row for row in judged if row["mean"] is not None and row["part"] == tests[row["paper"], row["dataset"]]]
+    rows = pd.DataFrame(ran)
     counts = ", ".join(f"{count} {name}" for name, count in tally(judged).items())
-    told = [f"reported numbers: {counts or 'none'}", "bars: 95 % intervals"]
+    told = [f"reported numbers: {counts or 'none'}", "bars: 95 % intervals, cut at an arrow"]
     told.append(f"grey: ± {margin:g} points around the reported one, the margin of the verdicts")
-    blocks = [each for each in _blocks(found) if each]
-    if len(blocks) > 1 and len(drawn) < len({row["dataset"] for row in found}):
-        told.append("r: reproduced, n: not reproduced, ?: cannot tell")
-    notice = stand_in_notice(*drawn) if drawn else ""
-    heights = [LINE_HEIGHT * _places([row for rows in block.values() for row in rows])[1] for block in blocks]
-    height = sum(each + 0.62 for each in heights)
-    title, paths, legend = "Reported and reproduced, all papers", list(map(Path, outputs)), 0.25 if blocks else 0
-    with canvas(max(height, 0.3), title, " · ".join(told), notice, paths, legend, by_hand=True) as (figure, head):
-        top = figure.get_figheight() - head
-        for block, high in zip(blocks, heights, strict=True):
-            _block(figure, block, top - 0.2 - high, high, margin)
-            top -= high + 0.62
-        if blocks:
-            _key(figure, {row["protocol"] for row in found}, (0.26 if notice else 0.04) / figure.get_figheight())
+    drawn = dict.fromkeys(row["dataset"] for row in ran if row["stand_in"])
+    places, labels = _places(rows, headed=True)
+    height = LINE_HEIGHT * (max(places.values(), default=0) + 1) + 0.65 if places else 0.1
+    title, notice = "Reported and reproduced, all papers", stand_in_notice(*drawn) if drawn else ""
+    with canvas(height, title, " · ".join(told), notice, outputs) as figure:
+        if places:
+            axes = figure.subplots()
+            axes.set_xlim(limits(rows, *(rows["reported"] - margin), *(rows["reported"] + margin)))
+            _panel(axes, rows, places, margin)
+            lines(axes, labels, max(places.values()) + 1, [y for y, name in labels.items() if " · " in name])
+            axes.set_xlabel(f"{', '.join(dict.fromkeys(map(_measure, rows['metric'])))} (%)")
+            _key(figure, rows)
 
 
-def _blocks(found: Sequence[Row]) -> list[dict[str, list[Row]]]:
-    """Return the accuracies, and the other measures side by side: rows by the heading of their panel."""
-    accuracy = [row for row in found if row["metric"] == "accuracy"]
-    further: dict[str, list[Row]] = {}
-    for row in found:
-        if row["metric"] != "accuracy":
-            further.setdefault(row["metric"].partition("_")[2].partition("_")[0], []).append(row)
-    return [{"accuracy": accuracy} if accuracy else {}, further]
+def _places(rows: pd.DataFrame, *, headed: bool = False) -> tuple[dict[tuple[str, ...], float], dict[float, str]]:
+    """Return the height of each line and the names beside them.
 
-
-def _places(rows: Sequence[Row]) -> tuple[dict[tuple[str, ...], float], float]:
-    """Return at which line each heading, method and single row stands, and how many lines there are."""
-    at = 0.0
-    places: dict[tuple[str, ...], float] = {}
-    groups: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for row in rows:
-        group = groups.setdefault((row["paper"], row["data"]), {})
-        kinds = group.setdefault(row["method"], [])
-        kinds += [row["protocol"]] if row["protocol"] not in kinds else []
-    for group_name, methods in groups.items():
-        places[group_name] = at
-        at += HEADING
-        for method, protocols in methods.items():
-            for protocol in protocols:
-                places[*group_name, method, protocol] = at
-                at += 1
-            places[*group_name, method] = at - (len(protocols) + 1) / 2
-        at += GAP
-    return places, at
-
-
-def _block(figure: Figure, block: Mapping[str, Sequence[Row]], bottom: float, high: float, margin: float) -> None:
-    """Draw one block of panels that share their lines, `high` inches high."""
-    places, lines = _places([row for rows in block.values() for row in rows])
-    rows = next(iter(block.values()))
-    labels = {(row["paper"], row["data"], row["method"]): row["label"] for row in rows}
-    headings = {(row["paper"], row["data"]): f"{row['paper']} · {_data(row['data'])}" for row in rows}
-    beside = 0.15 + max(*map(width, labels.values()), *(width(text, bold=True) for text in headings.values()))
-    wide = (WIDTH - beside - 0.1 - 0.15 * (len(block) - 1)) / len(block)
-    axes: list[Word] = []
-    order: list[tuple[float, Word]] = []
-    for number, (name, mine) in enumerate(block.items()):
-        tagged = [(row, tag) for row in mine for tag in _tags(row, mine, places, margin, short=len(block) > 1)]
-        tags = [tag for _, tag in tagged]
-        values = [row[key] + off for row in mine for key, off in (("low", 0), ("high", 0), ("reported", -margin),
-                                                                  ("reported", margin))]  # fmt: skip
-        box = (beside + number * (wide + 0.15), bottom, wide, high)
-        panel = Panel(figure, box, limits(values, tags, wide), (lines - 0.2, -HEADING))
-        _panel(panel, mine, places, margin)
-        titles = list(dict.fromkeys(measure(row["metric"]).replace("F1 of means", "F1") for row in mine))
-        title = f"{' or '.join(titles) if name != 'accuracy' else 'accuracy'} (%)"
-        panel.axis_x(percents(panel.x, wide), title, grid=True)
-        if number == 0:
-            told = [(text, places[key], True) for key, text in headings.items()]
-            told += [(text, places[key], False) for key, text in labels.items()]
-            order += [(y, Word(beside - 0.08, float(panel.up(y)), text, anchor="right", bold=bold))
-                      for text, y, bold in told]  # fmt: skip
-        order += [(places[row["paper"], row["data"], row["method"]], panel.beside(tag)) for row, tag in tagged]
-        axes += panel.words
-    write(figure, [*by_row(order), *axes])
-
-
-def _panel(panel: Panel, rows: Sequence[Row], places: Mapping[tuple[str, ...], float], margin: float) -> None:
-    groups = dict.fromkeys((row["paper"], row["data"]) for row in rows)
-    panel.lines(((panel.x, (places[group] - 0.7,) * 2) for group in groups), LINE, 0.5, order=1)
-    boxes, reported = [], []
-    for row in {(row["paper"], row["data"], row["method"]): row for row in rows}.values():
-        key, value = (row["paper"], row["data"], row["method"]), row["reported"]
-        lines = [place for name, place in places.items() if name[:3] == key and len(name) == 4]
-        low, high = min(lines) - 0.4, max(lines) + 0.4
-        boxes.append((value - margin, value + margin, low, high))
-        reported.append((value, places[key]))
-    panel.boxes(boxes, LINE)
-    panel.points(reported, "D", INK, 4.5, open_=True)
-    for kind, protocol in enumerate(PROTOCOLS):
-        mine = [row for row in rows if row["protocol"] == protocol]
-        panel.bars(((row["low"], row["high"], _line(row, places)) for row in mine), COLOURS[kind], 1.3)
-        at = ((row["mean"], _line(row, places)) for row in mine)
-        panel.points(at, MARKERS[kind], COLOURS[kind], 3.5, open_=False)
-
-
-def _tags(
-    row: Row, rows: Sequence[Row], places: Mapping[tuple[str, ...], float], margin: float, *, short: bool
-) -> list[Tag]:
-    """Return the numbers beside a row's bar and beside what is reported, the verdict as a word or a letter.
-
-    `rows` are those of its panel: what is reported stands clear of all bars of its method.
+    A line is known by paper, data, method, metric, and its protocol or "reported". A name stands in the middle of its
+    lines. `headed`: each paper and data set has a heading above its own.
     """
-    below = row["mean"] < row["reported"]
-    side: Side = "left" if below else "right"
-    other: Side = "right" if below else "left"
-    drawn = row["verdict"] == STAND_IN
-    word = LETTERS[row["verdict"]] if short else ("" if drawn else row["verdict"])
-    text = f"{row['mean']:.1f} {word}".strip()
-    at = row["low"] if below else row["high"]
-    tags = [Tag(at, _line(row, places), text, side, COLOURS[PROTOCOLS.index(row["protocol"])], 6.0, 0.045)]
-    key = (row["paper"], row["data"], row["method"])
-    mine = [each for each in rows if (each["paper"], each["data"], each["method"]) == key]
-    if row is not mine[0]:
-        return tags
-    edge = (max if below else min)(row["reported"] + (margin if below else -margin),
-                                   *(each["high" if below else "low"] for each in mine))  # fmt: skip
-    middle = places[key]
-    return [*tags, Tag(edge, middle, stated(row["reported"]), other, SOFT, 6.0, 0.045)]
+    places: dict[tuple[str, ...], float] = {}
+    labels: dict[float, str] = {}
+    at = 0.0
+    for (paper, data), cell in groups(rows, CELL) if len(rows) else ():
+        if headed:
+            name = data.removesuffix("-standin")
+            labels[at] = f"{paper} · {dataset_name(name)}{' (drawn)' if name != data else ''}"
+            at += 1
+        for group, mine in groups(cell, GROUP):
+            names = [*mine["protocol"].unique(), *(["reported"] if mine["reported"].notna().any() else [])]
+            places |= {(*group, name): at + k for k, name in enumerate(names)}
+            what = "" if group[3] == "accuracy" else f", {_measure(group[3])}"
+            labels[at + (len(names) - 1) / 2] = mine["label"].iloc[0] + what
+            at += len(names) + 0.5
+    return places, labels
 
 
-def _line(row: Row, places: Mapping[tuple[str, ...], float]) -> float:
-    return places[row["paper"], row["data"], row["method"], row["protocol"]]
+def _panel(axes: Axes, rows: pd.DataFrame, places: dict[tuple[str, ...], float], margin: float = 0) -> None:
+    """Draw dots on their intervals, diamonds for what is reported, and a grey band where verdicts have a `margin`."""
+    for group, mine in groups(rows, GROUP):
+        y = [places[*group, protocol] for protocol in mine["protocol"]]
+        for place, protocol, (_, row) in zip(y, mine["protocol"], mine.iterrows(), strict=True):
+            kind = _kind(protocol)
+            dots(axes, place, row.to_frame().T, COLOURS[kind], MARKERS[kind])
+            verdict = row["verdict"] if margin and row["verdict"] != STAND_IN else ""
+            column(axes, 6, {place: f"{interval(row)} {verdict}".strip()}, {place: COLOURS[kind]})
+        first = mine.iloc[0]
+        if pd.notna(first["reported"]):
+            value, sd, place = first["reported"], first["reported_sd"], places[*group, "reported"]
+            axes.barh((y[0] + place) / 2, 2 * margin, place - y[0] + 0.8, left=value - margin, color=LINE, alpha=0.5)
+            axes.errorbar(value, place, xerr=sd if pd.notna(sd) else None, fmt="D", color=INK, markerfacecolor="white")
+            mark = "*" if first.get("reported_part") == "not stated" else ""
+            column(axes, 6, {place: f"{stated(value)}{mark} reported"})
 
 
-def _key(figure: Figure, protocols: Iterable[str], foot: float) -> None:
-    """Draw what the markers mean, along the foot of the figure."""
-    handles = [Line2D([], [], marker=MARKERS[k], color=COLOURS[k], markersize=4, label=f"reproduced, {name}")
-               for k, name in enumerate(PROTOCOLS) if name in protocols]  # fmt: skip
-    handles.append(Line2D([], [], marker="D", color=INK, fillstyle="none", linestyle="none", markersize=4.5,
-                          label="reported"))  # fmt: skip
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot), ncols=len(handles))
+def _key(figure: SubFigure, rows: pd.DataFrame) -> None:
+    """Draw what the signs mean, and how many seeds each protocol had."""
+    signs = []
+    for protocol, mine in groups(rows, "protocol"):
+        kind = _kind(protocol)
+        name = f"{protocol}, seeds: {span(mine['seeds'].astype(int))}"
+        signs.append(Line2D([], [], marker=MARKERS[kind], color=COLOURS[kind], label=name))
+    if rows["reported"].notna().any():
+        unknown = "reported_part" in rows and (rows["reported_part"] == "not stated").any()
+        name = f"reported{' (* the paper does not say on which split)' if unknown else ''}"
+        signs.append(Line2D([], [], marker="D", color=INK, markerfacecolor="white", linestyle="none", label=name))
+    key(figure, signs)
 
 
-def _data(data: str) -> str:
-    name = data.removesuffix("-standin")
-    return dataset_name(name) + (" (drawn)" if name != data else "")
+def _kind(protocol: str) -> int:
+    """Return which colour and marker a protocol has, the same in every figure."""
+    return PROTOCOLS.index(protocol) if protocol in PROTOCOLS else len(PROTOCOLS)
+
+
+def _measure(metric: str) -> str:
+    return metric if metric == "accuracy" else measure(metric).replace("F1 of means", "F1")

@@ -1,86 +1,93 @@
-"""All methods in one order, drawn: the best above, each with its interval."""
+"""All methods that were tested on the same images, sorted within their papers, with intervals and budgets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
-from refer.reporting.figures.canvas import COLOURS, INK, LINE, MARKERS, WIDTH, canvas, described, text_rows
-from refer.reporting.figures.lettering import Word, width, write
-from refer.reporting.figures.panel import Panel, Tag, by_row, limits, percents
-from refer.reporting.names import span
+from refer.reporting.figures.canvas import COLOURS, MARKERS, SOFT, canvas, described, groups, heading, table_of
+from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, interval, limits, lines, title_of_column
+from refer.reporting.run_set import read_records
 from refer.reporting.tables.table import stand_in_notice
 
-LINE_HEIGHT, BELOW, GAP = 0.155, 0.42, 0.25  # inches
-Row = Mapping[str, str]
+METHOD = ["paper", "data", "protocol", "method"]
+BUDGET = {"seeds": ("seeds", 30), "epochs": ("epochs", 36), "size": ("side", 30), "views": ("views", 44),
+          "weights": ("weights", 40)}  # fmt: skip
+"""Column → its title and its width in points."""
+VIEWS = {"none": "1", "flip": "2 (flip)", "ten-crop": "10 (crops)"}
 
 
-def draw_ranking(table: Iterable[Mapping[str, Any]], outputs: Iterable[str | Path]) -> None:
-    """Draw the ranking of every data set, from its CSV, one below the other; nothing but a title of an empty one."""
-    rows = text_rows(table)
-    blocks = {data: [row for row in rows if row["data"] == data] for data in dict.fromkeys(row["data"] for row in rows)}
-    papers = list(dict.fromkeys(row["paper"] for row in sorted(rows, key=lambda row: row["paper"])))
-    drawn = list(dict.fromkeys(row["dataset"] for row in rows if row["stand_in"] == "true"))
-    height = max(sum(LINE_HEIGHT * len(those) + GAP + BELOW for those in blocks.values()), 0.3)
-    told = [
-        "points: mean accuracy on the images that all methods were tested on",
-        "bars: 95 % intervals",
-        "filled: cannot be told from the best (p by Holm at least 0.05)",
-    ]
-    if any(not row["p_holm"] for those in blocks.values() for row in those[1:]):
-        told.append("stroke: not compared with the best, no seed in common")
-    told = told if rows else ["no two methods were tested on the same images"]
-    notice = stand_in_notice(*drawn) if drawn else ""
-    title = "All methods, from the best to the worst"
-    paths, subtitle = list(map(Path, outputs)), " · ".join(told)
-    with canvas(height, title, subtitle, notice, paths, 0.22, by_hand=True) as (figure, head):
-        top = figure.get_figheight() - head
-        for those in blocks.values():
-            _block(figure, those, papers, top)
-            top -= LINE_HEIGHT * len(those) + GAP + BELOW
-        if papers:
-            _key(figure, papers, (0.26 if notice else 0.04) / figure.get_figheight())
+def draw_ranking(
+    table: pd.DataFrame | str | Path, outputs: Iterable[str | Path], runs: Iterable[str | Path] = ()
+) -> None:
+    """Draw the ranking of every data set from its table, one below the other; nothing but a title of an empty one.
+
+    `runs` are the run.json files of the methods. With them the figure tells their budgets: epochs, side of an image in
+    pixels, views of a test image that are averaged, and weights. What all methods have in common stands in the title.
+    """
+    ranked = table_of(table, *METHOD, "place", "p_holm", "stand_in", "dataset")
+    if runs:
+        ranked = ranked.merge(_budgets(runs), on=METHOD, how="left")
+    told = ["dots: mean accuracy on the images that all methods were tested on, bars: 95 % intervals, cut at an arrow",
+            "line: the best of all", "hollow: significantly less (p by Holm < 0.05)"]  # fmt: skip
+    if (ranked["p_holm"].isna() & (ranked["place"] > 1)).any():
+        told.append("stroke: not compared, no seed in common")
+    told = told if len(ranked) else ["no two methods were tested on the same images"]
+    drawn = ranked.loc[ranked["stand_in"].astype(bool), "dataset"].unique()
+    blocks = [mine for _, mine in groups(ranked, "data")]
+    heights = [LINE_HEIGHT * (len(mine) + mine["paper"].nunique()) + 0.5 for mine in blocks]
+    papers = sorted(ranked["paper"].unique())
+    notice = stand_in_notice(*drawn) if len(drawn) else ""
+    with canvas(sum(heights) or 0.1, "All methods, paper by paper", " · ".join(told), notice, outputs) as figure:
+        if blocks:
+            panels = figure.subplots(len(blocks), 1, height_ratios=heights, squeeze=False)[:, 0]
+            for axes, mine in zip(panels, blocks, strict=True):
+                _panel(axes, mine, papers)
 
 
-def _block(figure: Figure, rows: Sequence[Row], papers: Sequence[str], top: float) -> None:
-    high = LINE_HEIGHT * len(rows)
-    beside = 0.15 + max(width(row["label"]) for row in rows)
-    wide = WIDTH - beside - 0.15
-    tags = [Tag(float(row["high"]), place, f"{float(row['mean']):.1f}", "right") for place, row in enumerate(rows)]
-    x = limits([float(row[name]) for row in rows for name in ("low", "high")], tags, wide)
-    panel = Panel(figure, (beside, top - GAP - high, wide, high), x, (len(rows) - 0.5, -0.5))
-    panel.axis_x(percents(panel.x, wide), "accuracy (%)", grid=True)
-    panel.lines([((float(rows[0]["mean"]),) * 2, panel.y)], LINE, 0.9, order=1)
-    for place, row in enumerate(rows):
-        colour, marker = _sign(papers.index(row["paper"]))
-        panel.bars([(float(row["low"]), float(row["high"]), place)], colour, 1.3)
-        behind = bool(row["p_holm"]) and float(row["p_holm"]) < 0.05
-        marker = marker if place == 0 or row["p_holm"] else "|"
-        panel.points([(float(row["mean"]), place)], marker, colour, 4, open_=behind)
-    first = rows[0]
-    often = span(int(row["seeds"]) for row in rows)
-    where = f"{described(first['dataset'], first['stand_in'] == 'true')}, {first['split']}"
-    panel.heading(f"{where}, {first['protocol']} protocol, n = {int(first['n']):,}, seeds: {often}")
-    lines = [
-        (place, Word(beside - 0.08, float(panel.up(place)), row["label"], anchor="right"))
-        for place, row in enumerate(rows)
-    ]
-    lines += [(place, panel.beside(tag)) for place, tag in enumerate(tags)]
-    write(figure, [*panel.head, *by_row(lines), *panel.words])
+def _budgets(runs: Iterable[str | Path]) -> pd.DataFrame:
+    """Return what each method was given, a row a method."""
+    found = [
+        {**{name: record[name] for name in METHOD}, "epochs": str(record["recipe"]["epochs"]),
+         "size": f"{record['recipe'].get('image_size', '?')} px", "weights": f"{record['parameters'] / 1e6:.2f} M",
+         "views": VIEWS.get(record["recipe"].get("views", "none"), "")}
+        for record in read_records(runs).values()
+    ]  # fmt: skip
+    return pd.DataFrame(found).groupby(METHOD, as_index=False).first()
 
 
-def _sign(place: int) -> tuple[str, str]:
-    """Return colour and marker of a paper."""
-    return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+def _panel(axes: Axes, ranked: pd.DataFrame, papers: list[str]) -> None:
+    """Draw the methods of one data set: a heading a paper, its best method first."""
+    first, best = ranked.iloc[0], ranked["mean"].max()
+    budget = [name for name in BUDGET if name in ranked and (ranked[name].nunique() > 1 or name == "seeds")]
+    axes.set_xlim(limits(ranked))
+    axes.axvline(best, color=SOFT, linewidth=0.8, zorder=1)
+    labels: dict[float, str] = {}
+    for paper in ranked.groupby("paper")["mean"].max().sort_values(ascending=False).index:
+        mine = ranked[ranked["paper"] == paper].sort_values("mean", ascending=False)
+        labels[len(labels)] = paper
+        y = np.arange(len(labels), len(labels) + len(mine))
+        labels |= dict(zip(y, mine["label"], strict=True))
+        colour, sign = (signs[papers.index(paper) % len(signs)] for signs in (COLOURS, MARKERS))
+        compared = ((mine["place"] == 1) | mine["p_holm"].notna()).to_numpy()
+        for marker, which in ((sign, compared), ("|", ~compared)):
+            dots(axes, y[which], mine[which], colour, marker, filled=~(mine["p_holm"][which] < 0.05))
+        column(axes, 6, dict(zip(y, mine.apply(interval, axis=1), strict=True)))
+        for name, at in zip(budget, _offsets(budget), strict=True):
+            column(axes, at, dict(zip(y, mine[name].astype(str), strict=True)))
+    for name, at in zip(["accuracy (%)", *(BUDGET[name][0] for name in budget)], [6, *_offsets(budget)], strict=True):
+        title_of_column(axes, at, 0, name)
+    lines(axes, labels, len(labels), [y for y, label in labels.items() if label in papers])
+    where = f"{described(first['dataset'], bool(first['stand_in']))}, {first['split']}"
+    shared = [f"{BUDGET[name][0]}: {first[name]}" for name in BUDGET if name in ranked and name not in budget]
+    heading(axes, ", ".join([where, f"{first['protocol']} protocol", f"n = {first['n']:,}", *shared]))
+    axes.set_xlabel("accuracy (%)")
 
 
-def _key(figure: Figure, papers: Sequence[str], foot: float) -> None:
-    handles = [
-        Line2D([], [], marker=marker, color=colour, markersize=4, label=paper)
-        for paper, (colour, marker) in zip(papers, map(_sign, range(len(papers))), strict=True)
-    ]
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot), ncols=len(handles), labelcolor=INK)
+def _offsets(budget: list[str]) -> list[int]:
+    """Return where the columns of the budget begin, in points right of the panel."""
+    return [82 + sum(BUDGET[name][1] for name in budget[:place]) for place in range(len(budget))]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from refer.reporting.figures.canvas import COLOURS, INK, MARKERS, canvas
+from refer.reporting.figures.canvas import COLOURS, INK, MARKERS, canvas, heading, key
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
 from refer.reporting.tables.table import stand_in_notice
 from refer.spec import Paper
@@ -44,7 +43,7 @@ class Plane:
     held_axes: tuple[float, float]
 
 
-def draw_representations(paper: Paper, runs: Sequence[Explained], outputs: Sequence[str | Path]) -> None:
+def draw_representations(paper: Paper, runs: Sequence[Explained], outputs: Iterable[str | Path]) -> None:
     """Draw the representation spaces of several methods of one cell, one panel each.
 
     Args:
@@ -53,30 +52,29 @@ def draw_representations(paper: Paper, runs: Sequence[Explained], outputs: Seque
         outputs: files to write, .png or .svg.
     """
     about = runs[0].about
-    classes = about["classes"]
     columns = {1: 1, 2: 2, 4: 2}.get(len(runs), 3)
     rows = -(-len(runs) // columns)
     shown = {len(run.tensors["test/labels"]) for run in runs}
     total = {run.about["images"] for run in runs}
     n = f"{max(shown):,} of {max(total):,}" if shown != total else f"{max(total):,}"
     subtitle = (
-        f"{whose(paper, about)}, n = {n} images · the plane in which the class means of the training part differ most "
+        f"{whose(paper, about)}, n = {n} images · the plane in which the class means of the training split differ most "
         "(PCA of these means, true to scale) · axes: share of the points' variance · lines: 1σ, dashed 2σ"
     )
     notice = stand_in_notice(about["dataset"]) if about["stand_in"] else ""
-    lines = -(-(len(classes) + 1) // 9)
     side = 6.6 / columns if columns > 1 else 3.9
     title = f"{paper.id}: representation space"
-    with canvas(rows * (side + 0.55), title, subtitle, notice, list(map(Path, outputs)), 0.19 * lines + 0.05) as (
-        figure,
-        _,
-    ):
+    with canvas(rows * (side + 0.55) + 0.4, title, subtitle, notice, outputs) as figure:
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, run in zip(grid, runs, strict=False):
             _space(axes, run, paper.methods[run.about["method"]].label)
         for axes in grid[len(runs) :]:
             axes.set_axis_off()
-        _legend(figure, classes, 0.26 if notice else 0.04)
+        signs = [Line2D([], [], linestyle="none", markersize=5, label=name, **_sign(place))
+                 for place, name in enumerate(about["classes"])]  # fmt: skip
+        mean: dict[str, Any] = {"color": "white", "marker": "o", **MEAN}
+        signs.append(Line2D([], [], linestyle="none", label="mean of a class in training", **mean))
+        key(figure, signs, ncols=min(len(signs), 9), columnspacing=1.1, handletextpad=0.2)
 
 
 def plane(features: NDArray[Any], means: NDArray[Any], counts: NDArray[Any]) -> Plane:
@@ -125,7 +123,9 @@ def _space(axes: Axes, run: Explained, label: str) -> None:
     size = 3.8 if len(labels) < 500 else 2.4
     for place in range(len(run.about["classes"])):
         mine = seen.points[labels == place]
-        axes.plot(*mine.T, linestyle="none", markersize=size, markeredgewidth=0, alpha=0.6, **_sign(place))
+        axes.plot(
+            *mine.T, linestyle="none", markersize=size, markeredgewidth=0, alpha=0.6, rasterized=True, **_sign(place)
+        )
         if sigma and counts[place]:
             _rings(axes, seen.means[place], (2 * sigma, 2 * sigma, 0.0), place)
         elif not sigma and len(mine) >= LEAST:
@@ -139,39 +139,16 @@ def _space(axes: Axes, run: Explained, label: str) -> None:
     axes.set_ylabel(f"2nd axis ({second:.0f} %)")
     rings = f"lines: the loss's Gaussians, σ = {sigma:g}" if sigma else "lines: σ of the points"
     held = f"plane: {100 * seen.held_means:.0f} % of the means' variance"
-    heading = textwrap.fill(f"{label}, {features.shape[1]}-d", 38)  # a third of the figure
-    axes.set_title(f"{heading}\n{held}\n{rings}", fontsize=7.5, zorder=0)
+    name = textwrap.fill(f"{label}, {features.shape[1]}-d", 38)  # a third of the figure
+    heading(axes, f"{name}\n{held}\n{rings}")
 
 
 def _rings(axes: Axes, middle: NDArray[np.float64], shape: tuple[float, float, float], place: int) -> None:
     width, height, angle = (round(value, DIGITS) for value in shape)
     for times, style in ((1, "-"), (2, "--")):
-        ring = Ellipse(
-            (float(middle[0]), float(middle[1])),
-            times * width,
-            times * height,
-            angle=angle,
-            fill=False,
-            edgecolor=_sign(place)["color"],
-            linewidth=1.1 if times == 1 else 0.7,
-            linestyle=style,
-            zorder=3,
-        )
-        axes.add_patch(ring)
-
-
-def _legend(figure: Figure, classes: Sequence[str], foot: float) -> None:
-    handles = [
-        matplotlib.lines.Line2D([], [], linestyle="none", markersize=5, label=name, **_sign(place))
-        for place, name in enumerate(classes)
-    ]
-    large = {"color": "white", "marker": "o", **MEAN}
-    handles.append(matplotlib.lines.Line2D([], [], linestyle="none", label="mean of a class in training", **large))
-    columns = -(-len(handles) // (-(-len(handles) // 9)))
-    place = (0.5, foot / figure.get_figheight())
-    figure.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=place, ncols=columns, columnspacing=1.1, handletextpad=0.2
-    )
+        axes.add_patch(Ellipse((float(middle[0]), float(middle[1])), times * width, times * height, angle=angle,
+                               fill=False, edgecolor=_sign(place)["color"], linewidth=1.3 - 0.3 * times,
+                               linestyle=style, zorder=3))  # fmt: skip
 
 
 def _sign(place: int) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from refer.spec import Reported
 
 Row = Mapping[str, Any]
@@ -245,3 +247,16 @@ def rounded(value: int) -> str:
 def several(count: int, word: str) -> str:
     """Return a count with its noun, e.g. 1 seed, 16 runs."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def frame(*tables: Table) -> pd.DataFrame:
+    """Return the rows of `tables` that stand in the CSV, with its columns, as a frame."""
+    import pandas as pd
+
+    made = []
+    for table in tables:
+        names = [column.name for column in table.columns if column.name]
+        if table.csv:
+            made.append(pd.DataFrame([{name: row.get(name) for name in names} for row in table.rows], columns=names))
+    filled = [each for each in made if len(each)] or made[:1]
+    return pd.concat(filled, ignore_index=True)

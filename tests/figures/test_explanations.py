@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from conftest import Prepared
+from figure_fixtures import caught
 from refer import files
 from refer.errors import UserError
 from refer.evaluation import explanations
@@ -32,7 +33,6 @@ from refer.training.composer import composed_set, load_composer
 from refer.training.composition import Composition
 from refer.training.task import COMPOSED_SEED
 from report_fixtures import StubMethod, written_in
-from test_figures import caught
 from test_realtime import NAMES, REGIONS, a_run, untrained
 
 FERATT = {

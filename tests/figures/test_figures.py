@@ -318,7 +318,8 @@ def compared() -> pd.DataFrame:
     rows = [("full", "region", 2.0, 0.5, 3.5, 0.03), ("backbone", "full", -3.0, -5.0, -1.0, 0.2)]
     return pd.DataFrame([{"data": "fer2013", "protocol": "audited", "part": "private", "method": method,
                           "compared_with": less, "difference": difference, "difference_low": low,
-                          "difference_high": high, "p_holm": p, "test": "mcnemar", "n": 100, "seeds": 1} for method, less, difference, low, high, p in rows])  # fmt: skip
+                          "difference_high": high, "p_holm": p, "test": "mcnemar", "n": 100, "seeds": 1}
+                         for method, less, difference, low, high, p in rows])  # fmt: skip
 
 
 def test_a_pair_is_the_row_less_the_column_with_its_interval_and_coloured_if_significant(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from figure_fixtures import caught
-from refer.evaluation.paired import paired_interval
+from refer.evaluation.paired import Pair, paired_differences
 from refer.plan import Plan, load_plan
 from refer.reporting.figures.ranking import draw_ranking
 from refer.reporting.report import Report
@@ -120,12 +120,17 @@ def test_several_seeds_are_compared_seed_by_seed(root: Path, plan: Plan, tmp_pat
     pair = [answers(folder, "tran2023", name) for name in ("attention-no-local", "attention-r18-r34")]
     expected = np.mean([pair[1][seed].mean() - pair[0][seed].mean() for seed in range(3)])
     found = rows.loc["local attention"]
-    assert (found.difference, found.seeds, found.test) == (pytest.approx(100 * expected), 3, "crossed")
+    assert (found.difference, found.seeds, found.test) == (pytest.approx(100 * expected), 3, "moderated")
     # Seed beside seed: with others side by side the mean is the same, and the interval is not.
-    one, other = (np.stack([each[seed] for seed in range(3)]) for each in pair)
-    ends = paired_interval(one, other)
-    assert (found.difference_low, found.difference_high) == pytest.approx((100 * ends.low, 100 * ends.high))
-    assert paired_interval(one, other[::-1]).low != pytest.approx(ends.low, rel=1e-6)
+    pairs = []
+    for row in rows.itertuples():
+        one, other = (answers(folder, row.paper, name) for name in (row.compared_with, row.method))
+        pairs.append(Pair(*(np.stack([each[seed] for seed in range(3)]) for each in (one, other))))
+    methods = {*zip(rows.paper, rows.method, strict=True), *zip(rows.paper, rows.compared_with, strict=True)}
+    ends = [(100 * each.low, 100 * each.high) for each in paired_differences(pairs, len(methods))]
+    assert list(zip(rows.difference_low, rows.difference_high, strict=True)) == [pytest.approx(each) for each in ends]
+    swapped = [pair._replace(other=pair.other[::-1]) for pair in pairs]
+    assert 100 * paired_differences(swapped, len(methods))[0].low != pytest.approx(ends[0][0], rel=1e-6)
     assert "Of one seed" not in (folder / "tables/contrasts.md").read_text()
     ranked = pd.read_csv(folder / "tables/ranking.csv").set_index("method")
     means = [answers(folder, "tran2023", "resnet34")[seed].mean() for seed in range(3)]

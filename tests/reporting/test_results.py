@@ -23,7 +23,7 @@ def test_every_column_and_scope_is_documented(root: Path, tmp_path: Path) -> Non
     scored(folder)
     table = pd.read_parquet(folder / "results.parquet")
     told = {
-        scope: set(re.findall(r"`(\w+)`", quantities))
+        scope: set(re.findall(r"`([\w ]+)`", quantities))
         for scope, quantities in re.findall(r"^\| `([\w ]+)` \| (`.*?) \| ", text.split("## Scopes")[1], re.MULTILINE)
     }
     for (scope, quantity), _ in table.groupby(["scope", "quantity"]):

@@ -56,7 +56,8 @@ def filled(folder: Path, plan: Plan, images: int = 160) -> Path:
         write_run(folder / "demo", paper=run.paper, dataset=run.dataset, data=run.data, protocol=run.protocol,
                   method=run.method, seed=run.seed, fold=run.fold, ids=ids[some], label=label[some],
                   part=np.array([run.evaluated[-1]] * len(ids[some])), kept=np.arange(images)[some] % 20 != 7,
-                  logits=logits[some], classes=classes, epochs=3, rng=rng, skill=0.5)  # fmt: skip
+                  logits=logits[some], classes=classes, epochs=3, rng=rng, skill=0.5,
+                  network=run.network, recipe=run.as_dict()["recipe"])  # fmt: skip
     return folder / "demo"
 
 

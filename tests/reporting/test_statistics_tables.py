@@ -81,7 +81,7 @@ def test_every_two_methods_are_compared_and_adjusted(real: Path) -> None:
     assert [*mine[mine.p_holm_reference.notna()].p_holm_reference] == pytest.approx(
         holm([*mine[mine.p_holm_reference.notna()].p])
     )
-    assert set(rows.test) == {"crossed"}
+    assert set(rows.test) <= {"crossed", "moderated"}
     text = (real / "tables/pairs.khalid2025.fer2013.md").read_text()
     assert "every method less “Full framework”" in text
     assert "adjusted for the comparisons of a protocol and split (3)" in text
@@ -259,7 +259,7 @@ def test_verdicts_count_each_reported_number_once(real: Path, tmp_path: Path) ->
     assert (rows.verdict == "not reproduced").all()
     assert (rows.difference_high < 0).all()
     text = made[".md"].read_text()
-    assert "reproduced, if the 95 % interval of the difference lies within ± 2 points" in text
+    assert "reproduced, if the 90 % interval of the difference lies within ± 2 points" in text
     assert "Where a paper does not say n, that of the whole split tested here is taken for it." in text
     kinds = {kind.key: kind for kind in summary([StubPaper()], found).kinds}
     assert (kinds["reproduced"].count, kinds["not-reproduced"].count, kinds["inconclusive"].count) == (0, 1, 0)

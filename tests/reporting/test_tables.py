@@ -21,6 +21,7 @@ import pytest
 from refer.errors import UserError
 from refer.evaluation.intervals import wilson
 from refer.papers import load_paper
+from refer.reporting.names import as_run
 from refer.reporting.report import Report
 from refer.reporting.results import Results
 from refer.reporting.run_set import read_records
@@ -106,7 +107,7 @@ def test_every_face_says_that_the_data_is_drawn(faces: dict[str, Path]) -> None:
     assert r"\caption{" in faces[".tex"].read_text()
     caption = next(line for line in faces[".tex"].read_text().splitlines() if line.startswith(r"\caption"))
     assert NOTICE in caption
-    assert rf"\multicolumn{{14}}{{c}}{{\textbf{{{NOTICE}}}}}" in faces[".tex"].read_text()
+    assert rf"\multicolumn{{15}}{{c}}{{\textbf{{{NOTICE}}}}}" in faces[".tex"].read_text()
     assert NOTICE in faces[".md"].read_text()
     assert "| Method (drawn data)" in faces[".md"].read_text()
     assert set(pd.read_csv(faces[".csv"]).stand_in) == {True}
@@ -238,7 +239,7 @@ def test_text_is_escaped_in_latex(preset: Path) -> None:
     assert r"\textbackslash{}end\{table\}" in text
     body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {13}
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {14}
     for name in ("table*", "tabular", "minipage"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
     plain = re.sub(r"\\[{}]", "", text)
@@ -397,7 +398,7 @@ def test_folds_are_pooled_and_their_spread_is_shown(divided: Path, root: Path) -
     assert "3 of 12 (0, 1 and 2) were run" in text
     assert "for folds, the crossed interval of which the folds (other people, other networks) and the seeds" in text
     assert not rows[(rows.protocol == "published")].part.eq("val").any()
-    assert re.search(r"\| FERAtt\+Rep\+Cls, real \(b\) +\| published \|( +2 \| +3 \|)( +– \|){4} +90.3", text)
+    assert re.search(r"\| FERAtt\+Rep\+Cls, real \(b\) +\| published \| +\d \|( +2 \| +3 \|)( +– \|){4} +90.3", text)
 
 
 def test_every_reported_metric_stands_beside_ours_of_the_same_definition(divided: Path, root: Path) -> None:
@@ -541,15 +542,40 @@ def test_reported_numbers_are_shown_as_printed(value: float, shown: str) -> None
     assert table.stated(value) == shown
 
 
-def test_the_projects_own_paper_files_fit(preset: Path, root: Path) -> None:
-    from refer.papers import load_paper
-
+def test_the_projects_own_paper_files_fit(root: Path, tmp_path: Path) -> None:
     for path in sorted((root / "papers").glob("*.yaml")):
         paper = load_paper(path)
-        write_tables([listings.ambiguity_table(paper)], [preset / f"{paper.id}.md"])
+        write_tables([listings.ambiguity_table(paper)], [tmp_path / f"{paper.id}.md"])
         if paper.id == "khalid2025":
-            assert "83.0 (a)" in compared(preset, paper)[".md"].read_text()
-            compared(preset)
+            folder = make_paper(tmp_path, paper, "fer2013")
+            assert "83.0 (a)" in compared(folder, paper)[".md"].read_text()
+
+
+def test_departures_are_counted_and_listed(root: Path, tmp_path: Path) -> None:
+    changed = {"recipe.epochs": 7, "recipe.batch_size": 32}
+    paper = load_paper(root / "papers/khalid2025.yaml", override=changed)
+    folder = make_paper(tmp_path, paper, "fer2013", methods=("full",), suffix="")
+    faces = compared(folder, paper, "fer2013")
+    rows = pd.read_csv(faces[".csv"])
+    assert set(rows.departures) == {2}
+    assert set(rows.verdict) == {"not tested at the paper's budget"}
+    assert re.search(r"Here: epochs \(\d+ → 7\); recipe \(\d+ → 32\)\.", faces[".md"].read_text())
+    table = pd.read_parquet(folder / "results.parquet")
+    found = table[table.scope == "departure"]
+    assert {*zip(found.protocol, found.what, found.reason, strict=True)} == {
+        (protocol, what, run) for protocol in ("published", "audited") for what, run in
+        (("epochs", "7"), ("recipe", "32"))
+    }  # fmt: skip
+
+
+def test_a_method_is_named_by_the_network_that_ran(root: Path) -> None:
+    changed = {"methods.resnet18.network.backbone": "compact", "methods.late-r18-r34.network.first": "compact",
+               "methods.attention-no-mlp.network.second": "compact"}  # fmt: skip
+    paper = load_paper(root / "papers/tran2023.yaml", override=changed)
+    assert as_run(paper, "resnet18") == "compact in place of ResNet18"
+    assert as_run(paper, "late-r18-r34") == "Late fusion, compact + ResNet34 in place of ResNet18"
+    assert as_run(paper, "attention-no-mlp") == "Fusion attention, without the MLP (compact in place of resnet34)"
+    assert as_run(paper, "vgg11") == "VGG11"
 
 
 def test_what_methods_share_is_said_once() -> None:

@@ -552,19 +552,19 @@ def test_the_projects_own_paper_files_fit(root: Path, tmp_path: Path) -> None:
 
 
 def test_departures_are_counted_and_listed(root: Path, tmp_path: Path) -> None:
-    changed = {"recipe.epochs": 7, "recipe.batch_size": 32}
+    changed = {"recipe.epochs": 7, "recipe.lr": 0.0123}
     paper = load_paper(root / "papers/khalid2025.yaml", override=changed)
     folder = make_paper(tmp_path, paper, "fer2013", methods=("full",), suffix="")
     faces = compared(folder, paper, "fer2013")
     rows = pd.read_csv(faces[".csv"])
     assert set(rows.departures) == {2}
     assert set(rows.verdict) == {"not tested at the paper's budget"}
-    assert re.search(r"Here: epochs \(\d+ → 7\); recipe \(\d+ → 32\)\.", faces[".md"].read_text())
+    assert re.search(r"Here: epochs \(\d+ → 7\); recipe \([\d.]+ → 0.0123\)\.", faces[".md"].read_text())
     table = pd.read_parquet(folder / "results.parquet")
     found = table[table.scope == "departure"]
     assert {*zip(found.protocol, found.what, found.reason, strict=True)} == {
         (protocol, what, run) for protocol in ("published", "audited") for what, run in
-        (("epochs", "7"), ("recipe", "32"))
+        (("epochs", "7"), ("recipe", "0.0123"))
     }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ fer2013: install ## The main job, on the real data (FER2013=folder, archive, csv
 # A reviewer needs no PyTorch: without a finished .venv, a small environment does.
 REPORT := $(if $(wildcard .venv/installed),.venv,.venv-report)
 
-.venv-report/installed: envs/report.lock envs/report.unused envs/install.sh pyproject.toml
+.venv-report/installed: envs/report.lock envs/install.sh pyproject.toml
 	@envs/install.sh report
 
 tables: $(REPORT)/installed ## All tables and figures of a released preset from its predictions, without data (PRESET=fer2013-cpu)

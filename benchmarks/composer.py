@@ -23,9 +23,8 @@ from PIL import Image
 from torch.nn import functional
 
 from refer.datasets.outlines import masks
-from refer.training.composer import Composer
+from refer.training.composer import Composer, Draws, draw, maps
 from refer.training.composition import Composition
-from refer.training.draws import Draws, draw, maps
 
 FACES, BACKGROUNDS, SIDE, BATCH = 512, 256, 128, 128
 

@@ -19,8 +19,8 @@ from torchvision import datasets, transforms
 from refer.datasets.outlines import masks
 from refer.networks.ferattention import Corrected
 from refer.recipe import Augmentation, Recipe
+from refer.training.composer import draw
 from refer.training.composition import Composition
-from refer.training.draws import draw
 from refer.training.losses import feratt_terms
 
 FILES = 4000

@@ -2,8 +2,8 @@
 
     python benchmarks/layout.py [--networks resnet18 vgg13 …] [--sizes 48 96 …] [--threads 2] [--steps 3]
 
-The step alone (forward, backward, SGD) on random images, in turns, medians. `refer.training.layout` takes the border
-from this table.
+The step alone (forward, backward, SGD) on random images, in turns, medians. `refer.training.data.memory_format` takes
+the border from this table.
 """
 
 from __future__ import annotations

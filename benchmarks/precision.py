@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from training import load_data
 
 from refer.evaluation.inference import infer
 from refer.evaluation.paired import paired_difference
 from refer.files import read_json
 from refer.plan import Run
 from refer.recipe import Recipe
-from refer.training.loop import train
+from refer.training.train import train
+from training import load_data
 
 PARTS = ("public", "private")
 PRECISIONS = ("fp32", "bf16")

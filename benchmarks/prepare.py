@@ -30,7 +30,7 @@ from PIL import Image
 
 from refer.datasets import catalog
 from refer.datasets.decode import _cut, _Opened
-from refer.datasets.model import Dataset, Listing, Row
+from refer.datasets.model import Dataset, ImageRow, Listing
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
 from refer.datasets.readers.bu3dfe import locate
@@ -114,7 +114,7 @@ def whole(name: str, kind: Kind, contents: list[bytes], folder: Path, workers: i
 
     def read(raw: zipfile.ZipFile) -> Listing:
         box = None if kind.finds else kind.box
-        return Listing([Row(name, 0, "all", None, name, box=box) for name in raw.namelist()])
+        return Listing([ImageRow(name, 0, "all", None, name, box=box) for name in raw.namelist()])
 
     facts = Dataset(
         name="drawn", title=name, classes=("any",), splits=("all",), modalities=("visible",), size=kind.stored[:2],

@@ -29,7 +29,7 @@ from refer.networks.interface import logits_of
 from refer.plan import Run, load_plan
 from refer.planning.rates import COLUMNS, FILE, cost_of, device_of, read_rates
 from refer.recipe import Precision
-from refer.training.layout import memory_format
+from refer.training.data import memory_format
 from refer.training.precision import Chosen, choose_precision
 
 CPU_BATCH = {True: 64, False: 8}

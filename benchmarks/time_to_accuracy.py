@@ -24,17 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from training import CLASSES, Data, load_data
 
 from refer.plan import Run
 from refer.recipe import Recipe
-from refer.training.averaging import Average
 from refer.training.environment import choose_device, describe_device
-from refer.training.epoch import Epochs
-from refer.training.optimisation import build_optimizer
-from refer.training.state import State
-from refer.training.stopping import Stopping
 from refer.training.task import build_task
+from refer.training.train import Training
+from training import CLASSES, Data, load_data
 
 SMALL = {"flip": True, "rotation": 10.0, "scale": 0.1, "shift": 0.08}
 COMMON: dict[str, Any] = {
@@ -75,21 +71,20 @@ def until(goal: int, run: Run, data: Data, where: torch.device, busy: bool) -> O
     clock = time.process_time if busy else time.perf_counter
     began = clock()
     task = build_task(run, data.prepared, data.index, CLASSES, where, {}, None)
-    state = State(task.network, build_optimizer(task.network.parameters(), run.recipe), Average(task.network))
-    precision = task.precision(run.recipe.precision or "fp32", where)
-    with Stopping() as stopping:
-        epochs = Epochs(run, task, CLASSES, where, precision, stopping)
-        rows = []
-        while state.epoch < run.recipe.epochs:
-            epochs.next(state)
-            minutes, accuracy = (clock() - began) / 60, 100 * state.history[-1]["public_accuracy"]
+    training = Training(run, task, CLASSES, where)
+    now, rows = training.progress, []
+    with training.stopping:
+        while now.epoch < run.recipe.epochs:
+            training.run_epoch()
+            minutes, accuracy = (clock() - began) / 60, 100 * now.history[-1]["public_accuracy"]
             rows.append({
-                "goal": goal, "network": run.network["backbone"], "seed": run.seed, "precision": precision.name,
-                "epoch": state.epoch, "minutes": round(minutes, 3), "public_accuracy": round(accuracy, 3),
+                "goal": goal, "network": run.network["backbone"], "seed": run.seed,
+                "precision": training.precision.name, "epoch": now.epoch,
+                "minutes": round(minutes, 3), "public_accuracy": round(accuracy, 3),
             })  # fmt: skip
             if accuracy >= goal:
-                return Outcome(accuracy, minutes, state.epoch, rows)
-    return Outcome(100 * state.best_score, None, state.epoch, rows)
+                return Outcome(accuracy, minutes, now.epoch, rows)
+    return Outcome(max(row["public_accuracy"] for row in rows), None, now.epoch, rows)
 
 
 def told(goal: int, found: list[Outcome], unit: str) -> str:

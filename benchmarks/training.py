@@ -9,7 +9,7 @@
 
 On the same machine and the same images, in turns, after a warm-up; medians and their ratios. The images are the real
 FER2013 where `--data` is there, else a drawn stand-in; the table says which. (a) and (b) are measured in fp32 and in
-bf16 (`--precision` leaves one out), lie in memory as `refer.training.layout` says, and with `--compile` use
+bf16 (`--precision` leaves one out), lie in memory as `refer.training.data.memory_format` says, and with `--compile` use
 torch.compile. b/a is told for each precision, b/c for the one that `precision: auto` takes for this network on this
 machine. Every turn is a row of the CSV file.
 """
@@ -43,15 +43,13 @@ from refer.networks.interface import in_full
 from refer.plan import Run
 from refer.processor import bf16_instructions
 from refer.recipe import Recipe
+from refer.training.data import memory_format
 from refer.training.environment import choose_device, describe_device
-from refer.training.epoch import Epochs
-from refer.training.layout import memory_format
 from refer.training.losses import feratt_terms
-from refer.training.optimisation import build_optimizer
 from refer.training.precision import Chosen, choose_precision
-from refer.training.state import State
 from refer.training.stopping import StoppedError, Stopping
 from refer.training.task import build_task
+from refer.training.train import Training, images_of
 
 NETWORKS = ("resnet18", "resnet18-3x3", "compact-40", "resnet34", "vgg11", "vgg13", "ferattention")
 PRECISIONS = ("fp32", "bf16")
@@ -117,22 +115,23 @@ def alone(run: Run, where: torch.device, precision: Chosen, compiled: bool) -> S
 def refers(run: Run, data: Data, where: torch.device, precision: Chosen, compiled: bool) -> Callable[[float], int]:
     """(b): so many seconds of this project's epochs; returns the images that they saw."""
     task = build_task(run, data.prepared, data.index, CLASSES, where, {}, data.backgrounds)
-    if compiled:
-        task = dataclasses.replace(task, call=torch.compile(task.network))
-    state = State(task.network, build_optimizer(task.network.parameters(), run.recipe))
     clock = Clock()
-    epochs = Epochs(run, task, CLASSES, where, precision, clock, report=lambda *_: None)
+    training = Training(run, task, CLASSES, where, report=lambda *_: None, stopping=clock)
+    training.precision = precision
+    if compiled:
+        training.call = torch.compile(task.network)
+    now, each = training.progress, images_of(len(task.train or ()), run.recipe)
 
     def turn(seconds: float) -> int:
         images, clock.until = 0, time.perf_counter() + seconds
         while time.perf_counter() < clock.until:
-            before = state.partial.seen if state.partial else 0
+            before = now.seen
             try:
-                epochs.train_one(state)
-                images += len(task.fitted) // run.recipe.batch_size * run.recipe.batch_size - before  # type: ignore[arg-type]
-                state.partial, state.epoch = None, state.epoch + 1
+                training.train_epoch()
+                images += each - before
+                now.epoch, now.steps, now.seen = now.epoch + 1, 0, 0
             except StoppedError:
-                images += (state.partial.seen if state.partial else 0) - before
+                images += now.seen - before
         return images
 
     return turn

@@ -97,7 +97,7 @@ if [ "$env" = .venv ]; then
     fi
     compile=--compile-bytecode
 else
-    say "(the first time about 200 MB are downloaded; .venv-report then takes 400 MB)"
+    say "(the first time about 200 MB are downloaded; .venv-report then takes 560 MB)"
     compile=
 fi
 quiet=--quiet
@@ -114,13 +114,9 @@ fi
 if [ "$env" = .venv ]; then printf '%s\n' "$torch" >$env/torch; fi
 "$uv" pip install --quiet --python $env/bin/python --no-deps --no-build-isolation --editable .
 if [ "$env" = .venv-report ]; then
-    sed 's/#.*//; /^$/d' envs/report.unused | while read -r unused; do
-        find "$env"/lib/python*/site-packages -path "*/site-packages/$unused" -prune -exec rm -rf {} +
-    done
     # What is needed is compiled by its first use, and Matplotlib looks for fonts then.
     "$env/bin/python" -c "
 import matplotlib.pyplot, pandas, pyarrow.parquet, scipy.stats, snakemake.cli
-import statsmodels.stats.multitest, statsmodels.stats.proportion
 import refer.evaluation.scores, refer.reporting.figures.results, refer.reporting.page, refer.release.verify"
 fi
 : >"$env/installed"

@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 from refer import files
 from refer.datasets import catalog
-from refer.datasets.batches import pixel_hash
-from refer.datasets.model import Row
+from refer.datasets.model import ImageRow
+from refer.datasets.pixels import pixel_hash
 from refer.datasets.prepare import fingerprint
 
 
@@ -58,7 +58,7 @@ def write_prepared(folder: Path, dataset: str, rows: Sequence[dict[str, Any]], s
     whole = [usual | {"id": f"image{number:04d}"} | row for number, row in enumerate(rows)]
     hashes = [pixel_hash(row["pixels"]) for row in whole]
     listed = [
-        Row(
+        ImageRow(
             *(row[name] for name in ("id", "label", "split", "subject")), "", row["modality"], row["pair"], row["level"]
         )
         for row in whole

@@ -30,8 +30,8 @@ from refer import cli, files, papers, yaml
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.archive import members
 from refer.datasets.raw.obtain import obtain, read_receipt
-from refer.datasets.raw.places import Pointer
 from refer.datasets.raw.pointers import tracked
+from refer.datasets.raw.source_types import Pointer
 from refer.datasets.readers.ckplus import CKPLUS
 from refer.datasets.readers.rafdb import RAFDB
 from refer.errors import UserError

@@ -29,7 +29,7 @@ from refer.reporting.run_set import in_batches
 from refer.reporting.tables.batch_tokens import write_batch_tokens
 from refer.spec import Paper
 from refer.training.data import Part
-from refer.training.neighbours import arranged, order_of
+from refer.training.testing import arranged, order_of
 from report_fixtures import written_in
 
 CLASSES, WIDTH, TRAINED, TESTED = 4, 16, 800, 400

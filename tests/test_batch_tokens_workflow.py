@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from test_workflow import copy_of, snakemake
+from workflow_fixtures import copy_of, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -15,7 +15,7 @@ import yaml
 
 from refer import files
 from remote_fixtures import REMOTES
-from test_workflow import copy_of, environment, small, snakemake
+from workflow_fixtures import copy_of, environment, small, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from refer.errors import UserError
 from refer.plan import load_plan
 from refer.storage.pipeline import DEFAULT, check_pipeline, pipeline, write_pipeline
 from refer.yaml import read
-from test_workflow import snakemake
+from workflow_fixtures import snakemake
 
 
 def outs(text: str, **options: object) -> list[str]:

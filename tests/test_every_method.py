@@ -15,8 +15,8 @@ from refer import files
 from refer.evaluation.ahead import Asked, predict_ahead, take_over
 from refer.papers import load_paper
 from refer.plan import Plan, Run, load_plan
-from refer.training.loop import train
-from test_task import Paired
+from refer.training.train import train
+from task_fixtures import Paired
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPERS = {path.stem: load_paper(path) for path in sorted((ROOT / "papers").glob("*.yaml"))}
@@ -54,7 +54,7 @@ def small(run: Run) -> Run:
         network["backbone"] = "compact"
     change: dict[str, Any] = {"epochs": 1, "batch_size": 16, "image_size": 32, "draws": run.recipe.draws and 30}
     if run.recipe.compose is not None:
-        change["compose"] = dataclasses.replace(run.recipe.compose, size=32)
+        change["compose"] = run.recipe.compose.model_copy(update={"size": 32})
     if run.recipe.augmentation.copies != "none":
         change["batch_size"] = 64
     parts = {"select": "val" if run.select != "last" else "last", "evaluated": ("val", "test")}

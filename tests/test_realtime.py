@@ -169,9 +169,9 @@ def test_the_system_tells_how_busy_it_is() -> None:
 
 
 def test_backbones_are_named_also_where_the_paper_leaves_them_out() -> None:
-    assert realtime.backbones({"name": "ferattention"}) == ["resnet34", "preactresnet18-open"]
-    assert realtime.backbones({"name": "late_fusion", "first": "vgg11"}) == ["vgg11", "resnet34"]
-    assert realtime.backbones(REGIONS) == ["compact"]
+    assert catalog.backbones_of({"name": "ferattention"}) == ["resnet34", "preactresnet18-open"]
+    assert catalog.backbones_of({"name": "late_fusion", "first": "vgg11"}) == ["vgg11", "resnet34"]
+    assert catalog.backbones_of(REGIONS) == ["compact"]
 
 
 def test_a_broken_checkpoint_leaves_nothing(tmp_path: Path) -> None:

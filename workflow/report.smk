@@ -1,15 +1,11 @@
 # The reviewer's entry: every table and figure of a preset from its predictions, without data, GPU, torch or a network.
 #   snakemake -s workflow/report.smk --cores 2 --configfile presets/fer2013-cpu.yaml
 
-from pathlib import Path
-
-from refer.workflow import review
-
-ROOT = Path(workflow.basedir).parent
-BEGIN = review(workflow, lambda: (RESULTS, BORDER))
-
 
 include: "rules/common.smk"
+
+
+BEGIN = review(workflow, RESULTS, BORDER)
 
 
 report: "captions/workflow.rst"
@@ -22,5 +18,5 @@ rule all:
 
 
 include: "rules/report.smk"
-include: "rules/border.smk"
+include: "rules/data_and_times.smk"
 include: "rules/page.smk"

@@ -8,11 +8,13 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, GetJsonSchemaHandler, create_model, field_validator
+from pydantic.json_schema import JsonSchemaValue
 
 from refer import yaml
+from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.recipe import Precision
 from refer.spec import DataUse, Name, Strict
@@ -44,7 +46,7 @@ class StandIn(Strict):
     """How much stand-in data to draw, and from which seed."""
 
     images: dict[str, Annotated[int, Field(ge=8)]] = Field(
-        {}, description="the owner's split, or `all` → images; pairs of them (VIRI, NVIE), or sequences (CK+)"
+        {}, description="the owner's split, or `all` → images; pairs of them (of two cameras), or sequences"
     )
     subjects: int = Field(ge=3)
     seed: int = Field(0, ge=0)
@@ -201,17 +203,27 @@ class BatchTokens(Strict):
         return once(value)
 
 
-class Config(Strict):
-    """A configuration: `config.yaml`, or a preset passed with `--configfile`."""
+if TYPE_CHECKING:
+    Sources = Strict
+else:
+    Sources = create_model("Sources", __base__=Strict, **dict.fromkeys(DATASETS, (Source, STAND_IN)))
+
+
+class Config(Sources):
+    """A configuration: `config.yaml`, or a preset passed with `--configfile`.
+
+    Each data set's own key, such as `fer2013`, says where the data set lies. The schema allows any name there, so
+    that a new data set leaves it as it is; a name that no data set has is refused when the configuration is read.
+    """
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        source = [schema["properties"].pop(name) for name in DATASETS].pop()
+        return schema | {"additionalProperties": {key: source[key] for key in ("anyOf", "description")}}
 
     preset: Name = Field(description="names the folder below results/")
     title: str = Field(description="one line for the report")
-    fer2013: Source = STAND_IN
-    viri: Source = STAND_IN
-    nvie: Source = STAND_IN
-    rafdb: Source = STAND_IN
-    ckplus: Source = STAND_IN
-    bu3dfe: Source = STAND_IN
     data: list[Name] = Field([], description="data sets to audit and split though no run may need them")
     subject_pattern: dict[Name, str] = Field(
         {}, description="data set → regular expression whose group `subject` finds the person in a file's name"
@@ -273,6 +285,7 @@ def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]
 
 
 def _retyped(value: Any) -> Any:
+    """Return a list or section with the numbers that it holds as text, at any depth."""
     if isinstance(value, list):
         return [yaml.scalar(item) if isinstance(item, str) else _retyped(item) for item in value]
     if isinstance(value, dict):

@@ -15,6 +15,9 @@ POLL = 2.0
 NONE = ("", "-1", "NoDevFiles", "void")
 """What no GPU is called: the last two by Slurm and by NVIDIA's container runtime."""
 
+SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
+"""Variables in which a scheduler numbers the job that it gave GPUs to."""
+
 
 def visible(devices: str | Path = "/dev") -> list[str]:
     """Name the GPUs that this process may use: what CUDA_VISIBLE_DEVICES lists, or else the machine's NVIDIA devices.
@@ -36,18 +39,22 @@ def handed_out(count: int, folder: Path | None = None, poll: float = POLL) -> It
     """Have `count` of the visible GPUs to oneself, and CUDA see no others; must be called before CUDA is.
 
     Each GPU is a file that is locked by the job that has it; the system unlocks it when the job ends, however it ends.
-    A scheduler that hands out GPUs itself shows a job no more than its own, and then there is nothing to choose.
+    A scheduler that hands out GPUs itself may call each job's own by the same name, so that every job of such a
+    scheduler has locks of its own.
 
     Args:
-        count: how many; 0 hides none and locks none.
-        folder: of the lock files; by default one per user in the machine's temporary folder, never on a shared disk.
+        count: how many, at most as many as are visible; 0 hides none and locks none.
+        folder: of the lock files; by default one per user and scheduler's job in the machine's temporary folder, never
+            on a shared disk.
         poll: seconds between two looks at whether one has become free, where more jobs want GPUs than there are.
     """
     names = visible()
-    if count < 1 or len(names) <= count:
+    count = min(count, len(names))
+    if count < 1:
         yield names
         return
-    folder = folder or Path(tempfile.gettempdir(), f"refer-gpus-{os.getuid()}")
+    given = "".join(f"-{os.environ[job]}" for job in SCHEDULERS if job in os.environ)
+    folder = folder or Path(tempfile.gettempdir(), f"refer-gpus-{os.getuid()}{given}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     held: dict[str, IO[str]] = {}

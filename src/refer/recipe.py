@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from refer.errors import unknown
-from refer.strict import Strict
+from refer.strict import Strict, later
 from refer.training.composition import Composition
 from refer.validation import validated
 
@@ -26,28 +24,15 @@ ORDERS = {
 """`test_order` → what people read."""
 WINDOW = 11 / 12
 """Of a network that was trained on whole images: 44 of 48 pixels, as is usual on FER2013."""
-LATER = (
-    "ema", "views", "window", "criterion", "decayed", "amsgrad", "balanced", "attention_coefficient", "sigma",
-    "test_batch", "test_order", "frozen_features", "last_batch", "freeze_epochs", "head_rate", "pairing",
-)  # fmt: skip
-LATER_COMPOSED = ("lift", "erode", "exposure", "exposed", "clahe", "blur", "noise", "through")
-PASS = ("shear", "perspective", "zoom_out", "pad", "crop", "border", "brightness", "contrast", "mixup")
-"""Changes that are made in one pass, see `Augmentation`."""
-LATER_CHANGES = (*PASS, "jpeg")
-"""Keys that the first released results did not know: a recipe that does not use them is what it was before."""
-UNMIXED = "shares"
-"""What the first released results have as `mixed_labels` of recipes without a structure loss, where it says nothing."""
-
 
 Precision = Literal["fp32", "bf16", "auto"]
 
 
 class Augmentation(Strict):
-    """Random changes of a training image, drawn anew each time it is seen.
+    """Random changes of a training image, drawn anew each time it is seen (`refer.training.augment`).
 
-    Without the keys from `shear` to `mixup`, all is done as in the first released results, from the same random
-    numbers. With any of them, all is done in one pass (`refer.training.changes`), in the order and within the ranges of
-    torchvision's transforms, and what is drawn for an image depends on its number and the epoch alone.
+    Order and ranges are those of torchvision's transforms. What is drawn for an image depends on the seed, on its
+    number and on the epoch alone. `copies` stands for naseem2025's enumerated set, and takes the place of all others.
     """
 
     flip: bool = False
@@ -59,60 +44,33 @@ class Augmentation(Strict):
     copies: Literal["none", "sampled", "fixed"] = Field(
         "none", description="naseem2025's 26 copies of each image instead of all others: drawn anew, or a fixed set"
     )
-    shear: float = Field(0.0, ge=0, lt=90, description="degrees along the rows, uniform in ± shear")
-    perspective: float = Field(
+    shear: float = later(0.0, ge=0, lt=90, description="degrees along the rows, uniform in ± shear")
+    perspective: float = later(
         0.0, ge=0, le=1, description="corners of half of the images move inwards by up to half this share of a side"
     )
-    zoom_out: float = Field(1.0, ge=1, le=4, description="half of the images lie on a canvas of up to so many sides")
-    pad: float = Field(0.0, ge=0, le=0.5, description="share of the side that is added on all sides before `crop`")
-    crop: float = Field(
+    zoom_out: float = later(1.0, ge=1, le=4, description="half of the images lie on a canvas of up to so many sides")
+    pad: float = later(0.0, ge=0, le=0.5, description="share of the side that is added on all sides before `crop`")
+    crop: float = later(
         1.0, ge=0.5, le=1, description="share of the side that is seen, at a random place; of test images the middle"
     )
-    border: Literal["reflection", "edge", "black"] = Field("reflection", description="what lies outside the image")
-    brightness: float = Field(0.0, ge=0, le=1, description="factor, uniform in 1 ± brightness")
-    contrast: float = Field(0.0, ge=0, le=1, description="factor of the distance to the mean grey, in 1 ± contrast")
-    mixup: float = Field(
+    border: Literal["reflection", "edge", "black"] = later("reflection", description="what lies outside the image")
+    brightness: float = later(0.0, ge=0, le=1, description="factor, uniform in 1 ± brightness")
+    contrast: float = later(0.0, ge=0, le=1, description="factor of the distance to the mean grey, in 1 ± contrast")
+    mixup: float = later(
         0.0, ge=0, description="alpha of the Beta distribution of the share in which an image is mixed with another"
     )
-
-    jpeg: int = Field(
-        0,
-        ge=0,
-        le=95,
-        description="quality at which changed `copies` are saved as JPEG and read again; 0: never",
+    jpeg: int = later(
+        0, ge=0, le=95, description="quality at which changed `copies` are saved as JPEG and read again; 0: never"
     )
-
-    @property
-    def extended(self) -> bool:
-        """Whether it takes the one pass, as any key from `shear` to `mixup` does."""
-        return any(getattr(self, key) != Augmentation.model_fields[key].default for key in PASS)
 
     @model_validator(mode="after")
     def _copies_alone(self) -> Augmentation:
-        if self.copies != "none" and self.extended:
-            raise ValueError("copies are instead of all other changes: leave out shear and what follows it")
+        others = self.model_copy(update={"copies": "none", "jpeg": 0})
+        if self.copies != "none" and others != Augmentation():
+            raise ValueError("copies are instead of all other changes: leave out the other keys of augmentation")
         if self.jpeg and self.copies == "none":
             raise ValueError("jpeg is about the copies: set copies, or leave out jpeg")
         return self
-
-
-_COMPOSITION = TypeAdapter(Composition)  # made once: making it takes longer than a hundred uses
-
-
-def _composition(value: Any) -> Any:
-    """Read a section as a `Composition`: a strict model would want an instance of it."""
-    if not isinstance(value, dict):
-        return value
-    known = [field.name for field in fields(Composition)]
-    for key in value:
-        if key not in known:
-            raise ValueError(f"no key {unknown(str(key), known)}")
-    try:
-        return _COMPOSITION.validate_python(value)
-    except ValidationError as error:
-        item = error.errors(include_url=False)[0]
-        where = ".".join(map(str, item["loc"]))
-        raise ValueError(f"{where}: {item['msg']}" if where else item["msg"].removeprefix("Value error, ")) from None
 
 
 class Recipe(Strict):
@@ -122,11 +80,11 @@ class Recipe(Strict):
     batch_size: int = Field(ge=2)
     image_size: int = Field(ge=16, le=512, description="side in pixels that the network sees")
     optimizer: Literal["sgd", "adam", "adamw"]
-    amsgrad: bool = Field(False, description="Adam's and AdamW's variant that keeps the largest second moment")
+    amsgrad: bool = later(False, description="Adam's and AdamW's variant that keeps the largest second moment")
     lr: float = Field(gt=0, description="the peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov)")
     weight_decay: float = Field(0.0, ge=0)
-    decayed: Literal["weights", "all"] = Field(
+    decayed: Literal["weights", "all"] = later(
         "weights", description="whether biases and normalisation weights decay too, as they do in PyTorch if not told"
     )
     schedule: Literal["constant", "cosine", "cosine-epochs", "cosine-accuracy"] = Field(
@@ -142,62 +100,60 @@ class Recipe(Strict):
     )
     structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
     mixed_labels: Literal["agreeing", "none", "neighbours", "shares"] = Field(
-        "agreeing", description="how feratt2019's mixed representations are labelled; none: none are mixed"
+        "shares", description="how the structure loss labels mixed representations; none: none are mixed"
     )
-    sigma: float = Field(0.5, gt=0, description="of the Gaussians of the structure loss")
-    attention_coefficient: float = Field(5.0, ge=0, description="factor of feratt2019's attention loss")
-    compose: Annotated[Composition | None, BeforeValidator(_composition)] = Field(
-        None, description="train and test on faces composed on backgrounds"
-    )
+    sigma: float = later(0.5, gt=0, description="of the Gaussians of the structure loss")
+    attention_coefficient: float = later(5.0, ge=0, description="factor of feratt2019's attention loss")
+    compose: Composition | None = Field(None, description="train and test on faces composed on backgrounds")
     compose_train: bool = Field(True, description="learn from composed faces, not from the images as they are")
     compose_test: bool = Field(True, description="be tested on composed faces, not on the images as they are")
     draws: int | None = Field(None, ge=1, description="composed images of an epoch; none: one for each image")
-    balanced: bool = Field(
+    balanced: bool = later(
         False,
         description="an epoch shows the classes by turns, each time a random image of the class (with replacement)",
     )
     augmentation: Augmentation = Augmentation()
-    last_batch: Literal["dropped", "trained"] = Field(
+    last_batch: Literal["dropped", "trained"] = later(
         "dropped", description="the last, smaller batch of an epoch; one of a single image is never trained"
     )
-    freeze_epochs: int = Field(
+    freeze_epochs: int = later(
         0, ge=0, description="epochs, from the first, in which the backbone stays as it is and the rest trains"
     )
-    head_rate: float = Field(
+    head_rate: float = later(
         1.0, gt=0, description="learning rate of all that is not the backbone, in multiples of the backbone's"
     )
-    pairing: Literal["names", "order"] = Field(
+    pairing: Literal["names", "order"] = later(
         "names",
         description="which visible and infrared image are a pair: those whose names say so, or of each class and part "
         "the first with the first, the second with the second, in the order of their paths",
     )
-    ema: float = Field(
+    ema: float = later(
         0.0, ge=0, lt=1, description="decay a step of the moving average of the weights, which is what is kept; 0: none"
     )
-    criterion: Literal["accuracy", "loss"] = Field(
+    criterion: Literal["accuracy", "loss"] = later(
         "accuracy",
         description="what makes an epoch the best on the part that the protocol selects by: the highest accuracy, "
         "or the lowest cross-entropy",
     )
-    views: Literal["none", "flip", "ten-crop"] = Field(
+    views: Literal["none", "flip", "ten-crop"] = later(
         "none",
         description="predicted is the mean of an image and its mirror image, or of five windows and theirs",
     )
-    window: float | None = Field(
+    window: float | None = later(
         None, ge=0.5, lt=1, description="share of the side of ten-crop's windows; none: augmentation.crop, or 11/12"
     )
-    test_batch: int | None = Field(
+    test_batch: int | None = later(
         None,
         ge=1,
         description="test images that are predicted together; acts only with networks whose predictions depend on it, "
         "of others it is left out. none: as many as fit",
     )
-    test_order: Literal["file", "shuffled", "class"] = Field(
+    test_order: Literal["file", "shuffled", "class"] = later(
         "file",
         description="order of the test images, where predictions depend on it: that of the data set's index, one drawn "
         "from a fixed seed, or class by class, as a loader of folders yields them",
     )
-    frozen_features: Literal["once", "augmented"] = Field(
+    frozen_features: Literal["once", "augmented"] = later(
         "once",
         description="what a fusion of frozen branches learns from: their features of the images as they are, computed "
         "once, or of augmented images, computed anew in each epoch",
@@ -233,20 +189,10 @@ class Recipe(Strict):
         return self.test_batch or at_once(self.image_size)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types; keys that came later are left out where they ask for nothing."""
+        """Plain JSON types, by which runs are compared; keys that came later are left out at their defaults."""
         plain: dict[str, Any] = self.model_dump(mode="json")
         if self.precision in (None, "fp32"):
-            del plain["precision"]  # the first released results know no other
-        for section, defaults, later in (
-            (plain, {key: field.default for key, field in Recipe.model_fields.items()}, LATER),
-            (plain["augmentation"], Augmentation().model_dump(mode="json"), LATER_CHANGES),
-            (plain["compose"] or {}, asdict(Composition()), LATER_COMPOSED),
-        ):
-            for key in later:
-                if key in section and section[key] == defaults[key]:
-                    del section[key]
-        if not self.structure:
-            plain["mixed_labels"] = UNMIXED
+            del plain["precision"]  # in which all of the first released results were trained
         return plain
 
     @classmethod
@@ -256,8 +202,7 @@ class Recipe(Strict):
         Raises:
             UserError: it is no recipe; `where` says whose.
         """
-        unused = () if plain.get("structure") else ("mixed_labels",)
-        return validated(cls, {key: value for key, value in plain.items() if key not in unused}, where)
+        return validated(cls, plain, where)
 
 
 def at_once(size: int) -> int:

@@ -85,7 +85,7 @@ def calm(workflow: Any) -> None:
         scheduler.job_rate_limiter = None  # type: ignore[union-attr]
 
 
-def review(workflow: Any, released: Callable[[], tuple[str, Sequence[str]]]) -> Callable[[], None]:
+def review(workflow: Any, folder: str, files: Sequence[str]) -> Callable[[], None]:
     """Return what the reviewer's entry does once, while Snakemake builds the DAG, before any input is looked at.
 
     It sees that all that tables are made from is there, and is what was released where a release says what that is.
@@ -94,14 +94,14 @@ def review(workflow: Any, released: Callable[[], tuple[str, Sequence[str]]]) -> 
 
     Args:
         workflow: Snakemake's.
-        released: returns results/<preset> and the files.
+        folder: results/<preset>.
+        files: those that tables are made from.
     """
 
     @cache
     def begin() -> None:
         from refer.release.manifest import check_border
 
-        folder, files = released()
         try:
             check_border(Path(folder), [Path(file) for file in files])
         except UserError as error:

@@ -21,6 +21,7 @@ from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInte
 from refer.progress import duration
 from snakemake_logger_plugin_refer import failure
 from snakemake_logger_plugin_refer.display import Display, Plain, Terminal, left
+from snakemake_logger_plugin_refer.mistakes import in_plain_words
 from snakemake_logger_plugin_refer.state import Job, Run
 
 # Remarks of Snakemake that tell nothing beside the display; `--verbose` and its log file have them.
@@ -69,7 +70,10 @@ class Handler:
         """Show one record. What fails here falls back to Snakemake's own way of writing it."""
         try:
             with self._lock:
-                if self._dryrun:
+                mistake = record.levelno >= logging.ERROR and in_plain_words(record.getMessage(), sys.argv[1:])
+                if mistake:
+                    self._print(mistake, "red")
+                elif self._dryrun:
                     self._delegate(record)
                 else:
                     self._show(record)
@@ -113,7 +117,7 @@ class Handler:
             self._display.start(self._run)
         if message.startswith("Terminating processes on user request"):
             self._interrupted = True
-        if not _NOISE.match(message):
+        if not _NOISE.match(message) and not (self._interrupted and message.startswith("Complete log")):
             self._delegate(record)
 
     def _delegate(self, record: LogRecord) -> None:
@@ -175,6 +179,8 @@ class Handler:
         if failure.exit_status(message) and self._run.running:
             self._pending.append(message)
             return
+        if self._interrupted and "At least one job did not complete" in message:
+            return
         self._job_fell_over(message)
         if _get(record, "exception", "") in ("UserError", "WorkflowError"):
             message = failure.without_frames(message)
@@ -199,7 +205,7 @@ class Handler:
             return
         name, seconds = self._run.name(job), _seconds(now - job.began)
         if self._interrupted or failure.interrupted(status):
-            self._print(f"interrupted: {name} after {seconds}", "yellow")
+            self._interrupted = True
             return
         how = f"after {seconds}{f' ({status})' if status else ''}"
         self._print(
@@ -249,7 +255,12 @@ class Handler:
         if run.done >= run.total:
             self._print(f"{_jobs(run.total)} done in {spent}", "bold green")
             return
-        self._print(f"{run.done} of {_jobs(run.total)} done in {spent}", "bold")
+        done = f"{run.done} of {_jobs(run.total)} done in {spent}"
+        if self._interrupted:
+            names = ", ".join([run.name(job) for job in run.failed][:3]) or "before any job ended"
+            self._print(f"interrupted: {names}; {done}", "bold yellow")
+        else:
+            self._print(done, "bold")
         for job in [] if self._interrupted else run.failed:
             log = f", log: {os.path.relpath(job.logs[0])}" if job.logs else ""
             self._print(f"failed: {run.name(job)}{log}", "bold red")

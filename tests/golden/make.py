@@ -43,7 +43,8 @@ from torch.overrides import TorchFunctionMode
 
 from refer.networks import catalog
 from refer.networks.interface import Network
-from refer.networks.options import BackboneName
+from refer.networks.options import names_backbone
+from refer.networks.registry import backbones
 
 FOLDER = Path(__file__).parent
 CLASSES, BATCH = 7, 3
@@ -79,7 +80,7 @@ WITH: dict[tuple[str, str], dict[str, Any]] = {
 """(Network, option) → what else must be set for the option to matter."""
 MORE: dict[str, list[dict[str, Any]]] = {
     "cnn": [
-        *({"backbone": name} for name in typing.get_args(BackboneName) if name != "resnet18"),
+        *({"backbone": name} for name in backbones() if name != "resnet18"),
         {"backbone": "compact", "channels": 1},
         {"backbone": "preactresnet18-open", "side": 32, "pixels": "unit"},
     ],
@@ -202,7 +203,7 @@ def cases(name: str) -> list[dict[str, Any]]:
     fields = catalog.networks()[name].options.model_fields
     found: list[dict[str, Any]] = [{}]
     for option, field in fields.items():
-        if option in IGNORED or field.annotation == BackboneName:
+        if option in IGNORED or names_backbone(field):
             continue
         found += [{**WITH.get((name, option), {}), option: value} for value in _values(option, field)]
     found += MORE.get(name, [])

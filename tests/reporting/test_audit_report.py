@@ -13,8 +13,8 @@ from PIL import Image
 from prepared_fixtures import brightened, picture, write_prepared
 from refer.datasets.audit import audit
 from refer.datasets.split import split
+from refer.datasets.split_counts import keep_split_counts
 from refer.datasets.splitting import Scheme
-from refer.datasets.tally import keep_tally
 from refer.errors import UserError
 from refer.reporting.audit import read_audit
 from refer.reporting.figures.examples import draw_examples
@@ -59,7 +59,7 @@ def splits_of(folder: Path) -> list[Path]:
 def kept(splits: list[Path]) -> list[Path]:
     """What the files say of themselves, as it stands with the predictions."""
     for path in splits:
-        keep_tally(path, path.with_suffix(".json"))
+        keep_split_counts(path, path.with_suffix(".json"))
     return [path.with_suffix(".json") for path in splits]
 
 
@@ -142,7 +142,7 @@ def test_splits_that_do_not_belong_together(viri: Path, tmp_path: Path) -> None:
         read_splits([tmp_path / "empty.json"])
     pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "old.published.parquet")
     with pytest.raises(UserError, match="does not say how it was made"):
-        keep_tally(tmp_path / "old.published.parquet", tmp_path / "old.json")
+        keep_split_counts(tmp_path / "old.published.parquet", tmp_path / "old.json")
 
 
 def test_examples_are_drawn_alike_every_time(viri: Path, tmp_path: Path) -> None:

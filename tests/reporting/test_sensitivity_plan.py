@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from refer import yaml
 from refer.errors import UserError
 from refer.plan import Plan, load_plan
-from refer.variants import Switch, variant_id
+from refer.switches import Switch
+from refer.variants import variant_id
 
 STANDIN = {name: {"subjects": 12} for name in ("fer2013", "viri", "rafdb", "ckplus", "bu3dfe")}
 

@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from refer import files
-from test_fifth_paper import invented
-from test_workflow import copy_of, small, snakemake
+from workflow_fixtures import copy_of, invented, small, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tests/test_slurm.py starts: Slurm's daemons and munge, from Debian or Ubuntu. Nothing is started here.
+# Installs what tests/workflow/test_slurm.py starts: Slurm's daemons and munge, from Debian or Ubuntu. Nothing is started here.
 set -eu
 command -v slurmctld slurmd munged >/dev/null && exit 0
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || {

@@ -23,10 +23,8 @@ rule batch_tokens:
         gpu=gpus(plan.config.device),
     params:
         behaviour=[BEHAVIOUR["training"], BEHAVIOUR["inference"]],
-        run=lambda wildcards: matrix_cell_of(wildcards).as_dict(),
-        grid=lambda wildcards: plan.config.batch_tokens[wildcards.paper].model_dump(
-            include={"seeds", "orders", "batches"}
-        ),
+        run=matrix_run_of,
+        grid=batches_tested,
         preset=plan.config.preset,
         device=plan.config.device,
     script:

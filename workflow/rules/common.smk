@@ -1,12 +1,16 @@
-# What all rules share: the configuration, and what they ask of the plan. Whoever includes it says what ROOT is, the
-# project's folder, and BEGIN, what is done before anything is planned where nothing is made from data; else None.
+# What all rules share: the configuration, and what they ask of the plan.
 
 import os
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version, validate
 
 min_version("9.27")
+
+# The project's folder, also where another workflow uses this one as a module: src/ and papers/ lie there.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
 
 # A preset passed with --configfile is whole: the demo's configuration is not laid under it.
 if not workflow.overwrite_configfiles:
@@ -15,7 +19,7 @@ if not workflow.overwrite_configfiles:
 
 
 from refer import BEHAVIOUR
-from refer.workflow import calm, load
+from refer.workflow import calm, load, review
 
 config, plan = load(config, workflow.overwrite_configfiles, ROOT)
 validate(config, "../schemas/config.schema.json", set_default=False)
@@ -25,6 +29,8 @@ onstart:
     calm(workflow)
 
 
+# What is done before anything is planned, where nothing is made from data (workflow/report.smk).
+BEGIN = None
 RESULTS = f"results/{plan.config.preset}"
 LOGS = f"logs/{plan.config.preset}"
 RUN = f"{RESULTS}/runs/{{paper}}/{{data}}/{{protocol}}/{{method}}/seed{{seed}}"

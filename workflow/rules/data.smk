@@ -65,8 +65,7 @@ rule prepare:
     priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
-    # A stand-in is decoded before a second core would be free.
-    threads: lambda wildcards: 1 if is_drawn(wildcards) else 2
+    threads: cores_to_prepare
     resources:
         mem_mb=grows(4000),
         runtime=grows(30),
@@ -74,12 +73,8 @@ rule prepare:
     params:
         behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
-        tolerate=lambda wildcards: sorted(
-            plan.config.tolerate.get(dataset_of(wildcards), [])
-        ),
-        subject_pattern=lambda wildcards: plan.config.subject_pattern.get(
-            dataset_of(wildcards)
-        ),
+        tolerate=tolerated,
+        subject_pattern=subject_pattern,
     script:
         "../scripts/prepare.py"
 
@@ -125,6 +120,7 @@ rule split:
     benchmark:
         "logs/data/{data}/split.{paper}.{protocol}.tsv"
     priority: DATA_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -135,8 +131,8 @@ rule split:
     params:
         behaviour=BEHAVIOUR["datasets"],
         scheme=scheme,
-        audited=lambda wildcards: protocol_of(wildcards).audited,
-        near=lambda wildcards: protocol_of(wildcards).near,
+        audited=audited,
+        near=near,
         select=selection,
     script:
         "../scripts/split.py"
@@ -179,6 +175,7 @@ rule keep_audit:
         f"{LOGS}/data/{{data}}/audit.log",
     benchmark:
         f"{LOGS}/data/{{data}}/audit.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -201,6 +198,7 @@ rule keep_split:
         f"{LOGS}/data/{{data}}/split.{{paper}}.{{protocol}}.log",
     benchmark:
         f"{LOGS}/data/{{data}}/split.{{paper}}.{{protocol}}.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

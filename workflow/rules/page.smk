@@ -55,6 +55,7 @@ rule page:
         f"{LOGS}/page.log",
     benchmark:
         f"{LOGS}/page.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -84,6 +85,7 @@ rule measures:
         f"{LOGS}/measures.log",
     benchmark:
         f"{LOGS}/measures.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

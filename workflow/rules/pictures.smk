@@ -24,6 +24,7 @@ rule explained:
         f"{LOGS}/explained/{{paper}}.{{data}}.log",
     benchmark:
         f"{LOGS}/explained/{{paper}}.{{data}}.tsv"
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -68,6 +69,7 @@ rule contact_sheet:
         f"{LOGS}/sheets/{{data}}.tsv"
     wildcard_constraints:
         data=r"[a-z0-9]+-standin",
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -103,6 +105,7 @@ rule composed:
         f"{LOGS}/composed/{{paper}}.{{data}}.tsv"
     wildcard_constraints:
         data=r"[a-z0-9]+-standin",
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

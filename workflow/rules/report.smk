@@ -21,6 +21,7 @@ rule score:
     benchmark:
         f"{LOGS}/score.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -79,6 +80,7 @@ rule tables:
     benchmark:
         f"{LOGS}/tables.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1
@@ -135,6 +137,7 @@ rule figures:
     benchmark:
         f"{LOGS}/figures/{{paper}}.{{data}}.tsv"
     priority: TABLES_FIRST
+    localrule: True
     conda:
         "../../envs/refer.yaml"
     threads: 1

@@ -1,12 +1,6 @@
 # One job a run: paper × data set × protocol × method × seed. Everything that decides its outcome is a param. It also
 # predicts, while PyTorch and the data are at hand, and leaves that beside the run; `infer` has then only to take it over.
 
-from refer.gpus import visible
-
-# As many such jobs at once as GPUs can be seen here, one on each, unless --resources or a profile says otherwise.
-if "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", max(1, len(visible())))
-
 
 rule train:
     input:
@@ -67,7 +61,7 @@ rule infer:
         gpu=gpus_to_predict,
     params:
         behaviour=BEHAVIOUR["inference"],
-        evaluated=lambda wildcards: run_of(wildcards)["evaluated"],
+        evaluated=evaluated,
         preset=plan.config.preset,
         device=plan.config.device,
     script:

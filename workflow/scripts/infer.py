@@ -4,7 +4,7 @@ from pathlib import Path
 
 from refer.evaluation.ahead import Asked, take_over
 from refer.gpus import handed_out
-from refer.training.leftovers import forget
+from refer.training.run_folder import forget
 from refer.workflow import gpus, job
 
 given, params, out = snakemake.input, snakemake.params, Path(snakemake.output[0])

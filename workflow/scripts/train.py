@@ -4,7 +4,7 @@ from pathlib import Path
 
 from refer.evaluation.ahead import Asked, predict_ahead
 from refer.plan import Run
-from refer.training.loop import train
+from refer.training.train import train
 from refer.workflow import job
 
 run = Run.from_dict(snakemake.params.run)

@@ -1,1 +1,1 @@
-"""Subcommands of `refer` that are too long for `refer.cli`: each module adds its parser and runs it."""
+"""The subcommands of `refer`, one a file: each module adds its parser with `add` and does its work in `run`."""

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.zip", help="the archive (releases/refer-<preset>.zip)")
     parser.add_argument("--checkpoints", choices=("none", "all"), default="none", help="weights in it (none: hashes)")
     parser.add_argument("--check", type=Path, metavar="FILE.zip", help="check an archive against its hashes, no more")
-    parser.set_defaults(run_command=run)
+    parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:

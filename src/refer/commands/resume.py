@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--wait", action="store_true", help="let orphaned jobs run to their end instead of ending them")
     parser.add_argument("--sure", action="store_true", help="no Snakemake runs here on another machine")
     parser.add_argument("arguments", nargs="*", help="of snakemake, after --; without them it is not run")
-    parser.set_defaults(run_command=run)
+    parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:

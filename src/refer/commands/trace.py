@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--column", metavar="COLUMN")
     parser.add_argument("--configfile", type=Path, help="of the preset (found in presets/ and config.yaml)")
     parser.add_argument("--json", action="store_true", help="as JSON, with whole hashes")
-    parser.set_defaults(run_command=run)
+    parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:

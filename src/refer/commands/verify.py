@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     parser.add_argument("presets", nargs="*", metavar="PRESET", help="below results/ (all that have a release.json)")
     parser.add_argument("--quick", action="store_true", help="compare hashes only; make no table again")
     parser.add_argument("--cores", default="all", metavar="N", help="how many may be used (all)")
-    parser.set_defaults(run_command=run)
+    parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:

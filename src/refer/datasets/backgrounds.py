@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets.model import Progress, some
+from refer.datasets.model import ProgressCallback, some
 from refer.datasets.raw import archive
 from refer.errors import UserError
 from refer.files import whole, write_json
@@ -43,7 +43,7 @@ def prepare_backgrounds(
     count: int,
     size: int | Sequence[int] = SIZE,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Pack at most `count` photographs into `out_dir`/backgrounds.npy, and describe them in backgrounds.json.
 
@@ -81,7 +81,7 @@ def prepare_backgrounds(
 
 
 def _drawn(
-    count: int, size: tuple[int, int], seed: int, progress: Progress | None
+    count: int, size: tuple[int, int], seed: int, progress: ProgressCallback | None
 ) -> tuple[list[np.ndarray], dict[str, Any]]:
     from refer.datasets.standin.scenes import draw_scenes
 
@@ -101,7 +101,7 @@ def _drawn(
 
 
 def _photographs(
-    place: Path, count: int, size: tuple[int, int], seed: int, progress: Progress | None
+    place: Path, count: int, size: tuple[int, int], seed: int, progress: ProgressCallback | None
 ) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Return the chosen photographs' pixels, and what backgrounds.json says of them."""
     names = [member.name for member in archive.members(place) if _is_photograph(member.name)]
@@ -146,7 +146,7 @@ def _read(
     size: tuple[int, int],
     pixels: dict[str, np.ndarray],
     unreadable: dict[str, str],
-    report: tuple[int, Progress | None],
+    report: tuple[int, ProgressCallback | None],
 ) -> None:
     """Decode the photographs of these names into `pixels`, and say in `unreadable` what is wrong with the others."""
     from refer.datasets.decode import MAX_BYTES, Recipe, decode

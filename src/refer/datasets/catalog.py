@@ -1,17 +1,30 @@
-"""The data sets that this project knows. One more data set is one more module and one more line here."""
+"""The data sets that this project knows: each file of readers/ that declares one."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
+from refer.datasets import readers
 from refer.datasets.model import Dataset
-from refer.datasets.readers.bu3dfe import BU3DFE
-from refer.datasets.readers.ckplus import CKPLUS
-from refer.datasets.readers.fer2013 import FER2013
-from refer.datasets.readers.nvie import NVIE
-from refer.datasets.readers.rafdb import RAFDB
-from refer.datasets.readers.viri import VIRI
 from refer.errors import UserError
 
-DATASETS: dict[str, Dataset] = {known.name: known for known in (FER2013, VIRI, NVIE, RAFDB, CKPLUS, BU3DFE)}
+
+def declared() -> dict[str, Dataset]:
+    """Return the data sets that the files of readers/ declare, by name, the largest first.
+
+    Raises:
+        ValueError: two files declare data sets of one name.
+    """
+    found: dict[str, Dataset] = {}
+    for module in iter_modules(readers.__path__):
+        for value in vars(import_module(f"{readers.__name__}.{module.name}")).values():
+            if isinstance(value, Dataset) and found.setdefault(value.name, value) is not value:
+                raise ValueError(f"readers/{module.name}.py: another file declares the data set {value.name!r}, too")
+    return dict(sorted(found.items(), key=lambda item: (-item[1].images, item[0])))
+
+
+DATASETS = declared()
 
 
 def dataset(name: str) -> Dataset:

@@ -63,7 +63,7 @@ class Recipe(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one file: its conversion ("" for none), what is wrong with it, whether it has pixels.
+    """What became of one file: its conversion ("" for none), and what is wrong with it.
 
     `defect` is (kind, sentence), the kind "unreadable" or "sizes", or None. `size` is the width and height of
     the upright raw image, `outline` the face's polygon as x0, y0, x1, y1, … in pixels of the prepared image.
@@ -71,7 +71,6 @@ class Verdict(NamedTuple):
 
     conversion: str
     defect: tuple[str, str] | None
-    usable: bool
     size: tuple[int, int] | None = None
     outline: tuple[float, ...] | None = None
 
@@ -90,7 +89,7 @@ def decode(
     outline: Outline | None = None,
     view: Literal["", "temperature", "embedded"] = "",
 ) -> tuple[np.ndarray | None, Verdict]:
-    """Decode one image file to an array of `recipe.shape`, uint8; `box`, `outline` and `view` as in Row.
+    """Decode one image file to an array of `recipe.shape`, uint8; `box`, `outline` and `view` as in ImageRow.
 
     Never raises for bad content: what cannot be decoded has the defect "unreadable", what has another size
     the defect "sizes" (beside its resized pixels if `recipe.resize`).
@@ -99,23 +98,23 @@ def decode(
         opened = _view(content, recipe, view) if view else _open(content, recipe, box)
     except UnidentifiedImageError:
         what = f"it is none of {', '.join(FORMATS)}" if content else "it is empty"
-        return None, Verdict("", ("unreadable", what), False)
+        return None, Verdict("", ("unreadable", what))
     except BROKEN as error:
-        return None, Verdict("", ("unreadable", str(error) or type(error).__name__), False)
+        return None, Verdict("", ("unreadable", str(error) or type(error).__name__))
     if recipe.locate and box is None and (found := recipe.locate(opened.image)):
         box, outline = found
     size = (recipe.shape[1], recipe.shape[0])
     if box is None and outline is None and opened.size == size:
-        return _pixels(opened.image, recipe.shape), Verdict(opened.conversion, None, True, size)
+        return _pixels(opened.image, recipe.shape), Verdict(opened.conversion, None, size)
     defect = _defect(opened.size, size, recipe.fit, box)
     if defect and not recipe.resize:
-        return None, Verdict(opened.conversion, defect, False, opened.size)
+        return None, Verdict(opened.conversion, defect, opened.size)
     if defect and recipe.fit != "exact":
         box = outline = None  # the box belongs to another picture than this one
     frame = _frame(opened.size, size, "squash" if recipe.fit == "exact" else recipe.fit, box)
     pixels = _pixels(_cut(opened, frame, size), recipe.shape)
     placed = _placed(outline, frame, size) if outline else None
-    return pixels, Verdict(opened.conversion, defect, True, opened.size, placed)
+    return pixels, Verdict(opened.conversion, defect, opened.size, placed)
 
 
 def _open(content: bytes, recipe: Recipe, box: Box | None) -> _Opened:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from refer.datasets.model import DEFECTS, Dataset, Problem, Row, some
+from refer.datasets.model import DEFECTS, Dataset, ImageRow, Problem, some
 from refer.errors import UserError
 
 ADVICE = {
@@ -35,7 +35,7 @@ class Report:
 
     differences: list[Problem] = field(default_factory=list)  # from counts that others than the owner report
 
-    def compare(self, known: Dataset, rows: Sequence[Row]) -> None:
+    def compare(self, known: Dataset, rows: Sequence[ImageRow]) -> None:
         """Compare the counts of `rows` with the known ones; the problems so far are rows that are not there."""
         differing = _differences(known, rows, dropped=len(self.problems))
         (self.problems if known.counts_are == "exact" else self.differences).extend(differing)
@@ -72,7 +72,7 @@ def check_tolerated(tolerate: Collection[str]) -> None:
         raise UserError(f"`tolerate` names {some(unknown)}; it can name {', '.join(DEFECTS)}.")
 
 
-def _table(known: Dataset, rows: Sequence[Row]) -> dict[str, dict[str, list[int]]]:
+def _table(known: Dataset, rows: Sequence[ImageRow]) -> dict[str, dict[str, list[int]]]:
     """Return the number of counted images of each class (in code order) by modality and split."""
     found = Counter((row.modality, row.split, row.label) for row in rows if known.counted(row))
     labels = range(len(known.classes))
@@ -82,7 +82,7 @@ def _table(known: Dataset, rows: Sequence[Row]) -> dict[str, dict[str, list[int]
     }
 
 
-def _differences(known: Dataset, rows: Sequence[Row], dropped: int) -> list[Problem]:
+def _differences(known: Dataset, rows: Sequence[ImageRow], dropped: int) -> list[Problem]:
     """Compare with the owner's numbers; rows that were dropped and reported already explain what is missing."""
     differing = [
         (f"{split}/{name}" if len(known.modalities) == 1 else f"{split}/{name}/{modality}", have, want)
@@ -96,7 +96,7 @@ def _differences(known: Dataset, rows: Sequence[Row], dropped: int) -> list[Prob
     return [Problem("counts", place, f"{have:,} of {want:,}") for place, have, want in differing]
 
 
-def compared(known: Dataset, rows: Sequence[Row], stand_in: bool) -> dict[str, Any]:
+def compared(known: Dataset, rows: Sequence[ImageRow], stand_in: bool) -> dict[str, Any]:
     """Return found and known numbers by split and class, of the first modality and, of several, of each.
 
     What is known is null for drawn data, and where the owner does not state it.

@@ -1,7 +1,7 @@
 """What a data set is to this project: its facts, the layouts it comes in, and the rows read from it.
 
-A data set joins as one module that builds a `Dataset` (see fer2013.py) and one line in catalog.py. Nothing
-here imports more than the standard library, because the workflow is planned with it.
+A data set joins as one file of readers/ that builds a `Dataset` (see rafdb.py). It is found by itself. Neither this
+file nor a reader imports more than the standard library at its top, because the workflow is planned with them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-Progress = Callable[[int, int | None], None]
+ProgressCallback = Callable[[int, int | None], None]
 """Called with (done, total); total is None where it is not known beforehand."""
 
 DEFECTS = ("counts", "unreadable", "labels", "sizes")
 """What `tolerate` may name: defects of raw data that are otherwise errors."""
 
 
-class Row(NamedTuple):
+class ImageRow(NamedTuple):
     """One image of the raw set. Coordinates are in pixels of the upright raw image, x to the right, y downwards."""
 
     id: str  # unique and the same in every mirror of a layout: the path inside the raw set
@@ -55,7 +55,7 @@ class Listing:
     few words that a report can show ("visible images without an infrared one": 3).
     """
 
-    rows: list[Row]
+    rows: list[ImageRow]
     problems: list[Problem] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     pixels: np.ndarray | None = None
@@ -88,6 +88,10 @@ class Dataset:
     (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
     a member's name. `locate` finds the face in a decoded image where the owner gives neither box nor outline (see
     refer.datasets.decode).
+
+    `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
+    `frames` is how many images are listed of each one that is counted. `expected` is how many images a plan reckons
+    with where nobody states a number. `apex` is the level of the strongest expression; None: the highest.
     """
 
     name: str
@@ -104,7 +108,7 @@ class Dataset:
     recognise: Callable[[Sequence[str]], str]
     read: Callable[..., Listing]
     counts_are: Literal["exact", "reported"] = "exact"
-    counted: Callable[[Row], bool] = lambda row: True
+    counted: Callable[[ImageRow], bool] = lambda row: True
     fit: Literal["exact", "squash", "square"] = "exact"
     access: Literal["open", "request"] = "open"
     names_subjects: bool = True
@@ -112,9 +116,18 @@ class Dataset:
     files: tuple[OwnersFile, ...] = ()
     layouts: tuple[str, ...] = ()
     locate: Callable[..., Any] | None = None
+    stand_in: str | None = None
+    frames: int = 1
+    expected: int | None = None
+    apex: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
+
+    @property
+    def images(self) -> int:
+        """How many images there are: as they are counted, or as many as are expected."""
+        return self.expected or sum(number or 0 for numbers in self.counts.values() for number in numbers)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -127,6 +140,11 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(
         (0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part
     )
+
+
+def base_name(member: str) -> str:
+    """Return the file's name of a member's path, in small letters."""
+    return member.rpartition("/")[2].lower()
 
 
 LONGEST = 120

@@ -11,26 +11,25 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 import refer
 from refer.datasets import catalog
-from refer.datasets.batches import Batch, Target, decoded, given
-from refer.datasets.decode import Recipe
+from refer.datasets.decode import Recipe, Verdict
 from refer.datasets.defects import Report, check_tolerated, compared, named
-from refer.datasets.model import Dataset, Listing, Problem, Progress, Row, natural, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCallback, natural, some
+from refer.datasets.pixels import decoded, given, pixel_hash
 from refer.datasets.raw.obtain import FILES, read_receipt
-from refer.datasets.raw.room import room
 from refer.errors import UserError
-from refer.files import whole, write_json
+from refer.files import room, whole, write_json
 
 IMAGES = "images.npy"
 INDEX = "index.parquet"
 SUMMARY = "prepare.json"
+REPORT_EACH = 500  # images between two calls of `progress`
 
 
 def prepare(
@@ -41,7 +40,7 @@ def prepare(
     tolerate: Collection[str] = (),
     subject_pattern: str | None = None,
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Decode the raw archive into `out`/images.npy, index.parquet and prepare.json: all three or none.
 
@@ -85,12 +84,8 @@ def prepare(
         recipe = Recipe(known.shape, known.fit, "sizes" in tolerate, known.locate)
         with ExitStack() as outputs:
             images, index, summary = (outputs.enter_context(whole(out / name)) for name in (IMAGES, INDEX, SUMMARY))
-            target = Target(images, _write_header(images, (len(rows), *known.shape)))
-            if pixels is None:
-                batches = decoded(raw / FILES, archive, rows, recipe, target, workers)
-            else:
-                batches = given(rows, pixels, target)
-            kept = _collect(target, known.shape, batches, len(rows), report, progress)
+            found = decoded(raw / FILES, rows, recipe, workers) if pixels is None else given(pixels)
+            kept = _collect(images, known.shape, rows, found, report, progress)
             report.refuse(known.title)
             if not kept.rows:
                 raise UserError(f"{known.title}: not one image is left of {len(rows)}. Get the archive again.")
@@ -113,7 +108,7 @@ def prepare(
 class _Kept:
     """What images.npy holds: its rows, the hashes of their pixels and their outlines."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ImageRow] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     outlines: list[tuple[float, ...] | None] = field(default_factory=list)
 
@@ -149,12 +144,12 @@ def _summary(
     }
 
 
-def _levels(rows: Sequence[Row]) -> dict[str, int]:
+def _levels(rows: Sequence[ImageRow]) -> dict[str, int]:
     found = Counter(row.level for row in rows if row.level is not None)
     return {str(level): found[level] for level in sorted(found)}
 
 
-def _in_order(known: Dataset, listing: Listing) -> tuple[list[Row], np.ndarray | None]:
+def _in_order(known: Dataset, listing: Listing) -> tuple[list[ImageRow], np.ndarray | None]:
     """Return rows and their pixels by id, so that neither the archive's order nor its packing matters."""
     order = sorted(range(len(listing.rows)), key=lambda i: natural(listing.rows[i].id))
     rows = [listing.rows[i] for i in order]
@@ -165,58 +160,40 @@ def _in_order(known: Dataset, listing: Listing) -> tuple[list[Row], np.ndarray |
 
 
 def _collect(
-    target: Target,
+    path: Path,
     shape: tuple[int, int, int],
-    batches: Iterator[Batch],
-    total: int,
+    rows: Sequence[ImageRow],
+    found: Iterator[tuple[np.ndarray | None, Verdict]],
     report: Report,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> _Kept:
-    """Close the gaps that rows without pixels leave in images.npy as the batches come; return what it holds."""
+    """Write the pixels of all rows that have any, one after another, into a .npy file; return what it holds."""
     kept = _Kept()
-    done = 0
-    for batch in batches:
-        _move(target, prod(shape), batch.start, len(kept.rows), len(batch.hashes))
-        kept.hashes += batch.hashes
-        for row, verdict in zip(batch.rows, batch.verdicts, strict=True):
+    with path.open("wb") as handle:
+        _write_header(handle, (len(rows), *shape))
+        for done, (row, (image, verdict)) in enumerate(zip(rows, found, strict=True), 1):
             if verdict.defect:
                 report.problems.append(Problem(verdict.defect[0], row.id, verdict.defect[1]))
             if verdict.conversion:
                 report.conversions[verdict.conversion] += 1
             if verdict.size:
                 report.sizes["{}x{}".format(*verdict.size)] += 1
-            if verdict.usable:
+            if image is not None:
+                handle.write(np.ascontiguousarray(image).data)
                 kept.rows.append(row)
+                kept.hashes.append(pixel_hash(image))
                 kept.outlines.append(verdict.outline)
-        done += len(batch.rows)
-        if progress:
-            progress(done, total)
-    with target.path.open("r+b") as handle:
-        handle.truncate(target.offset + prod(shape) * len(kept.rows))
-    _write_header(target.path, (len(kept.rows), *shape))
+            if progress and (done % REPORT_EACH == 0 or done == len(rows)):
+                progress(done, len(rows))
+        handle.seek(0)
+        _write_header(handle, (len(kept.rows), *shape))
     return kept
 
 
-def _move(target: Target, size: int, start: int, to: int, number: int) -> None:
-    """Move so many images of `size` bytes to an earlier place of the file."""
-    if start == to:
-        return
-    with target.path.open("r+b") as handle:
-        handle.seek(target.offset + start * size)
-        content = handle.read(number * size)
-        handle.seek(target.offset + to * size)
-        handle.write(content)
-
-
-def _write_header(path: Path, shape: tuple[int, ...]) -> int:
-    """Write the header of a .npy file and return its length.
-
-    NumPy pads it so that another first dimension takes the same room.
-    """
+def _write_header(handle: IO[bytes], shape: tuple[int, ...]) -> None:
+    """Write the header of a .npy file; NumPy pads it so that another first dimension takes the same room."""
     header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with path.open("r+b" if path.exists() else "w+b") as handle:
-        np.lib.format.write_array_header_1_0(handle, header)
-        return handle.tell()
+    np.lib.format.write_array_header_1_0(handle, header)
 
 
 def _write_index(path: Path, known: Dataset, kept: _Kept) -> None:
@@ -240,7 +217,7 @@ def _write_index(path: Path, known: Dataset, kept: _Kept) -> None:
 
 
 def fingerprint(
-    known: Dataset, rows: Sequence[Row], hashes: Sequence[str], outlines: Sequence[tuple[float, ...] | None]
+    known: Dataset, rows: Sequence[ImageRow], hashes: Sequence[str], outlines: Sequence[tuple[float, ...] | None]
 ) -> str:
     """Return the SHA-256 of everything in images.npy and index.parquet, whatever wrote the files."""
     digest = hashlib.sha256(json.dumps([known.name, known.classes, known.shape]).encode())
@@ -250,7 +227,7 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def _more(row: Row, outline: tuple[float, ...] | None) -> list[Mapping[str, object]]:
+def _more(row: ImageRow, outline: tuple[float, ...] | None) -> list[Mapping[str, object]]:
     """Return what a row has beside FER2013's columns: nothing where it has not, as fingerprints were before."""
     has = {"pair": row.pair, "level": row.level, "outline": outline}
     if row.modality != "visible":

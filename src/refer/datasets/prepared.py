@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refer.datasets import catalog
-from refer.datasets.batches import pixel_hash
-from refer.datasets.model import Row
+from refer.datasets.model import ImageRow
+from refer.datasets.pixels import pixel_hash
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY, fingerprint
 from refer.errors import UserError
 from refer.files import read_json
@@ -117,7 +117,7 @@ def _fingerprint(stated: Any, index: dict[str, list[Any]]) -> str | None:
         # Older versions left out columns in which nothing stood.
         more = (index.get(name, nothing) for name in ("modality", "pair", "level"))
         rows = [
-            Row(name, label, split, subject, "", modality or "visible", pair, level)
+            ImageRow(name, label, split, subject, "", modality or "visible", pair, level)
             for name, label, split, subject, modality, pair, level in zip(
                 *(index[name] for name in ("id", "label", "split", "subject")), *more, strict=True
             )

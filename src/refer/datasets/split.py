@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from refer.datasets import catalog
 from refer.datasets.audit import AUDIT, DUPLICATES, NEAR, read_index, read_summary
-from refer.datasets.division import Division, Images, divide, off_target
 from refer.datasets.groups import together
+from refer.datasets.split_assignment import Images, SplitAssignment, divide, off_target
+from refer.datasets.split_counts import count_split
 from refer.datasets.splitting import Scheme
-from refer.datasets.tally import tally
 from refer.errors import UserError
 from refer.files import read_section, whole
 
@@ -45,7 +45,7 @@ def split(
     """Write `out`, a parquet file with the columns id, fold (int8), part, kept and reason.
 
     It has one row for each image in each fold, in the order of the index; without folds, all are fold 0. The rule
-    and its numbers (refer.datasets.tally) stand as JSON in the schema's metadata, under `refer`.
+    and its numbers (refer.datasets.split_counts) stand as JSON in the schema's metadata, under `refer`.
 
     Args:
         prepared: folder with index.parquet and prepare.json.
@@ -65,17 +65,17 @@ def split(
     summary, index = read_summary(prepared), read_index(prepared)
     _check_names(summary, index, scheme, [*fit, *([select] if select else [])])
     images = _images(index, audit_dir, summary)
-    division = divide(scheme, images, audited=audited)
+    assignment = divide(scheme, images, audited=audited)
     nearly = images.near if near else None
     folds = []
-    for parts in division.folds:
+    for parts in assignment.folds:
         rows = assign(parts, images.image, images.subject, audited=audited, fit=fit, select=select, near=nearly)
-        folds.append([row._replace(reason=division.unused.get(at, row.reason)) for at, row in enumerate(rows)])
+        folds.append([row._replace(reason=assignment.unused.get(at, row.reason)) for at, row in enumerate(rows)])
         _check_left(folds[-1], scheme, summary["dataset"])
-    about = _about(scheme, division, images, summary)
+    about = _about(scheme, assignment, images, summary)
     about |= {"audited": audited, "near": near, "fit": list(fit), "select": select}
     known = catalog.dataset(summary["dataset"])
-    about |= tally(folds, scheme.names, known.modalities, images, len(known.classes))
+    about |= count_split(folds, scheme.names, known.modalities, images, len(known.classes))
     _write(out, index["id"], folds, about)
 
 
@@ -138,20 +138,20 @@ def _check_names(
 
 
 def _images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
-    """Return the index with what the audit of the same data says of copies."""
+    """Return the index with what the audit of the same data says of duplicates."""
     from pyarrow import parquet
 
     if not all((audit_dir / name).is_file() for name in (AUDIT, DUPLICATES, NEAR)):
         raise UserError(f"{audit_dir} holds no {AUDIT} with its {DUPLICATES} and {NEAR}: audit the data first.")
     if read_section(audit_dir / AUDIT, "data_fingerprint")["data_fingerprint"] != summary["fingerprint"]:
         raise UserError(f"{audit_dir} is the audit of other data than those prepared now: audit them again.")
-    copies = parquet.read_table(audit_dir / DUPLICATES, columns=["id", "group"]).to_pydict()
+    duplicates = parquet.read_table(audit_dir / DUPLICATES, columns=["id", "group"]).to_pydict()
     pairs = parquet.read_table(audit_dir / NEAR, columns=["id", "other"]).to_pydict()
-    group_of = dict(zip(copies["id"], copies["group"], strict=True))
+    group_of = dict(zip(duplicates["id"], duplicates["group"], strict=True))
     image = [group_of.get(key, key) for key in index["id"]]
     row_of = {key: row for row, key in enumerate(index["id"])}
     linked = [(row_of[one], row_of[other]) for one, other in zip(pairs["id"], pairs["other"], strict=True)]
-    # Pictures of two people who are known to be two only look alike: they are the audit's finding, no copies.
+    # Pictures of two people who are known to be two only look alike: they are the audit's finding, no duplicates.
     subject = index["subject"]
     links = [(a, b) for a, b in linked if None in (subject[a], subject[b]) or subject[a] == subject[b]]
     near = [0] * len(image)
@@ -174,7 +174,7 @@ def _check_left(rows: Sequence[Assigned], scheme: Scheme, dataset: str) -> None:
             )
 
 
-def _about(scheme: Scheme, division: Division, images: Images, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _about(scheme: Scheme, assignment: SplitAssignment, images: Images, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a split that its rows do not hold."""
     drawn = scheme.shares
     if scheme.validation is not None and scheme.share is not None:
@@ -185,7 +185,7 @@ def _about(scheme: Scheme, division: Division, images: Images, summary: Mapping[
         "data_fingerprint": summary["fingerprint"],
         "classes": summary["classes"],
         "scheme": scheme.as_dict(),
-        "off_target": round(off_target(division.folds[0], drawn, images.label), 2) if drawn else None,
+        "off_target": round(off_target(assignment.folds[0], drawn, images.label), 2) if drawn else None,
     }
 
 

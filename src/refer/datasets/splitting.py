@@ -1,4 +1,4 @@
-"""How a data set is to be divided, as data: what a paper's file says and refer.datasets.division does.
+"""How a data set is to be divided, as data: what a paper's file says and refer.datasets.split_assignment does.
 
 Imports nothing but the standard library, because the workflow is planned with it.
 """

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from refer import BEHAVIOUR, files
 from refer.errors import UserError, of_the_machine
-from refer.training.leftovers import AHEAD, BEGUN, FAILED, RECORD
+from refer.training.run_folder import AHEAD, BEGUN, FAILED, RECORD
 from refer.training.stopping import StoppedError, Stopping
 
 if TYPE_CHECKING:

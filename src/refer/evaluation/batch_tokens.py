@@ -26,13 +26,9 @@ from refer.errors import UserError
 from refer.plan import Run
 from refer.training.data import Part, load_index
 from refer.training.environment import choose_device
-from refer.training.epoch import Epochs
-from refer.training.neighbours import in_order, order_of
-from refer.training.optimisation import build_optimizer
-from refer.training.state import State
-from refer.training.stopping import Stopping
 from refer.training.task import Task, build_task, evaluated_part, extracted, network_of
-from refer.training.views import plain_view
+from refer.training.testing import order_of, plain_view
+from refer.training.train import Training
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def answers_in_batches(
     alone: NDArray[np.int8] | None = None
     for order in orders:
         numbers = order_of(part.labels.cpu().numpy(), order)
-        back, moved = np.argsort(numbers), in_order(part, numbers)
+        back, moved = np.argsort(numbers), part.taken(numbers)
         for size in batches:
             if size == 1 and alone is not None:
                 yield order, size, alone
@@ -159,12 +155,9 @@ def _trained(
 ) -> Callable[..., Tensor]:
     """Train fusion attention from a seed, on features that are there already; return what decides on features."""
     network = network_of(run, len(classes), parents).to(where)
-    state = State(network, build_optimizer(network.parameters(), run.recipe))
-    decide: Callable[..., Tensor] = network.decide  # type: ignore[assignment]
-    mine = replace(task, network=network, call=decide)
-    precision = mine.precision(run.recipe.precision or "fp32", where)
-    epochs = Epochs(run, mine, len(classes), where, precision, Stopping())
-    while state.epoch < run.recipe.epochs:
-        epochs.next(state)
+    training = Training(run, replace(task, network=network), len(classes), where)
+    while training.progress.epoch < run.recipe.epochs:
+        training.run_epoch()
     network.eval()
+    decide: Callable[..., Tensor] = network.decide  # type: ignore[assignment]
     return decide

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,9 @@ from refer.networks.region_attention_net import RegionAttentionNet
 from refer.recipe import at_once
 from refer.training import checkpoint
 from refer.training.composer import load_composer
-from refer.training.data import Part, load_index, standardise
+from refer.training.data import Part, load_index, picked, standardise
 from refer.training.environment import choose_device
 from refer.training.task import COMPOSED_SEED, evaluated_part
-from refer.training.transfer import picked
 
 
 @torch.inference_mode()
@@ -137,25 +135,13 @@ def by_turns(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return taken[np.lexsort((taken, labels[taken]))]
 
 
-def _subset(part: Part, chosen: NDArray[np.int64]) -> Part:
-    rows = torch.from_numpy(chosen).to(part.labels.device)
-    return replace(
-        part,
-        inputs=tuple(each[rows] for each in part.inputs),
-        labels=part.labels[rows],
-        ids=[part.ids[number] for number in chosen],
-        kept=part.kept[chosen],
-        rows=part.rows[chosen],
-    )
-
-
 def _represented(trained: Trained, part: Part, where: torch.device, most: int) -> tuple[Tensor, Tensor]:
     """What the classifier sees of at most `most` samples (n, d), drawn always the same, and their labels (n,).
 
     A network that has no `features` is taken at its logits.
     """
     if len(part) > most:
-        part = _subset(part, np.sort(np.random.default_rng(0).choice(len(part), most, replace=False)))
+        part = part.taken(np.sort(np.random.default_rng(0).choice(len(part), most, replace=False)))
     compute: Callable[..., Tensor] = getattr(trained.network, "features", trained.network)
     found = []
     many = at_once(trained.reader.size)
@@ -175,7 +161,7 @@ def _examples(
 ) -> dict[str, Tensor]:
     """Return what the network can show of a few images, or nothing."""
     chosen = by_turns(part.labels.cpu().numpy(), count)
-    few = _subset(part, chosen)
+    few = part.taken(chosen)
     images = picked(part.inputs[0], torch.from_numpy(chosen))
     shown = shown_by(trained.network, trained.reader(images))
     if not shown:

@@ -15,12 +15,11 @@ from refer.errors import UserError
 from refer.evaluation.trained import load_trained
 from refer.training.data import load_index
 from refer.training.environment import choose_device
-from refer.training.feed import Feed
-from refer.training.leftovers import FAILED
-from refer.training.neighbours import arranged, together, warn
+from refer.training.loader import Loader
+from refer.training.run_folder import FAILED
 from refer.training.stopping import Stopping
 from refer.training.task import evaluated_part
-from refer.training.views import averaged, views_of
+from refer.training.testing import arranged, averaged, together, views_of, warn
 
 
 @torch.inference_mode()
@@ -39,7 +38,7 @@ def infer(
     """Write predictions.parquet: every image of the evaluated parts, also those that an audit removed.
 
     A network that reads its batch is tested in the batches and the order that the recipe says (see
-    `refer.training.neighbours`); the rows are in the order of the index all the same.
+    `refer.training.testing`); the rows are in the order of the index all the same.
 
     Of several views of an image (`recipe.views`) the probabilities are averaged. Of several modalities a row is a
     pair of images. Columns: id, part, kept, label (int8), p_<class> (float32,
@@ -65,9 +64,9 @@ def infer(
     for name in run.evaluated:
         part = evaluated_part(run, prepared, index, name, where, backgrounds, kept_only=False)
         tested, order = arranged(network, part, run.recipe)
-        feed, chunks, many = Feed(tested, reader, run.recipe), [], together(network, run.recipe)
+        loader, chunks, many = Loader(tested, reader, run.recipe), [], together(network, run.recipe)
         for start in range(0, len(part), many):
-            batches = [feed.look(start, start + many, view) for view in views_of(run.recipe)]
+            batches = [loader.test_batch(start, start + many, view) for view in views_of(run.recipe)]
             logits = averaged([network(*batch.inputs) for batch in batches])
             chunks.append(logits.softmax(dim=1))
             if stopping is not None:

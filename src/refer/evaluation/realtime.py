@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, perf_counter_ns, process_time
-from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from refer import files
 from refer.datasets.catalog import dataset
 from refer.evaluation.trained import load_trained
 from refer.networks import catalog
-from refer.networks.options import BackboneName
 from refer.networks.weights import portable
 from refer.training.environment import choose_device, describe_device, versions
 
@@ -101,7 +99,7 @@ def measure_latency(
                 for key in ("paper", "dataset", "data", "protocol", "method", "seed", "fold", "stand_in", "inputs")
             },
             "network": portable(run.network),
-            "backbones": backbones(run.network),
+            "backbones": catalog.backbones_of(run.network),
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "reads_batch": bool(getattr(network, "reads_batch", False)),
             "face": list(shape),
@@ -131,13 +129,6 @@ class Others:
             return None
         other = (now - busy) - (process_time() - own)
         return max(0.0, round(other / (perf_counter() - began), 2))
-
-
-def backbones(network: Mapping[str, Any]) -> list[str]:
-    """Return the CNNs that a network section is made of, those that it leaves at their defaults among them."""
-    options = {key: value for key, value in network.items() if key != "name"}
-    chosen = catalog.networks()[network["name"]].options(**options).model_dump()
-    return [value for value in chosen.values() if value in get_args(BackboneName)]
 
 
 def timings(

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from refer.networks.backbones import build_backbone, convolution
+from refer.networks.backbones import build_backbone
+from refer.networks.stages import convolution
 
 
 class Encoder(nn.Module):

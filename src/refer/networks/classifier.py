@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from refer.errors import UserError
-from refer.networks.backbones import Backbone, build_backbone, whole_vgg
-from refer.networks.catalog import network
+from refer.networks.backbones import build_backbone
+from refer.networks.backbones.vgg import whole_vgg
 from refer.networks.interface import Network, Pixels
-from refer.networks.options import BackboneName, Dropout
+from refer.networks.options import CnnOptions
 from refer.networks.pooling import GridPool
+from refer.networks.stages import Backbone
 
 
 class Extractor(nn.Module):
@@ -85,38 +83,16 @@ class WholeVGG(Network):
         return logits
 
 
-@network
-def cnn(
-    *,
-    classes: int,
-    backbone: BackboneName = "resnet18",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    pixels: Literal["by-weights", "unit"] = "by-weights",
-    side: Annotated[int, Field(ge=0, le=512)] = 0,
-    dropout: Dropout = 0.0,
-    vgg: Literal["pool", "whole"] = "pool",
-) -> nn.Module:
-    """Build a backbone with global average pooling and one linear layer, or a VGG with its own three.
-
-    The baselines of tran2023, whose branches they become, and of feratt2019.
-
-    Args:
-        classes: K, the number of expressions.
-        backbone: the CNN.
-        weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
-        channels: of the images that the network expects.
-        pixels: their range; see `interface.Pixels`.
-        side: images are first averaged to this side in pixels; 0 leaves them as they are.
-        dropout: before the classifier, and of a whole VGG before each of its last two layers, in place of torchvision's
-            half where it is not 0.
-        vgg: a VGG's map is averaged, or goes into its fully connected layers; other backbones have none.
+def cnn(options: CnnOptions, classes: int) -> nn.Module:
+    """Build it.
 
     Raises:
         UserError: a whole VGG is to see images averaged to another side.
     """
-    if vgg == "whole" and backbone.startswith("vgg"):
-        if side:
+    chosen = (options.backbone, options.channels, options.weights)
+    if options.vgg == "whole" and options.backbone.startswith("vgg"):
+        if options.side:
             raise UserError("network.side: a whole VGG sees its images as they are; leave side at 0 or set vgg: pool.")
-        return WholeVGG(backbone, channels, weights, pixels, dropout or 0.5, classes)
-    return Classifier(Extractor(build_backbone(backbone, channels, weights)), channels, pixels, side, dropout, classes)
+        return WholeVGG(*chosen, options.pixels, options.dropout or 0.5, classes)
+    trunk = Extractor(build_backbone(*chosen))
+    return Classifier(trunk, options.channels, options.pixels, options.side, options.dropout, classes)

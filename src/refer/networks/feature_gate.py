@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-from refer.networks.backbones import Backbone, build_backbone
-from refer.networks.catalog import network
+from refer.networks.backbones import build_backbone
 from refer.networks.interface import Network
-from refer.networks.options import BackboneName, Gate, Modality
+from refer.networks.options import GatedNetOptions
+from refer.networks.stages import Backbone
 
 HIDDEN = 256
 """Units of the hidden layer in all heads of the paper."""
@@ -97,29 +95,8 @@ class GatedNet(Network):
         return logits
 
 
-@network(later=("gate",))
-def gated_net(
-    *,
-    classes: int,
-    modality: Modality = "visible",
-    backbone: BackboneName = "resnet18",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    attention: bool = True,
-    gate: Gate = "squares",
-) -> nn.Module:
-    """Build the single-modality network of naseem2025.
-
-    11,571,781 parameters for visible and 11,572,293 for infrared light, with ResNet-18 and 5 classes.
-
-    Args:
-        classes: K, the number of expressions.
-        modality: which pictures it reads, and with them which of the paper's two heads it has.
-        backbone: the CNN; the paper's is ResNet-18.
-        weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
-        channels: of the images that the network expects.
-        attention: gate the features; otherwise they go to the head as they are.
-        gate: what the gate is computed from, see `FeatureGate`.
-    """
-    trunk = GatedTrunk(build_backbone(backbone, channels, weights), attention, gate)
-    return GatedNet(trunk, channels, modality, classes)
+def gated_net(options: GatedNetOptions, classes: int) -> nn.Module:
+    """Build it: 11,571,781 parameters for visible and 11,572,293 for infrared light, with ResNet-18 and 5 classes."""
+    backbone = build_backbone(options.backbone, options.channels, options.weights)
+    trunk = GatedTrunk(backbone, options.attention, options.gate)
+    return GatedNet(trunk, options.channels, options.modality, classes)

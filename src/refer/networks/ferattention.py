@@ -5,19 +5,17 @@ Built from what the authors' repository (github.com/pedrodiamel/ferattention) sa
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from refer.networks.attention_map import AttentionMap, Encoder
 from refer.networks.backbones import build_backbone
-from refer.networks.catalog import network
 from refer.networks.classifier import Extractor
 from refer.networks.face_correction import Correction, FaceFeatures, Renormalise
 from refer.networks.interface import Network
-from refer.networks.options import BackboneName
+from refer.networks.options import FERAttentionOptions
 
 
 class Corrected(NamedTuple):
@@ -71,33 +69,10 @@ class FERAttention(Network):
         return explained if self.training else explained.logits
 
 
-@network
-def ferattention(
-    *,
-    classes: int,
-    representation: bool = True,
-    dim: Annotated[int, Field(ge=2, le=4096)] = 64,
-    maps: Annotated[int, Field(ge=0, le=64)] = 0,
-    blocks: Annotated[int, Field(ge=1, le=64)] = 8,
-    filters: Annotated[int, Field(ge=1, le=64)] = 32,
-    encoder: Literal["resnet34", "resnet18", "compact"] = "resnet34",
-    weights: str = "none",
-    backbone: BackboneName = "preactresnet18-open",
-) -> nn.Module:
-    """Build FERAtt+Rep+Cls, or without `representation` FERAtt+Cls: 45,818,755 or 45,789,059 parameters for 7 classes.
-
-    Args:
-        classes: the number of expressions.
-        representation: put a linear layer of `dim` units before the classifier, for the Gaussian-structure loss.
-        dim: 64 in the paper's text, 32 in the authors' scripts.
-        maps: K, the channels of attention map and features; 0 for as many as classes, as in the authors' code.
-        blocks: residual blocks of the features; the paper's are eight.
-        filters: the unit of the decoder's widths.
-        encoder: of the attention map; the paper's is ResNet-34.
-        weights: `none`, `imagenet`, or a .safetensors file, for the encoder.
-        backbone: the classifying CNN; the paper's is PreActResNet-18.
-    """
-    count = maps or classes
-    attention = AttentionMap(Encoder(encoder, weights), filters, count)
-    trunk = Extractor(build_backbone(backbone, 3, "none"))
-    return FERAttention(attention, count, blocks, trunk, dim if representation else 0, classes)
+def ferattention(options: FERAttentionOptions, classes: int) -> nn.Module:
+    """Build it: 45,818,755 parameters for 7 classes, or 45,789,059 without a representation layer."""
+    count = options.maps or classes
+    attention = AttentionMap(Encoder(options.encoder, options.weights), options.filters, count)
+    trunk = Extractor(build_backbone(options.backbone, 3, "none"))
+    dim = options.dim if options.representation else 0
+    return FERAttention(attention, count, options.blocks, trunk, dim, classes)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from refer.networks.catalog import network
 from refer.networks.classifier import Extractor, cnn
-from refer.networks.options import BackboneName, Dropout
+from refer.networks.options import CnnOptions, EarlyFusionOptions, JointFusionOptions, LateFusionOptions
 from refer.networks.two_branches import (
     Matched,
     TwoBranchNet,
@@ -84,80 +81,28 @@ class ConcatenationFusion(TwoBranchNet):
         return logits
 
 
-@network
-def late_fusion(
-    *,
-    classes: int,
-    first: BackboneName = "resnet18",
-    second: BackboneName = "resnet34",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    rule: Literal["mean", "product", "max"] = "mean",
-    vgg: Literal["pool", "whole"] = "pool",
-) -> nn.Module:
-    """Build the late fusion of two `cnn` networks, which `load_branches` must fill.
-
-    Args:
-        classes: K, the number of expressions.
-        first: backbone of the one branch.
-        second: backbone of the other.
-        weights: `none` or `imagenet`; of the branches' kind, which says how images are standardised.
-        channels: of the images that the network expects.
-        rule: how the decisions are combined.
-        vgg: whether a branch that is a VGG has its fully connected layers; as in `cnn`.
-    """
-    refuse_one_file((first, second), weights)
+def late_fusion(options: LateFusionOptions, classes: int) -> nn.Module:
+    """Build late fusion over two classifiers as `cnn` builds them."""
+    names = (options.first, options.second)
+    refuse_one_file(names, options.weights)
     a, b = (
-        cnn(classes=classes, backbone=name, weights=weights, channels=channels, vgg=vgg) for name in (first, second)
+        cnn(CnnOptions(backbone=name, weights=options.weights, channels=options.channels, vgg=options.vgg), classes)
+        for name in names
     )
-    return LateFusion(a, b, channels, rule)
+    return LateFusion(a, b, options.channels, options.rule)
 
 
-@network
-def early_fusion(
-    *,
-    classes: int,
-    first: BackboneName = "resnet18",
-    second: BackboneName = "resnet34",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    vgg: Literal["pool", "flatten"] = "pool",
-    hidden: Annotated[int, Field(ge=0, le=4096)] = 0,
-    dropout: Dropout = 0.0,
-) -> nn.Module:
-    """Build the early fusion of two frozen extractors: 7,175 trained parameters for 512-d features and 7 classes.
-
-    Args:
-        classes: K, the number of expressions.
-        first: backbone of the one branch.
-        second: backbone of the other.
-        weights: `none` or `imagenet`, for both; `load_branches` then puts trained ones in their place.
-        channels: of the images that the network expects.
-        vgg: a VGG's map is averaged to 512 numbers, or flattened at 7 x 7 and projected to 512.
-        hidden: units of a hidden layer in the classifier; 0 for none.
-        dropout: in the classifier.
-    """
-    names = (first, second)
-    a, b = extractors(names, channels, weights, vector_grids(names, vgg))
-    return ConcatenationFusion(a, b, channels, True, hidden, dropout, classes)
+def early_fusion(options: EarlyFusionOptions, classes: int) -> nn.Module:
+    """Build the early fusion: 7,175 trained parameters for 512-d features and 7 classes."""
+    return _concatenation(options, classes, frozen=True)
 
 
-@network
-def joint_fusion(
-    *,
-    classes: int,
-    first: BackboneName = "resnet18",
-    second: BackboneName = "resnet34",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    vgg: Literal["pool", "flatten"] = "pool",
-    hidden: Annotated[int, Field(ge=0, le=4096)] = 0,
-    dropout: Dropout = 0.0,
-) -> nn.Module:
-    """Build the joint fusion: as early fusion, with gradients into both extractors.
+def joint_fusion(options: JointFusionOptions, classes: int) -> nn.Module:
+    """Build the joint fusion: 32,468,359 parameters for ResNet-18 with ResNet-34 and 7 classes."""
+    return _concatenation(options, classes, frozen=False)
 
-    32,468,359 parameters for ResNet-18 with ResNet-34 and 7 classes. The options are those of `early_fusion`.
-    """
-    names = (first, second)
-    a, b = extractors(names, channels, weights, vector_grids(names, vgg))
-    return ConcatenationFusion(a, b, channels, False, hidden, dropout, classes)
+
+def _concatenation(options: EarlyFusionOptions, classes: int, frozen: bool) -> nn.Module:
+    names = (options.first, options.second)
+    a, b = extractors(names, options.channels, options.weights, vector_grids(names, options.vgg))
+    return ConcatenationFusion(a, b, options.channels, frozen, options.hidden, options.dropout, classes)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from refer.errors import UserError
-from refer.networks.catalog import network
 from refer.networks.classifier import Extractor
 from refer.networks.full_precision import in_fp32
-from refer.networks.options import BackboneName, Dropout
+from refer.networks.options import FusionAttentionOptions
 from refer.networks.two_branches import Matched, TwoBranchNet, classifier_head, extractors, vector_grids
 
 
@@ -198,80 +195,38 @@ class FusionAttentionNet(TwoBranchNet):
         return logits
 
 
-@network(
-    reads_batch=({"self_attention": True, "tokens": "batch"}, {"self_attention": True, "scale": "batch"}),
-)
-def fusion_attention(
-    *,
-    classes: int,
-    first: BackboneName = "resnet18",
-    second: BackboneName = "resnet34",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    frozen: bool = True,
-    tokens: Literal["batch", "channels", "positions"] = "batch",
-    scale: Literal["width", "batch"] = "width",
-    grid: Annotated[int, Field(ge=1, le=14)] = 7,
-    vgg: Literal["pool", "flatten"] = "pool",
-    mlp: bool = True,
-    self_attention: bool = True,
-    local_attention: bool = True,
-    residual: bool = True,
-    query: Literal["first", "second"] = "first",
-    product: Literal["after", "before"] = "after",
-    skip: bool = False,
-    attentions: Literal["in-a-row", "side-by-side"] = "in-a-row",
-    gate: bool = False,
-    order: Literal["linear-conv-linear", "linear-conv", "conv-linear"] = "linear-conv-linear",
-    kernel: Literal[1, 3, 5, 7, 9, 11] = 3,
-    mlp_hidden: Annotated[int, Field(ge=1, le=4096)] = 512,
-    hidden: Annotated[int, Field(ge=0, le=4096)] = 0,
-    dropout: Dropout = 0.0,
-) -> nn.Module:
-    """Build the network of tran2023: 1,316,363 trained parameters over 512-d features for 7 classes.
-
-    Args:
-        classes: K, the number of expressions.
-        first: backbone of the one branch.
-        second: backbone of the other.
-        weights: `none` or `imagenet`, for both; `load_branches` then puts trained ones in their place.
-        channels: of the images that the network expects.
-        frozen: whether the extractors stay as they are.
-        tokens: what Q Kᵀ compares; see `FusionAttention`.
-        scale: the scores are divided by √d, or by the number of images in the batch.
-        grid: with tokens `positions`, both maps are averaged to grid x grid places.
-        vgg: a VGG's map is averaged to 512 numbers, or flattened at 7 x 7 and projected to 512.
-        mlp: let an MLP of both features take part in the value.
-        self_attention: formula 1; otherwise the value goes on as it is.
-        local_attention: the block with the convolution along the feature.
-        residual: its addition of the feature to itself.
-        query: the branch whose feature is Q; the other's is K.
-        product: formula 1 multiplies by V `after` softmax(…) V, or squares V `before` it.
-        skip: add the value to what self-attention makes of it.
-        attentions: the local one goes on from self-attention, or both begin with the value and are added.
-        gate: local attention multiplies the feature by its sigmoid.
-        order: of its linear layers and its convolution.
-        kernel: taps of the convolution.
-        mlp_hidden: units of the MLP's hidden layer.
-        hidden: units of a hidden layer in the classifier; 0 for none.
-        dropout: in the classifier.
+def fusion_attention(options: FusionAttentionOptions, classes: int) -> nn.Module:
+    """Build the network of tran2023.
 
     Raises:
         UserError: positions are asked for together with flattened features, or of maps that differ in width.
     """
-    names = (first, second)
-    positions = tokens == "positions"
-    a, b = extractors(names, channels, weights, (grid, grid) if positions else vector_grids(names, vgg))
+    names = (options.first, options.second)
+    positions = options.tokens == "positions"
+    grids = (options.grid, options.grid) if positions else vector_grids(names, options.vgg)
+    a, b = extractors(names, options.channels, options.weights, grids)
     width = min(a.width, b.width)
-    if positions and (a.width != b.width or vgg == "flatten"):
+    if positions and (a.width != b.width or options.vgg == "flatten"):
         raise UserError(
             "network.tokens: positions need two maps of the same width, averaged: "
-            f"found {a.width} and {b.width} channels, and vgg: {vgg}; take tokens: channels or other backbones."
+            f"found {a.width} and {b.width} channels, and vgg: {options.vgg}; take tokens: channels or other backbones."
         )
     fusion = FusionAttention(
-        width, mlp_hidden, tokens, scale, mlp, self_attention, local_attention, residual,
-        query=query, product=product, skip=skip, beside=attentions == "side-by-side", gate=gate, order=order,
-        kernel=kernel,
-    )  # fmt: skip
-    head = classifier_head(width, hidden, dropout, classes)
-    return FusionAttentionNet(a, b, channels, frozen, fusion, head)
+        width,
+        options.mlp_hidden,
+        options.tokens,
+        options.scale,
+        options.mlp,
+        options.self_attention,
+        options.local_attention,
+        options.residual,
+        query=options.query,
+        product=options.product,
+        skip=options.skip,
+        beside=options.attentions == "side-by-side",
+        gate=options.gate,
+        order=options.order,
+        kernel=options.kernel,
+    )
+    head = classifier_head(width, options.hidden, options.dropout, classes)
+    return FusionAttentionNet(a, b, options.channels, options.frozen, fusion, head)

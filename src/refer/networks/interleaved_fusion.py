@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from refer.networks.backbones import build_backbone
-from refer.networks.catalog import network
 from refer.networks.feature_gate import HIDDEN, GatedTrunk
 from refer.networks.interface import Network
-from refer.networks.options import BackboneName, Gate
+from refer.networks.options import InterleavedFusionOptions
 
 
 def interleave(a: Tensor, b: Tensor) -> Tensor:
@@ -58,28 +55,14 @@ class InterleavedFusion(Network):
         return logits
 
 
-@network(modalities=("visible", "infrared"), later=("gate",))
-def interleaved_fusion(
-    *,
-    classes: int,
-    backbone: BackboneName = "resnet18",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    attention: bool = True,
-    gate: Gate = "squares",
-) -> nn.Module:
-    """Build the fused network of naseem2025: 23,142,533 parameters with ResNet-18 and 5 classes.
+def interleaved_fusion(options: InterleavedFusionOptions, classes: int) -> nn.Module:
+    """Build it: 23,142,533 parameters with ResNet-18 and 5 classes.
 
     In the authors' script the infrared branch then starts from the trained infrared network and the visible one
     from ImageNet weights; `load_branches` starts either, both, or, not called, none.
-
-    Args:
-        classes: K, the number of expressions.
-        backbone: the CNN of both branches; the paper's is ResNet-18.
-        weights: `none`, `imagenet`, or a .safetensors file, for the backbones of both branches.
-        channels: of the images that the network expects.
-        attention: gate the features of both branches; otherwise they are joined as they are.
-        gate: what both gates are computed from, see `feature_gate.FeatureGate`.
     """
-    visible, infrared = (GatedTrunk(build_backbone(backbone, channels, weights), attention, gate) for _ in range(2))
-    return InterleavedFusion(visible, infrared, channels, classes)
+    visible, infrared = (
+        GatedTrunk(build_backbone(options.backbone, options.channels, options.weights), options.attention, options.gate)
+        for _ in range(2)
+    )
+    return InterleavedFusion(visible, infrared, options.channels, classes)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
 from torch import Tensor, nn
 
 from refer.networks.attention import RegionAttention, RegionSelfAttention
-from refer.networks.backbones import Backbone, build_backbone
-from refer.networks.catalog import network
+from refer.networks.backbones import build_backbone
 from refer.networks.interface import Network
 from refer.networks.maps import GridError, too_large
-from refer.networks.options import BackboneName, Dropout
+from refer.networks.options import RegionAttentionNetOptions
 from refer.networks.pooling import GridPool
+from refer.networks.stages import Backbone
 
 
 class RegionAttentionNet(Network):
@@ -70,44 +67,17 @@ class RegionAttentionNet(Network):
         return logits
 
 
-@network(later=("order",))
-def region_attention_net(
-    *,
-    classes: int,
-    backbone: BackboneName = "resnet18",
-    weights: str = "none",
-    channels: Literal[1, 3] = 3,
-    grid: Annotated[int, Field(ge=1, le=14)] = 3,
-    region_attention: bool = True,
-    gate: Literal["softmax", "sigmoid"] = "softmax",
-    self_attention: bool = True,
-    heads: Literal[1, 2, 4, 8, 16] = 4,
-    dropout: Dropout = 0.2,
-    order: Literal["self-first", "region-first"] = "self-first",
-) -> nn.Module:
-    """Build the network of khalid2025, or with both attentions off its backbone with average pooling.
-
-    Args:
-        classes: K, the number of expressions.
-        backbone: the CNN; the paper names none.
-        weights: `none`, `imagenet`, or a .safetensors file, for the backbone.
-        channels: of the images that the network expects.
-        grid: the feature map is averaged to grid x grid regions, no more than it has places.
-        region_attention: weigh the regions by learned attention; otherwise they are averaged.
-        gate: region weights compete (softmax) or stand alone (sigmoid).
-        self_attention: let the regions look at one another first.
-        heads: of the self-attention; a power of two, for it must divide the backbone's width.
-        dropout: before the classifier.
-        order: which of the two attentions comes first.
-    """
-    stages = build_backbone(backbone, channels, weights)
+def region_attention_net(options: RegionAttentionNetOptions, classes: int) -> nn.Module:
+    """Build the network of khalid2025, or with both attentions off its backbone with average pooling."""
+    stages = build_backbone(options.backbone, options.channels, options.weights)
+    places = options.grid**2
     return RegionAttentionNet(
         backbone=stages,
-        channels=channels,
-        grid=grid,
-        region=RegionAttention(stages.width, gate) if region_attention else None,
-        mixing=RegionSelfAttention(stages.width, grid * grid, heads) if self_attention else None,
-        dropout=dropout,
+        channels=options.channels,
+        grid=options.grid,
+        region=RegionAttention(stages.width, options.gate) if options.region_attention else None,
+        mixing=RegionSelfAttention(stages.width, places, options.heads) if options.self_attention else None,
+        dropout=options.dropout,
         classes=classes,
-        region_first=order == "region-first",
+        region_first=options.order == "region-first",
     )

@@ -12,14 +12,6 @@ from refer.files import sha256
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-IMAGENET = {
-    "resnet18": "ResNet18_Weights",
-    "resnet34": "ResNet34_Weights",
-    "vgg11": "VGG11_Weights",
-    "vgg13": "VGG13_Weights",
-}
-"""Backbone → torchvision's enumeration of its weights."""
-
 
 def initial_weights(network: Mapping[str, Any]) -> str:
     """Say what a network section starts from: a file by its name and SHA-256."""
@@ -44,7 +36,7 @@ def load_weights(net: nn.Module, name: str, weights: str) -> None:
     if weights == "none":
         return
     if weights == "imagenet":
-        entry = getattr(torchvision_models(), IMAGENET[name]).IMAGENET1K_V1
+        entry = torchvision_models().get_model_weights(name).IMAGENET1K_V1
         import torch
 
         file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name

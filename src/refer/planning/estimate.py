@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from refer.datasets.catalog import DATASETS
 from refer.plan import Plan, Run
 from refer.planning import images
 from refer.planning.rates import CHEAPER, Rate, Speed, cost_of, speed
@@ -84,7 +85,11 @@ def estimate(
         paper.jobs = paper.runs + -(-paper.runs // GROUPED)
     parents = {path: [parent.path for parent in plan.parents(run).values()] for path, run in runs.items()}
     datasets = plan.datasets()
-    remarks = [f"{name}: {images.UNKNOWN[name][1]}" for name in datasets if name in images.UNKNOWN]
+    remarks = [
+        f"{name}: its number of images is stated nowhere; {count} are reckoned with"
+        for name in datasets
+        if (count := DATASETS[name].expected)
+    ]
     data = sum(images.prepared_bytes(name) for name in datasets)
     return Estimate(papers, schedule(seconds, parents, devices), devices, data, sources, remarks)
 

@@ -7,18 +7,13 @@ from refer.datasets.model import Dataset
 from refer.plan import Plan, Run
 
 COPIES = 26
-"""Of each training image of naseem2025; `refer.training.copies` has the same number, and torch."""
-FRAMES = {"ckplus": 327}
-"""Images a level, where a data set's counts are of one level: labelled sequences."""
-UNKNOWN = {"nvie": ("viri", "its number of images is stated nowhere; VIRI's is taken")}
+"""Of each training image of naseem2025; `refer.training.augment` has the same number, and torch."""
 
 
 def total(dataset: str, levels: list[int] | None = None) -> int:
     """How many samples there are: images, or pairs of them, of the levels that are used."""
-    known = DATASETS[UNKNOWN[dataset][0] if dataset in UNKNOWN else dataset]
-    if dataset in FRAMES:
-        return FRAMES[dataset] * (4 if levels is None else len(levels))
-    return sum(_of_split(known, split) for split in known.splits)
+    known = DATASETS[dataset]
+    return known.images if known.frames == 1 else known.images * (known.frames if levels is None else len(levels))
 
 
 def _of_split(dataset: Dataset, split: str) -> int:

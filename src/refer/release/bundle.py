@@ -20,7 +20,10 @@ from refer.reporting.results import Results
 from refer.reporting.score import check_results
 from refer.reporting.tables.table import dataset_name, several
 
-ALWAYS = ("CITATION.cff", "LICENSE", "Snakefile", "envs/refer.yaml", "envs/requirements.lock", "pyproject.toml")
+ALWAYS = (
+    "CITATION.cff", "LICENSE", "Snakefile", "workflow/Snakefile", "envs/refer.yaml", "envs/requirements.lock",
+    "pyproject.toml",
+)  # fmt: skip
 IF_THERE = ("envs/report.lock",)
 NEEDED = ("results", "table", "page")
 

@@ -13,7 +13,7 @@ from refer.files import read_json, sha256, write_json
 
 NAME = "release.json"
 FORMAT = 1
-TOOLS = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy", "statsmodels")
+TOOLS = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy")
 """What tables and figures are made with."""
 
 

@@ -21,7 +21,7 @@ from refer.reporting.sensitivity import compared_runs, options
 if TYPE_CHECKING:
     from refer.plan import Plan
     from refer.spec import Paper
-    from refer.variants import Switch
+    from refer.switches import Switch
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from refer.reporting.comparisons import difference_row
 from refer.reporting.estimates import folds_of, hits_of
 from refer.reporting.names import as_run
 from refer.reporting.run_set import Record
-from refer.variants import switched
+from refer.switches import switched
 
 if TYPE_CHECKING:
     from refer.spec import Paper
-    from refer.variants import Switch
+    from refer.switches import Switch
 
 
 def compared_runs(switches: Sequence[Switch]) -> dict[RunKey, None]:

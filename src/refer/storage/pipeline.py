@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from refer import yaml
 from refer.errors import UserError
 from refer.plan import load_plan
-from refer.storage.layout import Layout, code
+from refer.storage.stage_outputs import StageOutputs, code
 
 DEFAULT = "config.yaml"
 """The configuration of the dvc.yaml at the top level, which `dvc repro` runs by itself."""
@@ -85,7 +85,7 @@ def pipeline(configfile: str, base: str | Path = ".") -> str:
         raise UserError(f"{configfile} lies outside the project, where DVC cannot follow it: copy it to presets/.")
     plan = load_plan(yaml.read(base / configfile), configfile, base)
     path = pipeline_file(configfile, base)
-    layout = Layout(plan, released=_in_git(f"results/{plan.config.preset}/results.parquet", base))
+    made = StageOutputs(plan, released=_in_git(f"results/{plan.config.preset}/results.parquet", base))
     up = "../" * (len(path.parts) - 1)
     default = configfile == DEFAULT
     environment = Environment(
@@ -97,45 +97,45 @@ def pipeline(configfile: str, base: str | Path = ".") -> str:
         option="" if default else f" --configfile {configfile}",
         wdir=up.rstrip("/"),
         up=up,
-        results=layout.results,
-        stages=stages(layout, base, set(_outputs_of_others(path, base))),
+        results=made.results,
+        stages=stages(made, base, set(_outputs_of_others(path, base))),
     )
 
 
-def stages(layout: Layout, base: Path, taken: Iterable[str] = ()) -> list[Stage]:
+def stages(made: StageOutputs, base: Path, taken: Iterable[str] = ()) -> list[Stage]:
     """The stages of a plan: raw archives to splits, training to predictions, and the report.
 
     Of a released preset the report is made as a reviewer makes it: all of it, and without data.
     An output that stands in `taken` is only depended upon: another dvc.yaml of the project makes it, for two
     configurations may share real data.
     """
-    kept = [path for path in (*layout.raw(), *layout.prepared()) if path not in set(taken)]
-    told, evidence = layout.told(), layout.evidence()
+    kept = [path for path in (*made.raw(), *made.prepared()) if path not in set(taken)]
+    told, evidence = made.told(), made.evidence()
 
     def outputs(kept: list[str], evident: list[str]) -> dict[str, list[str]]:
         """What is evident stands in git, if anything of the preset does."""
-        return {"cached": kept, "hashed": evident} if layout.released else {"cached": [*kept, *evident]}
+        return {"cached": kept, "hashed": evident} if made.released else {"cached": [*kept, *evident]}
 
     prepare = Stage(
         "prepare", "prepared", _behaviour("standin", "datasets"),
-        deps=[*code("data", base=base), *layout.papers()],
+        deps=[*code("data", base=base), *made.papers()],
         **outputs(kept, told),
     )  # fmt: skip
     train = Stage(
         "train", "predicted", _behaviour("training", "inference"),
         deps=[
-            *code("train", "evaluate", "pictures", *layout.experiments(), base=base),
-            *layout.papers(), *layout.prepared(),
+            *code("train", "evaluate", "pictures", *made.experiments(), base=base),
+            *made.papers(), *made.prepared(),
         ],
-        **outputs(layout.learnt(), evidence),
+        **outputs(made.learnt(), evidence),
     )  # fmt: skip
     report = Stage(
-        "report", "-s workflow/report.smk" if layout.released else "all", _behaviour("scores", "reporting"),
+        "report", "-s workflow/report.smk" if made.released else "all", _behaviour("scores", "reporting"),
         deps=[
-            *code("report", "border", "page", base=base),
-            *layout.papers(), *told, *layout.runs(), *evidence,
+            *code("report", "data_and_times", "page", base=base),
+            *made.papers(), *told, *made.runs(), *evidence,
         ],
-        **outputs([], layout.drawn_up()),
+        **outputs([], made.drawn_up()),
     )  # fmt: skip
     return [prepare, train, report]
 

@@ -22,18 +22,37 @@ from torch.nn import functional
 
 from refer.datasets.outlines import masks as masks_of
 from refer.errors import UserError
+from refer.training.augment import affine_grid_of, axes_of, exposed, gaussians, stacked, uniforms
 from refer.training.composition import Composition
-from refer.training.draws import Draws, draw, gaussians, maps
-from refer.training.filters import blurred, equalised
-from refer.training.lightness import grey_of, lightness
-from refer.training.transfer import sent
+from refer.training.data import LUMA, constant, sent
+from refer.training.filters import blurred, equalised, grey_of, lightness
 
-LUMA = (0.299, 0.587, 0.114)
-"""Of ITU-R BT.601, as everywhere in this project."""
 CHUNK = 256
 """Images that are prepared at once."""
 NOISE = 1 << 41
 """Added to a seed, so that the noise of an image is not what it is composed by."""
+CONTROL = 4
+"""Control points of a smooth warp, along each side."""
+WARPED = 21
+"""Place in an image's stream where the numbers of its smooth warp begin."""
+FILTERED = WARPED + 2 * CONTROL**2
+"""Place where those of its filters begin: whether CLAHE, whether blur, and which window."""
+
+
+class Draws(NamedTuple):
+    """What was drawn for B images; see `Composition` for the ranges."""
+
+    flip: NDArray[np.bool_]  # (B,)
+    angle: NDArray[np.float64]  # (B,) degrees
+    scale: NDArray[np.float64]  # (B,)
+    shift: NDArray[np.float64]  # (B, 2) x and y, shares of the padded side
+    corners: NDArray[np.float64]  # (B, 3, 2) x and y of the upper left, lower left, upper right corner, shares
+    control: NDArray[np.float64]  # (B, 2, CONTROL, CONTROL) x and y of the smooth warp, shares
+    background: NDArray[np.int64]  # (B,)
+    place: NDArray[np.float64]  # (B, 2) row and column of the crop, 0 to below 1 of the room there is
+    light: NDArray[np.float64]  # (B, 3) factors of brightness and contrast, and the exponent gamma
+    equalised: NDArray[np.bool_]  # (B,) whether by CLAHE
+    window: NDArray[np.int64]  # (B,) side of the Gaussian window in pixels, 0 for no blur
 
 
 class Composed(NamedTuple):
@@ -45,6 +64,55 @@ class Composed(NamedTuple):
     """x_org: the same face, not lit, on black."""
     mask: Tensor
     """Where the face is: 0 to 1, with a soft edge."""
+
+
+def draw(how: Composition, seed: int, numbers: ArrayLike, backgrounds: int) -> Draws:
+    """Draw what `how` asks for, for the images called `numbers`, with so many backgrounds to choose from."""
+    smooth, filtered = how.warping == "smooth", how.clahe > 0 or how.blur > 0
+    # A number's place in the stream never depends on the options, so that changing one leaves the others' draws.
+    u = uniforms(seed, numbers, FILTERED + 3 if filtered else WARPED + (2 * CONTROL**2 if smooth else 0))
+    both = 2 * u - 1
+    size = len(u)
+    corners = np.zeros((size, 3, 2)) if smooth else how.warp * both[:, 5:11].reshape(size, 3, 2)
+    control = np.zeros((size, 2, CONTROL, CONTROL))
+    if smooth:
+        control = how.warp * both[:, WARPED:FILTERED].reshape(control.shape)
+    equalised, window = np.zeros(size, bool), np.zeros(size, np.int64)
+    if filtered:
+        chosen = u[:, FILTERED:]
+        equalised = chosen[:, 0] < how.clahe
+        window = np.where(chosen[:, 1] < how.blur, 3 + 2 * (3 * chosen[:, 2]).astype(np.int64), 0)
+    spread = np.array([how.brightness, how.contrast, how.gamma])
+    return Draws(
+        flip=u[:, 0] < how.flip,
+        angle=how.angle * both[:, 1],
+        scale=1 + how.factor * both[:, 2],
+        shift=how.translation * both[:, 3:5],
+        corners=corners,
+        control=control,
+        background=(u[:, 11] * backgrounds).astype(np.int64),
+        place=u[:, 12:14],
+        light=1 + np.where(u[:, 14:17] < how.exposed, spread * both[:, 17:20], 0.0),
+        equalised=equalised,
+        window=window,
+    )
+
+
+def maps(draws: Draws, frame: float) -> NDArray[np.float64]:
+    """Return (B, 2, 3): where in the cut-out a point of the composed image lies, both in coordinates -1 to 1.
+
+    `frame` is the padded side as a multiple of the cut-out's (`Composition.frame`).
+    """
+    angle, mirror = np.deg2rad(draws.angle), np.where(draws.flip, -1.0, 1.0)
+    cos, sin = np.cos(angle) * draws.scale, np.sin(angle) * draws.scale
+    # From the padded cut-out onwards; a side is 2 long.
+    placed = stacked(cos * mirror, -sin, sin * mirror, cos, *(2 * draws.shift.T))
+    upper_left, lower_left, upper_right = (2 * draws.corners[:, corner].T for corner in range(3))
+    across, down = (upper_right - upper_left) / 2, (lower_left - upper_left) / 2
+    rest = upper_left + across + down  # so that the corner (-1, -1) moves by upper_left
+    warped = stacked(1 + across[0], down[0], across[1], 1 + down[1], *rest)
+    back = frame * np.linalg.inv(warped @ placed)[:, :2]
+    return back.astype(np.float64)
 
 
 class Composer:
@@ -70,8 +138,7 @@ class Composer:
         self.faces = _cut_out(faces, masks.to(self.device), self.how)
         side = max(self.how.size, round(self.how.size / self.how.crop))
         self.scenes = _at_side(backgrounds.to(self.device), side)
-        axis = (torch.arange(self.how.size, dtype=torch.float32) * 2 + 1) / self.how.size - 1
-        self._axis = axis.to(self.device)
+        self._axes = axes_of(self.how.size, self.device)
         self._lines = torch.arange(self.how.size, device=self.device)
 
     def __len__(self) -> int:
@@ -97,10 +164,10 @@ class Composer:
         image = self._crop(*crops)
         lit = self._lit(target, mask, image)
         image.lerp_(lit, mask)
-        exposed = self._exposed if self.how.exposure == "plain" else self._exposed_in_turn
+        expose = self._exposed if self.how.exposure == "plain" else self._exposed_in_turn
         if self.how.through:
             image = _resized(image, round(self.how.through * self.how.size))
-        image = self._filtered(exposed(image, numeric[:, 6:9], draws), draws, seed, np.asarray(numbers))
+        image = self._filtered(expose(image, numeric[:, 6:9], draws), draws, seed, np.asarray(numbers))
         return Composed(_resized(image, self.how.size) if self.how.through else image, target, mask)
 
     def _sent(self, draws: Draws) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
@@ -118,14 +185,12 @@ class Composer:
 
     def _grid(self, maps: Tensor, draws: Draws) -> Tensor:
         """Return where each pixel of the output lies in the cut-out: (B, size, size, 2)."""
-        # Points of the plane as complex numbers: three times as fast as two coordinates, ten times as affine_grid.
-        right, down, rest = torch.view_as_complex(maps.mT.contiguous()).view(-1, 3, 1, 1).unbind(1)
-        x, y = self._axis.view(1, 1, -1), self._axis.view(1, -1, 1)
+        x, y = self._axes
         if self.how.warping == "smooth":
             control = sent(2 * draws.control.astype(np.float32), self.device)
             moved = functional.interpolate(control, self.how.size, mode="bicubic", align_corners=True)
             x, y = x - moved[:, 0], y - moved[:, 1]
-        return torch.view_as_real(right * x + (down * y + rest))
+        return affine_grid_of(maps, x, y)
 
     def _crop(self, background: Tensor, top: Tensor, left: Tensor) -> Tensor:
         """Copy crops out of the backgrounds: (B, 1, size, size) float, stretched if so wanted."""
@@ -169,8 +234,7 @@ class Composer:
         """Change brightness, contrast and gamma, by factors (B, 3); `draws` holds the same on the host."""
         if self.how.brightness or self.how.contrast:
             brightness, contrast, _ = factors.view(-1, 3, 1, 1, 1).unbind(1)
-            mean = image.mean((2, 3), keepdim=True)
-            image.mul_(brightness * contrast).add_(mean * brightness * (1 - contrast)).clamp_(0, 255)
+            image = exposed(image, brightness, contrast, image.mean((2, 3), keepdim=True))
         if self.how.gamma:
             # Powers are dear, pow itself three times as much as this, and half of the images want none.
             chosen = sent(np.flatnonzero(draws.light[:, 2] != 1), self.device)
@@ -262,7 +326,7 @@ def _grey(images: Tensor) -> Tensor:
     """(B, 1 or 3, H, W) of 0 to 255 → (B, 1, H, W) float."""
     if images.shape[1] == 1:
         return images.float()
-    return (images.float() * torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (images.float() * constant(LUMA, images.device)).sum(1, keepdim=True)
 
 
 def _resized(images: Tensor, side: int) -> Tensor:

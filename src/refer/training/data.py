@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,8 +21,6 @@ from refer import files
 from refer.datasets.prepared import check, open_images, read_parquet
 from refer.errors import UserError
 from refer.run import Run
-from refer.training.layout import memory_format
-from refer.training.transfer import Images, Streamed, constant, fits, shrunk
 
 LUMA = (0.299, 0.587, 0.114)
 """Of ITU-R BT.601, as everywhere in this project."""
@@ -27,6 +30,50 @@ MEAN, SPREAD = 127.5, 63.75
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_SPREAD = (58.395, 57.12, 57.375)
 """What torchvision's ImageNet weights were trained with, for pixels 0..255."""
+SMALL = 64
+"""Side in pixels up to which channels_last pays on a CPU (docs/performance.md, `benchmarks/layout.py`)."""
+LIMIT = "REFER_RESIDENT_MB"
+"""Environment variable: how much of a part's images may lie on the device; without it, half of what is free."""
+
+
+class Streamed:
+    """Images that are too many for the device: a batch is gathered on the host and copied when it is asked for.
+
+    Indexed with host's numbers or a slice, it gives what resident images give, (B, C, H, W) uint8 on the device, to
+    the bit. On a GPU the copy runs beside the step before it: the host is ahead of the GPU, and has its own stream.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device, size: int) -> None:
+        """Take prepared images (N, H, W, C), mapped from their file; which of them; and the side that is wanted."""
+        self.images, self.rows, self.device, self.size = images, rows, device, size
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def taken(self, order: NDArray[np.int64]) -> Streamed:
+        """Return those of these numbers, in their order."""
+        return Streamed(self.images, self.rows[order], self.device, self.size)
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        rows = self.rows[which if isinstance(which, slice) else which.cpu().numpy()]
+        batch = self._moved(torch.from_numpy(self.images[rows])).permute(0, 3, 1, 2)
+        return (batch if batch.shape[-2] <= self.size else shrunk(batch, self.size)).contiguous()
+
+    def _moved(self, batch: Tensor) -> Tensor:
+        if self._stream is None:
+            return batch.to(self.device)
+        pinned = batch.pin_memory()
+        with torch.cuda.stream(self._stream):
+            moved = pinned.to(self.device, non_blocking=True)
+        current = torch.cuda.current_stream(self.device)
+        current.wait_stream(self._stream)
+        moved.record_stream(current)
+        return moved
+
+
+Images = Tensor | Streamed
+"""Of one input of the network, one for each sample: (N, C, H, W) uint8, or features (N, …)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +92,20 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def taken(self, numbers: NDArray[np.int64]) -> Part:
+        """Return the samples of these numbers, in their order."""
+        there = torch.from_numpy(numbers)
+        return replace(
+            self,
+            inputs=tuple(
+                picked(each, there) if isinstance(each, Tensor) else each.taken(numbers) for each in self.inputs
+            ),
+            labels=self.labels[there.to(self.labels.device)],
+            ids=[self.ids[number] for number in numbers],
+            kept=self.kept[numbers],
+            rows=self.rows[numbers],
+        )
 
 
 def load_index(prepared: Path, split: Path, fold: int = 0) -> tuple[pd.DataFrame, list[str]]:
@@ -213,8 +274,82 @@ class Reader:
         return ready.contiguous(memory_format=self.layout)
 
 
+def memory_format(where: torch.device, size: int) -> torch.memory_format:
+    """The quicker order for images of `size` pixels a side: on a CPU it depends on them, elsewhere channels_last is."""
+    return torch.contiguous_format if where.type == "cpu" and size > SMALL else torch.channels_last
+
+
 def placed(network: nn.Module, run: Run, where: torch.device) -> tuple[nn.Module, Reader]:
     """A network on a device, and what reads images for it, in the order of memory that is quickest there."""
     layout = memory_format(where, run.recipe.image_size)
     network = network.to(where).to(memory_format=layout)
     return network, Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size, layout)
+
+
+# --- between host and device --------------------------------------------------------------------------------------
+
+
+def sent(values: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
+    """Copy to the device. A GPU takes it from pinned memory, so that the host goes on at once with the next batch."""
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(values)
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)
+
+
+@cache
+def constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return a few numbers on the device, (1, n, 1, 1) float32: sent once, for a GPU stops at every such copy."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)
+
+
+def fits(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes of images may lie on the device.
+
+    Raises:
+        UserError: the environment variable is no number.
+    """
+    given = os.environ.get(LIMIT)
+    if given is not None:
+        try:
+            return needed <= float(given) * 2**20
+        except ValueError:
+            raise UserError(f"{LIMIT}: found {given!r}, expected a number of megabytes.") from None
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
+    return needed <= free / 2
+
+
+def available(groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes of memory that this process may still take: the machine's, or what its control groups leave a job of it.
+
+    Args:
+        groups: where the control groups (version 2) are mounted.
+        mine: which one this process is in, as the kernel writes it.
+    """
+    found = [int(psutil.virtual_memory().available)]
+    try:
+        lines = mine.read_text(encoding="utf-8").splitlines()
+        own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+        for group in (groups / own, *(groups / own).parents):
+            if groups not in (group, *group.parents):
+                break
+            limit = group / "memory.max"
+            if limit.is_file() and (most := limit.read_text().strip()) != "max":
+                used = int((group / "memory.current").read_text())
+                stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+                found.append(int(most) - used + int(stat.get("inactive_file", 0)))  # a cache gives way
+    except (OSError, ValueError):
+        pass  # another system, or groups that may not be looked at
+    return max(min(found), 0)
+
+
+def shrunk(images: Tensor, size: int) -> Tensor:
+    """(B, C, H, H) uint8, averaged down to (B, C, size, size) uint8."""
+    part = functional.interpolate(images.float(), (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return part.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def picked(images: Images, items: Tensor) -> Tensor:
+    """Return the images of `items` (B,), numbers on the host."""
+    return images[sent(items, images.device)] if isinstance(images, Tensor) else images[items]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from refer.training.transfer import sent
-
-if TYPE_CHECKING:
-    from refer.networks.ferattention import Corrected
+from refer.networks.ferattention import Corrected
+from refer.networks.interface import logits_of
+from refer.recipe import Recipe
+from refer.training.data import sent
+from refer.training.loader import Batch
 
 On = Literal["logits", "softmax"]
 MixedLabels = Literal["agreeing", "none", "neighbours", "shares"]
@@ -182,3 +183,19 @@ def feratt_terms(
         joined = joined_with_mixup(output.representation, labels, classes, mixed)
         terms["structure"] = gaussian_structure_loss(*joined, sigma=sigma)
     return terms
+
+
+def objective(output: Any, batch: Batch, recipe: Recipe, classes: int) -> Tensor:
+    """Return the loss of a training batch: cross-entropy, of mixed images with both labels, or feratt2019's terms."""
+    if isinstance(output, Corrected):
+        terms = feratt_terms(
+            output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels,
+            sigma=recipe.sigma, coefficient=recipe.attention_coefficient, on=recipe.loss,
+            label_smoothing=recipe.label_smoothing,
+        )  # fmt: skip
+        return torch.stack(list(terms.values())).sum()
+    logits, how = logits_of(output), (recipe.loss, recipe.label_smoothing)
+    if batch.share is None or batch.others is None:
+        return cross_entropy(logits, batch.labels, *how)
+    own, other = (cross_entropy(logits, labels, *how, "none") for labels in (batch.labels, batch.others))
+    return torch.lerp(other, own, batch.share).mean()

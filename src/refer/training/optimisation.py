@@ -19,30 +19,16 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
 class Optimizer:
-    """SGD with Nesterov's momentum, Adam or AdamW, or AMSGrad of these two: PyTorch's own steps, to the bit.
+    """SGD with Nesterov's momentum, Adam or AdamW, or AMSGrad of these two, by PyTorch's own steps.
 
-    Not the classes of torch.optim, for the first use of one imports PyTorch's compiler: 1.3 s of every run's start.
+    Not the classes of torch.optim: the first use of one imports PyTorch's compiler (docs/decisions.md).
     """
 
     def __init__(self, groups: list[dict[str, Any]], recipe: Recipe) -> None:
-        """Take groups of parameters (`params`), each with its `weight_decay`; `at` may be called before each step.
-
-        A group's `share` is what it takes of that rate, 1 where it says nothing.
-        """
-        self.param_groups = [{"lr": recipe.lr, **group} for group in groups]
-        self.name, self.momentum = recipe.optimizer, recipe.momentum
-        self.moments = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if recipe.amsgrad else ()))
+        """Take groups of parameters (`params`), each with its `weight_decay` and its `share` of the learning rate."""
+        self.groups, self.recipe = groups, recipe
+        self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """All of them, in a fixed order."""
-        return [parameter for group in self.param_groups for parameter in group["params"]]
-
-    def at(self, rate: float) -> None:
-        """Set the learning rate of the steps to come."""
-        for group in self.param_groups:
-            group["lr"] = rate * group.get("share", 1.0)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -50,36 +36,51 @@ class Optimizer:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Change every parameter that has a gradient."""
-        for group in self.param_groups:
+    def step(self, rate: float) -> None:
+        """Change every parameter that has a gradient, at this learning rate."""
+        momentum, adaptive = self.recipe.momentum, self.recipe.optimizer != "sgd"
+        for group in self.groups:
             changed: list[Any] = [parameter for parameter in group["params"] if parameter.grad is not None]
             gradients: list[Any] = [parameter.grad for parameter in changed]
-            how: dict[str, Any] = {"lr": group["lr"], "weight_decay": group["weight_decay"], "maximize": False}
-            if self.name == "sgd":
-                self._descend(changed, gradients, how)
-                continue
-            states = [self._moments(parameter) for parameter in changed]
-            first, second, *largest = ([state[name] for state in states] for name in self.moments)
-            steps = [state["step"] for state in states]
-            how |= {"beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "amsgrad": bool(largest)}
-            most = largest[0] if largest else []
-            decoupled = self.name == "adamw"
-            adam(changed, gradients, first, second, most, steps, decoupled_weight_decay=decoupled, **how)
-
-    def _descend(self, changed: list[Any], gradients: list[Any], how: dict[str, Any]) -> None:
-        buffers = [self.state.get(parameter, {}).get("momentum_buffer") for parameter in changed]
-        nesterov = self.momentum > 0
-        sgd(changed, gradients, buffers, momentum=self.momentum, dampening=0, nesterov=nesterov, **how)
-        for parameter, buffer in zip(changed, buffers, strict=True):
-            if buffer is not None:
-                self.state[parameter] = {"momentum_buffer": buffer}
+            how: dict[str, Any] = {
+                "lr": rate * group["share"], "weight_decay": group["weight_decay"], "maximize": False,
+            }  # fmt: skip
+            if adaptive:
+                states = [self._moments(parameter) for parameter in changed]
+                names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
+                first, second, largest, steps = ([each[key] for each in states if key in each] for key in names)
+                how |= {"beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "amsgrad": self.recipe.amsgrad}
+                how["decoupled_weight_decay"] = self.recipe.optimizer == "adamw"
+                adam(changed, gradients, first, second, largest, steps, **how)
+            else:
+                buffers = [self.state.get(parameter, {}).get("momentum_buffer") for parameter in changed]
+                sgd(changed, gradients, buffers, momentum=momentum, dampening=0, nesterov=momentum > 0, **how)
+                for parameter, buffer in zip(changed, buffers, strict=True):
+                    self.state[parameter] = {} if buffer is None else {"momentum_buffer": buffer}
 
     def _moments(self, parameter: nn.Parameter) -> dict[str, Tensor]:
         if parameter not in self.state:
-            zeros = {name: torch.zeros_like(parameter, memory_format=torch.preserve_format) for name in self.moments}
-            self.state[parameter] = {"step": torch.zeros(()), **zeros}
+            names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if self.recipe.amsgrad else ()))
+            self.state[parameter] = {"step": torch.zeros(()), **{name: torch.zeros_like(parameter) for name in names}}
         return self.state[parameter]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The state as flat tensors, `<parameter number>.<name>`, for safetensors."""
+        return {
+            f"{number}.{name}": value.clone()
+            for number, parameter in enumerate(self.parameters)
+            for name, value in self.state.get(parameter, {}).items()
+        }
+
+    def load_state_dict(self, flat: dict[str, Tensor]) -> None:
+        """Put back what `state_dict` gave; rates and decays stay those of the recipe."""
+        for key, value in flat.items():
+            number, name = key.split(".", 1)
+            like = self.parameters[int(number)]
+            # In the parameter's own memory layout and place, so that a resumed step runs the same kernels; the count
+            # of steps stays with the host.
+            placed = value.clone() if name == "step" else torch.empty_like(like).detach().copy_(value)
+            self.state.setdefault(like, {})[name] = placed
 
 
 def build_optimizer(
@@ -96,20 +97,17 @@ def build_optimizer(
         UserError: the recipe has a rate for all that is not the backbone, and there is no backbone that trains.
     """
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    least = 0 if recipe.decayed == "all" else 2
-    parts: list[tuple[list[nn.Parameter], dict[str, float]]] = [(trainable, {})]
-    if recipe.head_rate != 1:
-        inside = {id(parameter) for parameter in backbone}
-        if not inside:
-            raise UserError("recipe.head_rate: the network has no backbone that trains; leave the key out.")
-        within, outside = ([p for p in trainable if (id(p) in inside) is wanted] for wanted in (True, False))
-        parts = [(within, {}), (outside, {"share": recipe.head_rate})]
-    groups = []
-    for part, rate in parts:
-        decaying, others = ([p for p in part if (p.ndim >= least) is wanted] for wanted in (True, False))
-        groups.append({"params": decaying, "weight_decay": recipe.weight_decay, **rate})
-        groups.append({"params": others, "weight_decay": 0.0, **rate})
-    return Optimizer([group for group in groups if group["params"]], recipe)
+    inside = {id(parameter) for parameter in backbone}
+    if recipe.head_rate != 1 and not inside:
+        raise UserError("recipe.head_rate: the network has no backbone that trains; leave the key out.")
+    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    for parameter in trainable:
+        decays = recipe.decayed == "all" or parameter.ndim >= 2
+        share = 1.0 if id(parameter) in inside else recipe.head_rate
+        decay = recipe.weight_decay if decays else 0.0
+        group = groups.setdefault((share != 1, decays), {"params": [], "weight_decay": decay, "share": share})
+        group["params"].append(parameter)
+    return Optimizer(list(groups.values()), recipe)
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int, epoch: int = 0, accuracy: float = 0.0) -> float:
@@ -140,24 +138,3 @@ def learning_rate(recipe: Recipe, step: int, steps: int, epoch: int = 0, accurac
         return recipe.lr
     progress = (step - rising) / max(1, steps - rising)
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def pack_state(optimizer: Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state as flat tensors, `<parameter number>.<name>`, for safetensors."""
-    return {
-        f"{number}.{name}": value.clone()
-        for number, parameter in enumerate(optimizer.parameters)
-        for name, value in optimizer.state.get(parameter, {}).items()
-    }
-
-
-def unpack_state(optimizer: Optimizer, flat: dict[str, Tensor]) -> None:
-    """Put back what `pack_state` took; rates and decays stay those of the recipe."""
-    parameters = optimizer.parameters
-    for key, value in flat.items():
-        number, name = key.split(".", 1)
-        like = parameters[int(number)]
-        # In the parameter's own memory layout and place, so that a resumed step runs the same kernels; the count of
-        # steps stays with the host.
-        placed = value.clone() if name == "step" else torch.empty_like(like).detach().copy_(value)
-        optimizer.state.setdefault(like, {})[name] = placed

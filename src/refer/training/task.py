@@ -1,34 +1,27 @@
-"""What one run trains on, with which network, towards what: everything that the loop repeats."""
+"""What one run trains on, with which network: everything that its epochs repeat."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from refer import files
 from refer.datasets.outlines import masks as masks_of
 from refer.errors import UserError
 from refer.networks import catalog
-from refer.networks.ferattention import Corrected
-from refer.networks.interface import logits_of
 from refer.networks.weights import load_state
 from refer.plan import Run
-from refer.recipe import Precision, at_once
+from refer.recipe import at_once
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
 from refer.training.data import Part, Reader, load_part, placed
-from refer.training.feed import Batch, CleanFeed, ComposedFeed, CopiesFeed, FeatureFeed, Feed
-from refer.training.losses import cross_entropy, feratt_terms
-from refer.training.neighbours import arranged, warn
-from refer.training.precision import Chosen, choose_precision
-from refer.training.views import View, plain_view
+from refer.training.loader import CleanLoader, ComposedLoader, FeatureLoader, Loader
+from refer.training.testing import View, arranged, plain_view, warn
 
 EXTRACTED = 256
 """Images whose features are computed at once."""
@@ -38,35 +31,23 @@ COMPOSED_SEED = 2019
 
 @dataclass(frozen=True)
 class Task:
-    """A network in training: `call` is what is given a batch's inputs, the network or the part of it that learns.
+    """A network and what it is given: `train` to learn from, `validation` to compare epochs on.
 
-    `paced` is the part whose accuracy the schedule takes, where that is not the watched one.
-    `fitted` is None where there is nothing to train: a rule over trained networks, or a trained network that is
-    tested on other images.
+    `train` is None where nothing learns: a rule over trained networks, or a trained network that is tested on other
+    images. `paced` is the part whose accuracy the schedule takes, where that is not the validation part.
     """
 
     network: nn.Module
-    call: Callable[..., Any]
     reader: Reader
-    fitted: Feed | None
-    watched: Feed
-    watched_name: str
-    paced: Feed | None = None
+    train: Loader | None
+    validation: Loader
+    validation_name: str
+    paced: Loader | None = None
 
     @property
     def learns(self) -> bool:
         """Whether there is anything to train."""
-        return self.fitted is not None
-
-    def precision(self, wanted: Precision, where: torch.device) -> Chosen:
-        """The precision in which the network learns, where a recipe asks for `wanted`.
-
-        Raises:
-            UserError: the device does not offer it.
-        """
-        if not self.learns:
-            return Chosen("fp32", "nothing to train", where.type)
-        return choose_precision(wanted, self.network, where, on_features=isinstance(self.fitted, FeatureFeed))
+        return self.train is not None
 
 
 def build_task(
@@ -92,30 +73,33 @@ def build_task(
     Raises:
         UserError: unfitting data, or a parent that is missing or of another shape.
     """
-    network = network_of(run, classes, parents)
-    network, reader = placed(network, run, where)
-    watched_name = run.select if run.select != "last" else run.evaluated[0]
-    watched = evaluated_part(run, prepared, index, watched_name, where, backgrounds, kept_only=True)
-    watched, _ = arranged(network, watched, run.recipe)
+    network, reader = placed(network_of(run, classes, parents), run, where)
+    name = run.select if run.select != "last" else run.evaluated[0]
     warn(network, run.recipe)
     learns = any(parameter.requires_grad for parameter in network.parameters())
-    fitted = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
-    followed = None
-    if learns and run.rate_by is not None:
-        followed = evaluated_part(run, prepared, index, run.rate_by, where, backgrounds, kept_only=True)
-        followed, _ = arranged(network, followed, run.recipe)
+
+    def tested(part_name: str) -> Part:
+        part = evaluated_part(run, prepared, index, part_name, where, backgrounds, kept_only=True)
+        return arranged(network, part, run.recipe)[0]
+
+    validation = tested(name)
+    paced = tested(run.rate_by) if learns and run.rate_by is not None else None
+    train = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
+    kind: type[Loader] = Loader
     anew = run.recipe.frozen_features == "augmented"
     if getattr(network, "frozen", False) and not (anew and learns) and (learns or run.recipe.views == "none"):
-        view = plain_view(run.recipe)
         # Frozen branches see an image as it is, and always make the same of it: once is enough.
-        features = None if fitted is None else FeatureFeed(extracted(network, reader, fitted, view), reader, run.recipe)
-        looked_at = FeatureFeed(extracted(network, reader, watched, view), reader, run.recipe)
-        decide: Callable[..., Any] = network.decide  # type: ignore[assignment]
-        seen = None if followed is None else FeatureFeed(extracted(network, reader, followed, view), reader, run.recipe)
-        return Task(network, decide, reader, features, looked_at, watched_name, seen)
-    feed = None if fitted is None else _feed(run, fitted, prepared, index, reader, where, backgrounds)
-    paced = None if followed is None else Feed(followed, reader, run.recipe)
-    return Task(network, network, reader, feed, Feed(watched, reader, run.recipe), watched_name, paced)
+        kind, view = FeatureLoader, plain_view(run.recipe)
+        validation = extracted(network, reader, validation, view)
+        paced = None if paced is None else extracted(network, reader, paced, view)
+        train = None if train is None else extracted(network, reader, train, view)
+    learnt: Loader | None = None
+    if train is not None and kind is FeatureLoader:
+        learnt = FeatureLoader(train, reader, run.recipe)
+    elif train is not None:
+        learnt = _train_loader(run, train, prepared, index, reader, where, backgrounds)
+    followed = None if paced is None else kind(paced, reader, run.recipe)
+    return Task(network, reader, learnt, kind(validation, reader, run.recipe), name, followed)
 
 
 def network_of(run: Run, classes: int, parents: Mapping[str, Path]) -> nn.Module:
@@ -177,23 +161,6 @@ def extracted(network: nn.Module, reader: Reader, part: Part, view: View) -> Par
     return replace(part, inputs=tuple(torch.cat(pieces) for pieces in zip(*made, strict=True)))
 
 
-def objective(output: Any, batch: Batch, run: Run, classes: int) -> Tensor:
-    """Return the loss of a training batch: cross-entropy, of mixed images with both labels, or feratt2019's terms."""
-    recipe = run.recipe
-    if isinstance(output, Corrected):
-        terms = feratt_terms(
-            output, batch.labels, classes, batch.clean, structured=recipe.structure, mixed=recipe.mixed_labels,
-            sigma=recipe.sigma, coefficient=recipe.attention_coefficient, on=recipe.loss,
-            label_smoothing=recipe.label_smoothing,
-        )  # fmt: skip
-        return torch.stack(list(terms.values())).sum()
-    logits, how = logits_of(output), (recipe.loss, recipe.label_smoothing)
-    if batch.share is None or batch.others is None:
-        return cross_entropy(logits, batch.labels, *how)
-    own, other = (cross_entropy(logits, labels, *how, "none") for labels in (batch.labels, batch.others))
-    return torch.lerp(other, own, batch.share).mean()
-
-
 def _part(
     run: Run, prepared: Path, index: pd.DataFrame, name: str, where: torch.device, *, whole: bool, kept_only: bool
 ) -> Part:
@@ -206,29 +173,27 @@ def _part(
     )
 
 
-def _feed(
+def _train_loader(
     run: Run,
-    fitted: Part,
+    part: Part,
     prepared: Path,
     index: pd.DataFrame,
     reader: Reader,
     where: torch.device,
     backgrounds: Path | None,
-) -> Feed:
+) -> Loader:
     recipe = run.recipe
     if recipe.compose is not None and _composes(run):
-        composer = load_composer(prepared, _needed(backgrounds, run), fitted.rows[:, 0], recipe.compose, where)
-        return ComposedFeed(fitted, reader, recipe, composer, run.seed)
-    if recipe.augmentation.copies != "none":
-        return CopiesFeed(fitted, reader, recipe, run.seed)
-    if run.network["name"] == "ferattention":
+        composer = load_composer(prepared, _needed(backgrounds, run), part.rows[:, 0], recipe.compose, where)
+        return ComposedLoader(part, reader, recipe, composer, run.seed)
+    if run.network["name"] == "ferattention" and recipe.augmentation.copies == "none":
         if recipe.augmentation.mixup:
             raise UserError(f"{run.path}: ferattention's losses know no mixed images: set augmentation.mixup to 0.")
-        rows = fitted.rows[:, 0]
+        rows = part.rows[:, 0]
         outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
         masks = torch.from_numpy(masks_of(outlines, _side(prepared)))[:, None].to(where)
-        return CleanFeed(fitted, reader, recipe, masks, run.seed)
-    return Feed(fitted, reader, recipe, run.seed)
+        return CleanLoader(part, reader, recipe, masks, run.seed)
+    return Loader(part, reader, recipe, run.seed)
 
 
 def _composes(run: Run) -> bool:
@@ -244,8 +209,3 @@ def _needed(backgrounds: Path | None, run: Run) -> Path:
     if backgrounds is None:
         raise UserError(f"{run.path}: composes faces on backgrounds, and no folder of backgrounds was given.")
     return backgrounds
-
-
-def identity_of(parents: Mapping[str, Path]) -> dict[str, str]:
-    """Branch, or `network` for all of it → SHA-256 of the checkpoint that it begins with."""
-    return {branch: files.sha256(path) for branch, path in sorted(parents.items())}

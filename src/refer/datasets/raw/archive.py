@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from refer.datasets.raw.archive_base import CHUNK, LIMITS, Budget, Entry, Limits, Packed, explained
-from refer.datasets.raw.archive_formats import folder, tabled, tarred, zipped
+from refer.datasets.raw.archive_base import CHUNK, LIMITS, Budget, Entry, Limits, Packed, explained, safe_name
+from refer.datasets.raw.archive_formats import folder, sevenzip, tabled, tarred, zipped
 from refer.errors import UserError
 
 TABLE_SUFFIXES = (".csv",)
@@ -57,24 +56,19 @@ def stem(name: str) -> str:
     return found["stem"] if found else ""
 
 
-def kind(source: Path | Packed) -> str:
-    """Return what `source` is by its first bytes: folder, zip, 7z, tar, gz, xz, bz2, csv.
+def kind(source: Path, name: str = "") -> str:
+    """Return what `source` is by its first bytes: folder, zip, 7z, tar, gz, xz, bz2, csv; `name` is for messages.
 
     Raises:
         UserError: it is none of these; the message says what it looks like.
     """
-    if isinstance(source, Packed):
-        with explained(source.name):
-            source.stream.seek(0)
-            head = source.stream.read(512)
-            source.stream.seek(0)
-        return _kind(source.name, head)
+    name = name or source.name
     if source.is_dir():
         return "folder"
     if not source.is_file():
-        raise UserError(f"{source.name} is neither a file nor a folder. Give the path of the archive or its folder.")
-    with explained(source.name), source.open("rb") as handle:
-        return _kind(source.name, handle.read(512))
+        raise UserError(f"{name} is neither a file nor a folder. Give the path of the archive or its folder.")
+    with explained(name), source.open("rb") as handle:
+        return _kind(name, handle.read(512))
 
 
 def _kind(name: str, head: bytes) -> str:
@@ -91,44 +85,40 @@ def _kind(name: str, head: bytes) -> str:
     )
 
 
-def members(source: Path | Packed, limits: Limits = LIMITS, budget: Budget | None = None) -> Iterator[Member]:
-    """Yield the files of `source` in its own order (a folder's by name); use up each before the next.
+def members(source: Path, limits: Limits = LIMITS, budget: Budget | None = None, name: str = "") -> Iterator[Member]:
+    """Yield the files of `source` in its own order, a folder's and a 7z's by name; use up each before the next.
 
     Args:
-        source: a folder, an archive, a table, or an archive that is open already.
+        source: a folder, an archive or a table.
         limits: what one archive may unpack to.
         budget: what several archives may unpack to together; this one alone if it is not given.
+        name: what the source is called in messages, where its path does not tell it.
 
     Raises:
         UserError: damaged, encrypted or cut off; a name that is absolute, leaves the folder, or stands twice;
             a link or device; more than `limits` or `budget` allow.
     """
-    form = kind(source)
+    name = name or source.name
+    form = kind(source, name)
+    budget = budget or Budget(limits, extent(source))
     with ExitStack() as opened:
-        if isinstance(source, Packed):
-            entries = _entries(source, form, limits)
-        elif form == "folder":
+        if form == "folder":
             entries = folder(source)
         else:
-            with explained(source.name):
+            with explained(name):
                 stream = opened.enter_context(source.open("rb"))
-            entries = _entries(Packed(source.name, stream, source.stat().st_size), form, limits)
-        budget = budget or Budget(limits, source.size if isinstance(source, Packed) else extent(source))
-        # Closed here, not whenever it is collected: a 7z is unpacked by a thread.
+            packed = Packed(name, stream, source.stat().st_size)
+            if form == "csv":
+                entries = tabled(packed)
+            elif form == "zip":
+                entries = zipped(packed, limits)
+            elif form == "7z":
+                entries = sevenzip(packed, budget)
+            else:
+                entries = tarred(packed, form, limits)
+        # Closed here, not whenever it is collected: a 7z is unpacked into a temporary folder.
         with closing(entries):
-            yield from _checked(source.name, entries, budget)
-
-
-def _entries(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
-    if form == "csv":
-        return tabled(packed)
-    if form == "zip":
-        return zipped(packed, limits)
-    if form == "7z":
-        from refer.datasets.raw.archive_7z import sevenzip
-
-        return sevenzip(packed, limits)
-    return tarred(packed, form, limits)
+            yield from _checked(name, entries, budget)
 
 
 def extent(path: Path) -> int:
@@ -171,24 +161,6 @@ def _chunks(archive: str, name: str, size: int, stream: IO[bytes]) -> Iterator[b
             yield chunk
     if left:
         raise UserError(f"{archive}: {name} has another length than stated: it is damaged or was changed meanwhile.")
-
-
-def safe_name(name: str, archive: str) -> str:
-    """Return a member's name with forward slashes, in Unicode NFC, and without "." parts.
-
-    Raises:
-        UserError: the name is absolute, climbs with .., is empty or holds control characters.
-    """
-    plain = unicodedata.normalize("NFC", name).replace("\\", "/")
-    parts = [part for part in plain.split("/") if part not in ("", ".")]
-    absolute = plain.startswith("/") or re.match(r"[A-Za-z]:", plain)
-    unprintable = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in plain)
-    if absolute or unprintable or ".." in parts or not parts:
-        raise UserError(
-            f"{archive} holds a file named {name[:80]!r}, which is not a plain relative path: refused. "
-            "Get the archive from its owner, or pack it anew."
-        )
-    return "/".join(parts)
 
 
 def _looks_like(head: bytes, found: Any) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import lzma
+import re
 import struct
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from refer.errors import UserError
+from refer.files import FULL
 
 CHUNK = 1 << 20  # bytes read at once
 RATIO_FROM = 4 << 20  # bytes: below, a high compression ratio does no harm and blank images reach one
@@ -43,7 +46,7 @@ LIMITS = Limits()
 
 
 class Packed(NamedTuple):
-    """An archive as a file that can seek, wherever its bytes lie."""
+    """An archive that is open."""
 
     name: str  # for messages
     stream: IO[bytes]
@@ -65,10 +68,11 @@ class Budget:
 
     packed: bytes of what the user gave. Archives inside are no excuse: ten that unpack to 200 times their
     size, in one that does the same, are judged by the size of that one.
+    workspace: folder for temporary files; None: the system's.
     """
 
-    def __init__(self, limits: Limits, packed: int) -> None:
-        self.limits, self.packed = limits, packed
+    def __init__(self, limits: Limits, packed: int, workspace: Path | None = None) -> None:
+        self.limits, self.packed, self.workspace = limits, packed, workspace
         self.entries = self.total = 0
 
     def entry(self, archive: str) -> None:
@@ -109,12 +113,32 @@ def judge_ratio(archive: str, name: str, unpacked: int, packed: int, limits: Lim
         )
 
 
+def safe_name(name: str, archive: str) -> str:
+    """Return a member's name with forward slashes, in Unicode NFC, and without "." parts.
+
+    Raises:
+        UserError: the name is absolute, climbs with .., is empty or holds control characters.
+    """
+    plain = unicodedata.normalize("NFC", name).replace("\\", "/")
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
+    absolute = plain.startswith("/") or re.match(r"[A-Za-z]:", plain)
+    unprintable = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in plain)
+    if absolute or unprintable or ".." in parts or not parts:
+        raise UserError(
+            f"{archive} holds a file named {name[:80]!r}, which is not a plain relative path: refused. "
+            "Get the archive from its owner, or pack it anew."
+        )
+    return "/".join(parts)
+
+
 @contextmanager
 def explained(archive: str, name: str = "") -> Iterator[None]:
     """Turn what the readers raise about a damaged archive into a sentence."""
     try:
         yield
     except DAMAGED as error:
+        if getattr(error, "errno", None) in FULL:  # no fault of the archive
+            raise
         raise damaged(f"{archive}: {name}" if name else archive, error) from error
     except NotImplementedError as error:
         raise UserError(

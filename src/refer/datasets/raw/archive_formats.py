@@ -1,4 +1,4 @@
-"""The entries of folders, zips and tars, in their own order; archive_7z.py has those of 7z."""
+"""The entries of folders, zips, tars and 7z archives."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ import lzma
 import os
 import stat
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from refer.datasets.raw.archive_base import (
     CHUNK,
+    Budget,
     Entry,
     Limits,
     Packed,
+    damaged,
     encrypted,
     explained,
     judge_ratio,
     link,
+    safe_name,
     too_many,
 )
 from refer.errors import UserError
@@ -92,6 +97,58 @@ def tarred(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
             raise UserError(f"{packed.name} ends before its end mark: it is damaged or cut off. Get it again.")
         while source.read(CHUNK):
             pass  # to the end: only there are the checksums of gz, xz and bz2 compared
+
+
+def sevenzip(packed: Packed, budget: Budget) -> Generator[Entry]:
+    """Yield the entries of a 7z by name, after unpacking it into a temporary folder.
+
+    Names, kinds and sizes are judged before the first is unpacked.
+    """
+    import py7zr
+
+    with _explained_7z(packed.name), py7zr.SevenZipFile(packed.stream) as archive:
+        if archive.needs_password():
+            raise encrypted(packed.name)
+        planned, names = Budget(budget.limits, packed.size), set()
+        for file in archive.files:
+            form = file.st_fmt or 0
+            if file.is_symlink or file.is_junction or form not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise link(packed.name, file.filename)
+            planned.entry(packed.name)
+            name = safe_name(file.filename, packed.name)
+            if file.is_directory or form == stat.S_IFDIR:
+                continue
+            if name in names:  # py7zr would call the second name_0
+                raise UserError(f"{packed.name} holds {name} twice: pack it anew with each file once.")
+            names.add(name)
+            planned.member(packed.name, name, file.uncompressed)
+            if file.compressed is not None:  # None: packed together with the file before it
+                judge_ratio(packed.name, name, file.uncompressed, file.compressed, budget.limits)
+        with tempfile.TemporaryDirectory(dir=budget.workspace) as place:
+            archive.extractall(place)
+            for entry in folder(Path(place)):
+                yield entry._replace(path=None, position=packed.size)  # the path goes with the folder
+
+
+@contextmanager
+def _explained_7z(name: str) -> Iterator[None]:
+    """Turn what py7zr raises into a sentence: about a damaged header it may raise anything."""
+    from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError
+
+    try:
+        yield
+    except (UserError, OSError):  # `explained` tells damage from a full disk
+        raise
+    except PasswordRequired as error:
+        raise encrypted(name) from error
+    except UnsupportedCompressionMethodError as error:
+        raise UserError(
+            f"{name} uses a compression that is not known here ({error.message}): unpack it, give the folder."
+        ) from error
+    except CrcError as error:
+        raise damaged(name, ValueError("wrong checksum")) from error
+    except Exception as error:
+        raise damaged(name, error) from error
 
 
 def _unpacked(form: str, packed: IO[bytes]) -> Any:

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 CHUNK = 1 << 20  # bytes read at once
 DIGITS = {"sha256": 64, "md5": 32, "git": 40}  # algorithm: hexadecimal digits
 
 
-class Digests:
-    """The SHA-256 and the git blob id of a content whose length in bytes is known beforehand."""
+class Digests(NamedTuple):
+    """Two hashes of one file."""
 
-    def __init__(self, size: int) -> None:
-        self._sha256 = hashlib.sha256()
-        self._blob = _blob(size)
-
-    def update(self, chunk: bytes) -> None:
-        """Take the next bytes in."""
-        self._sha256.update(chunk)
-        self._blob.update(chunk)
-
-    @property
-    def sha256(self) -> str:
-        """64 hexadecimal digits."""
-        return self._sha256.hexdigest()
-
-    @property
-    def blob(self) -> str:
-        """What `git hash-object` prints: the SHA-1 of b"blob <size>" + a zero byte + content, 40 digits."""
-        return self._blob.hexdigest()
+    sha256: str  # 64 hexadecimal digits
+    blob: str  # what `git hash-object` prints, 40 digits: the SHA-1 of b"blob <size>", a zero byte and the content
 
 
 def digests(path: Path) -> Digests:
     """Return both hashes of a file, read once."""
-    both = Digests(path.stat().st_size)
+    sha256, blob = hashlib.sha256(), _blob(path.stat().st_size)
     with path.open("rb") as handle:
         while chunk := handle.read(CHUNK):
-            both.update(chunk)
-    return both
+            sha256.update(chunk)
+            blob.update(chunk)
+    return Digests(sha256.hexdigest(), blob.hexdigest())
 
 
 def digest(path: Path, algorithm: str) -> str:

@@ -13,13 +13,12 @@ from typing import Any
 
 import refer
 from refer.datasets import catalog
-from refer.datasets.model import Dataset, Progress
+from refer.datasets.model import Dataset, ProgressCallback, base_name
 from refer.datasets.raw import archive, sources
-from refer.datasets.raw.places import Pointer, Remote
 from refer.datasets.raw.repack import Contents, Part, repack
-from refer.datasets.raw.room import room
+from refer.datasets.raw.source_types import Pointer, Remote
 from refer.errors import UserError
-from refer.files import read_section, sha256, whole, write_json
+from refer.files import read_section, room, sha256, whole, write_json
 
 FILES = "files.zip"
 RECEIPT = "receipt.json"
@@ -33,7 +32,7 @@ def obtain(
     stand_in: bool = False,
     downloads: Path = sources.DOWNLOADS,
     limits: archive.Limits = archive.LIMITS,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Repack `source` into `raw`/files.zip and write `raw`/receipt.json, both or neither.
 
@@ -42,7 +41,7 @@ def obtain(
 
     Args:
         dataset: a name of the catalogue.
-        source: a path, a URL with its hash, a .dvc file, a Kaggle data set (see places.parse), a list of these,
+        source: a path, a URL with its hash, a .dvc file, a Kaggle data set (see source_types.parse), a list of these,
             or `download` for the files that the owner publishes.
         raw: folder for the two outputs; what stood there is replaced.
         stand_in: the data are drawn, and everything made from them has to say so.
@@ -135,7 +134,7 @@ def _parts(known: Dataset, found: Sequence[sources.Found], contents: Contents, c
         told = {"source": one.place.shown, "fingerprint": one.fingerprint}
         entries.append(_entry(part._replace(name=one.place.name), pins, pinned) | told)
     entries += [_entry(part, pins, pinned=False) for part in contents.opened]
-    names = {_base(entry["name"]) for entry in entries}
+    names = {base_name(entry["name"]) for entry in entries}
     missing = [file.name for file in known.files if file.name.lower() not in names]
     return {
         "parts": entries,
@@ -146,16 +145,12 @@ def _parts(known: Dataset, found: Sequence[sources.Found], contents: Contents, c
 
 def _entry(part: Part, pins: dict[str, str], pinned: bool) -> dict[str, Any]:
     """Describe one archive; `pinned` says that it has the hash that the configuration states."""
-    owners = pins.get(_base(part.name))
+    owners = pins.get(base_name(part.name))
     if owners and part.blob:
         verified = "verified" if part.blob == owners else "differs"
     else:
         verified = "verified" if pinned or part.blob in pins.values() else "unknown"
     return {**part._asdict(), "verified": verified}
-
-
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].lower()
 
 
 def read_receipt(raw: Path, dataset: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refer import yaml
-from refer.datasets.raw.places import Kaggle, Pointer
-from refer.datasets.raw.transport import reason
+from refer.datasets.raw.download import reason
+from refer.datasets.raw.source_types import Kaggle, Pointer
 from refer.errors import UserError
 
 WAITS = (2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while another DVC process holds the repository

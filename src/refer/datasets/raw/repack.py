@@ -11,15 +11,14 @@ import hashlib
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-from refer.datasets.model import Progress
+from refer.datasets.model import ProgressCallback
 from refer.datasets.raw import archive
-from refer.datasets.raw.digests import Digests, digests
+from refer.datasets.raw.digests import digests
 from refer.errors import UserError
 
 STORED = (".jpg", ".jpeg", ".png", ".webp", ".gz", ".xz", ".bz2", ".zip", ".7z")  # deflating them gains nothing
@@ -58,25 +57,6 @@ class Contents:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-class _Inner(NamedTuple):
-    """An archive inside a source: a plain file of a folder, or a temporary copy without a name."""
-
-    size: int
-    stream: IO[bytes] | None
-    path: Path | None
-    both: Digests
-
-    @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """Give it to be read from its beginning."""
-        if self.path:
-            with self.path.open("rb") as stream:
-                yield stream
-        elif self.stream:
-            self.stream.seek(0)
-            yield self.stream
-
-
 def _below(name: str) -> str:
     """Return the folder, with its slash, that the members of an archive go to."""
     return f"{archive.stem(name)}/"
@@ -87,7 +67,7 @@ def repack(
     target: Path,
     recognised: Callable[[Sequence[str]], bool] | None,
     limits: archive.Limits = archive.LIMITS,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Contents:
     """Write every member of `sources` into the zip `target`, dust left out.
 
@@ -107,16 +87,17 @@ def repack(
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
         raise UserError(f"Two sources would both lie below {twice[0] or '.'}/: give each archive a name of its own.")
-    with ExitStack() as stack, zipfile.ZipFile(target, "w") as packed:
-        total = sum(archive.extent(path) for _, path in sources)
-        work = _Work(packed, stack, target.parent, archive.Budget(limits, total), progress)
+    total = sum(archive.extent(path) for _, path in sources)
+    budget = archive.Budget(limits, total, target.parent)
+    with zipfile.ZipFile(target, "w") as packed, tempfile.TemporaryDirectory(dir=target.parent) as aside:
+        work = _Work(packed, Path(aside), budget, progress)
         work.begin(total)
         for below, path in sources:
             work.read_source(below, path)
         work.end()
         work.read_inner(recognised)
-        work.contents.sources += [_part(path, below, work.contents) for below, path in sources]
-        return work.contents
+    work.contents.sources += [_part(path, below, work.contents) for below, path in sources]
+    return work.contents
 
 
 def _part(path: Path, below: str, contents: Contents) -> Part:
@@ -125,19 +106,21 @@ def _part(path: Path, below: str, contents: Contents) -> Part:
     if kind == "folder":
         below = f"{below}/" if below else ""
         return Part(path.name, kind, contents.bytes(below), contents.digest(below), None)
-    both = digests(path)
-    return Part(path.name, kind, path.stat().st_size, both.sha256, both.blob)
+    return Part(path.name, kind, path.stat().st_size, *digests(path))
 
 
 class _Work:
-    """The zip that is being written, and what has been read so far."""
+    """The zip that is being written, and what has been read so far.
+
+    `inner` are the archives that were found, by name: a plain file of a folder, or a copy in the folder `aside`.
+    """
 
     def __init__(
-        self, packed: zipfile.ZipFile, stack: ExitStack, folder: Path, budget: archive.Budget, progress: Progress | None
+        self, packed: zipfile.ZipFile, aside: Path, budget: archive.Budget, progress: ProgressCallback | None
     ) -> None:
-        self.packed, self.stack, self.folder, self.budget, self.progress = packed, stack, folder, budget, progress
+        self.packed, self.aside, self.budget, self.progress = packed, aside, budget, progress
         self.contents = Contents()
-        self.inner: dict[str, _Inner] = {}
+        self.inner: dict[str, Path] = {}
         self.begin(0)
 
     def begin(self, total: int) -> None:
@@ -153,14 +136,14 @@ class _Work:
     def read_source(self, below: str, path: Path) -> None:
         """Write a source's plain members, and put the archives in it aside."""
         prefix = f"{below}/" if below else ""
-        for member in archive.members(path, self.budget.limits, self.budget):
+        for member in self._members(path):
             name = prefix + member.name
             if archive.is_dust(member.name):
                 self.contents.dust.append(name)
             elif archive.stem(name):
                 self._put_aside(name, member)
             else:
-                self._write(name, member)
+                self._write(name, member.size, member.chunks)
             self._report(member.position)
         self.base += archive.extent(path)
 
@@ -169,16 +152,16 @@ class _Work:
         if not self.inner:
             return
         opened = self._to_open(recognised)
-        self.begin(sum(inner.size for inner in self.inner.values()))
-        for name, inner in sorted(self.inner.items()):
-            with inner.open() as stream:
-                if name in opened:
-                    self._open(archive.Packed(name, stream, inner.size), inner.both)
-                else:
-                    chunks = iter(partial(stream.read, archive.CHUNK), b"")
-                    self._write(name, archive.Member(name, inner.size, inner.size, chunks))
-                    self.contents.shut.append(name)
-            self.base += inner.size
+        self.begin(sum(path.stat().st_size for path in self.inner.values()))
+        for name, path in sorted(self.inner.items()):
+            size = path.stat().st_size
+            if name in opened:
+                self._open(name, path)
+            else:
+                with path.open("rb") as stream:
+                    self._write(name, size, iter(partial(stream.read, archive.CHUNK), b""))
+                self.contents.shut.append(name)
+            self.base += size
             self._report(0)
         self.end()
 
@@ -187,9 +170,10 @@ class _Work:
         budget = archive.Budget(self.budget.limits, self.budget.packed)
         inside: dict[str, list[str]] = {}
         unreadable: UserError | None = None
-        for name, inner in sorted(self.inner.items()):
+        for name, path in sorted(self.inner.items()):
             try:
-                sizes = self._list(name, inner, budget)
+                found = {member.name: member.size for member in self._members(path, budget, name)}
+                sizes = {member: size for member, size in found.items() if not archive.is_dust(member)}
             except UserError as error:
                 unreadable = unreadable or error
             else:
@@ -204,11 +188,8 @@ class _Work:
         both = sorted({*self.contents.hashes, *left, *(name for names in inside.values() for name in names)})
         return set(inside) if recognised(both) else set()
 
-    def _list(self, name: str, inner: _Inner, budget: archive.Budget) -> dict[str, int]:
-        with inner.open() as stream:
-            packed = archive.Packed(name, stream, inner.size)
-            found = {member.name: member.size for member in archive.members(packed, budget.limits, budget)}
-        return {name: size for name, size in found.items() if not archive.is_dust(name)}
+    def _members(self, path: Path, budget: archive.Budget | None = None, name: str = "") -> Iterator[archive.Member]:
+        return archive.members(path, self.budget.limits, budget or self.budget, name)
 
     def _stands_beside(self, name: str, sizes: Mapping[str, int]) -> bool:
         """Tell whether all of an archive lies unpacked where it lies, or in a folder of its name."""
@@ -218,48 +199,44 @@ class _Work:
             for folder in (name[: name.rfind("/") + 1], _below(name))
         )
 
-    def _open(self, packed: archive.Packed, both: Digests) -> None:
-        below = _below(packed.name)
-        if any(name.startswith(below) for name in self.contents.hashes):
-            raise UserError(
-                f"{packed.name} stands here twice, packed and unpacked (or packed twice): keep one of them."
-            )
-        for member in archive.members(packed, self.budget.limits, self.budget):
+    def _open(self, name: str, path: Path) -> None:
+        below = _below(name)
+        if any(written.startswith(below) for written in self.contents.hashes):
+            raise UserError(f"{name} stands here twice, packed and unpacked (or packed twice): keep one of them.")
+        for member in self._members(path, name=name):
             if archive.is_dust(member.name):
                 self.contents.dust.append(below + member.name)
             else:
-                self._write(below + member.name, member)
+                self._write(below + member.name, member.size, member.chunks)
             self._report(member.position)
-        self.contents.opened.append(Part(packed.name, archive.kind(packed), packed.size, both.sha256, both.blob))
+        self.contents.opened.append(Part(name, archive.kind(path, name), path.stat().st_size, *digests(path)))
 
     def _put_aside(self, name: str, member: archive.Member) -> None:
-        """Remember an archive; one inside an archive is copied into a file that vanishes with this process."""
+        """Remember an archive; one inside an archive is copied."""
         most = self.budget.limits.archives
         if len(self.inner) >= most:
             raise UserError(f"There are more than {most} archives in here ({name}): unpack them, give the folder.")
-        both = Digests(member.size)
-        copy = None if member.path else self.stack.enter_context(tempfile.TemporaryFile(dir=self.folder))  # noqa: SIM115
-        for chunk in member.chunks:
-            both.update(chunk)
-            if copy:
-                copy.write(chunk)
-        self.inner[name] = _Inner(member.size, copy, member.path, both)
+        path = member.path or self.aside / str(len(self.inner))
+        if member.path is None:
+            with path.open("wb") as copy:
+                copy.writelines(member.chunks)
+        self.inner[name] = path
 
-    def _write(self, name: str, member: archive.Member) -> None:
+    def _write(self, name: str, size: int, chunks: Iterator[bytes]) -> None:
         if name in self.contents.hashes:
             raise UserError(f"{name} would stand here twice, once from an archive inside: keep one of them.")
         info = zipfile.ZipInfo(name, EPOCH)
         info.compress_type = zipfile.ZIP_STORED if name.lower().endswith(STORED) else zipfile.ZIP_DEFLATED
         info._compresslevel = 1  # type: ignore[attr-defined]  # text shrinks nearly as far as with 6, four times faster
         info.external_attr = 0o644 << 16
-        info.file_size = member.size  # tells zipfile whether zip64 is needed
+        info.file_size = size  # tells zipfile whether zip64 is needed
         digest = hashlib.sha256()
         with self.packed.open(info, "w") as target:
-            for chunk in member.chunks:
+            for chunk in chunks:
                 digest.update(chunk)
                 target.write(chunk)
         self.contents.hashes[name] = digest.hexdigest()
-        self.contents.sizes[name] = member.size
+        self.contents.sizes[name] = size
 
     def _report(self, position: int, *, always: bool = False) -> None:
         done = self.base + position

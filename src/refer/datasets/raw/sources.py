@@ -1,6 +1,6 @@
 """Where raw data comes from: one place or several, checked while planning and fetched when obtained.
 
-A source is a string (see places.parse), the word `download` for the files that the owner publishes, or a list
+A source is a string (see source_types.parse), the word `download` for the files that the owner publishes, or a list
 of strings: several archives that make one data set. Asking about a source is cheap and imports nothing heavy.
 """
 
@@ -14,14 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from refer.datasets.raw.places import DOWNLOAD, Kaggle, Local, Place, Pointer, Remote, owners, parse
+from refer.datasets.raw.source_types import DOWNLOAD, Kaggle, Local, Pointer, Remote, SourceType, owners, parse
 from refer.errors import UserError
 from refer.files import read_section
 
 if TYPE_CHECKING:
-    from refer.datasets.model import Progress
+    from refer.datasets.model import ProgressCallback
 
-__all__ = ["DOWNLOAD", "DOWNLOADS", "Found", "check", "fingerprint", "locate", "parse", "places", "several", "shown"]
+__all__ = ["DOWNLOAD", "DOWNLOADS", "Found", "check", "fingerprint", "locate", "parse", "parsed", "several", "shown"]
 
 Source = str | Sequence[str]
 DOWNLOADS = Path("data/downloads")
@@ -30,7 +30,7 @@ DOWNLOADS = Path("data/downloads")
 class Found(NamedTuple):
     """A place and where its data lie on this machine."""
 
-    place: Place
+    place: SourceType
     path: Path
     fingerprint: str
 
@@ -40,7 +40,7 @@ def several(source: Source) -> bool:
     return not isinstance(source, str) or source.strip() == DOWNLOAD
 
 
-def places(source: Source, dataset: str = "") -> list[Place]:
+def parsed(source: Source, dataset: str = "") -> list[SourceType]:
     """Return the places of a source; the order of a list means nothing, so they come by their names.
 
     Raises:
@@ -70,7 +70,7 @@ def shown(source: Source) -> str | list[str]:
     """Return a source as a receipt may state it: a file's name, a URL without its secrets, or a list of them."""
     if isinstance(source, str):
         return source.strip() if source.strip() == DOWNLOAD else parse(source).shown
-    return [place.shown for place in places(source)]
+    return [place.shown for place in parsed(source)]
 
 
 def check(dataset: str, source: Source, receipt: Path) -> None:
@@ -83,7 +83,7 @@ def check(dataset: str, source: Source, receipt: Path) -> None:
     """
     from refer.datasets.raw import archive, pointers
 
-    for place in places(source, dataset):
+    for place in parsed(source, dataset):
         if _obtained(place, source, receipt):
             continue
         if isinstance(place, Pointer):
@@ -107,7 +107,7 @@ def fingerprint(source: Source, receipt: Path, dataset: str = "") -> str:
     Raises:
         UserError: neither the source nor its receipt is there.
     """
-    states = [(place.name, _fingerprint(place, source, receipt, dataset)) for place in places(source, dataset)]
+    states = [(place.name, _fingerprint(place, source, receipt, dataset)) for place in parsed(source, dataset)]
     return joined(states) if several(source) else states[0][1]
 
 
@@ -121,15 +121,15 @@ def locate(
     source: Source,
     receipt: Path,
     downloads: Path = DOWNLOADS,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[Found]:
     """Return where a source lies on this machine, fetching what does not: by HTTPS, DVC or kagglehub.
 
     Raises:
         UserError: a path does not exist, a download fails, or it is another file than stated.
     """
-    everything = places(source, dataset)
-    paths: dict[Place, Path] = {}
+    everything = parsed(source, dataset)
+    paths: dict[SourceType, Path] = {}
     for place in everything:
         if isinstance(place, Local):
             _existing(place, dataset)
@@ -147,7 +147,7 @@ def locate(
     return [Found(place, paths[place], _fingerprint(place, source, receipt, dataset)) for place in everything]
 
 
-def _fingerprint(place: Place, source: Source, receipt: Path, dataset: str) -> str:
+def _fingerprint(place: SourceType, source: Source, receipt: Path, dataset: str) -> str:
     if isinstance(place, Remote):
         return place.pin
     if isinstance(place, Kaggle):
@@ -162,7 +162,7 @@ def _fingerprint(place: Place, source: Source, receipt: Path, dataset: str) -> s
     return _state(place.path)
 
 
-def _obtained(place: Place, source: Source, receipt: Path) -> str:
+def _obtained(place: SourceType, source: Source, receipt: Path) -> str:
     """Return the stored fingerprint of a source that has gone since, "" where that does not apply."""
     if isinstance(place, Remote) or (isinstance(place, Local) and place.path.exists()) or not receipt.is_file():
         return ""

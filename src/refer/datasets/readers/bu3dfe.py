@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, some
 from refer.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ def read(raw: zipfile.ZipFile) -> Listing:
     twice = [same for same in members.values() if len(same) > 1]
     if twice:
         raise UserError(f"BU-3DFE stands here more than once: {some(twice[0])}. Give the path of one of them.")
-    rows: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+    rows: dict[tuple[str, int, int], list[ImageRow]] = defaultdict(list)
     problems = []
     for key, (member,) in members.items():
         row = _row(key, member)
-        if isinstance(row, Row):
+        if isinstance(row, ImageRow):
             rows[row.subject or "", row.label, row.level or 0].append(row)
         else:
             problems.append(Problem("labels", key, row))
@@ -82,7 +82,7 @@ def read(raw: zipfile.ZipFile) -> Listing:
     return Listing([same[0] for same in rows.values() if len(same) == 1], problems, unused)
 
 
-def _row(key: str, member: str) -> Row | str:
+def _row(key: str, member: str) -> ImageRow | str:
     """Return the row of one photograph, or what is wrong with its name."""
     found = STEM.fullmatch(key)
     if not found:
@@ -95,7 +95,7 @@ def _row(key: str, member: str) -> Row | str:
     if not 1 <= int(found["number"]) <= PEOPLE[found["sex"]]:
         return f"{found['sex']}{found['number']} is none of the people F0001 to F0056 and M0001 to M0044"
     subject = found["sex"] + found["number"]
-    return Row(key, CODES[code], "all", subject, member, level=level)
+    return ImageRow(key, CODES[code], "all", subject, member, level=level)
 
 
 def locate(image: Image.Image) -> tuple[tuple[float, float, float, float], tuple[tuple[float, float], ...]] | None:
@@ -184,5 +184,6 @@ BU3DFE = Dataset(
     access="request",
     levels="0 is neutral, 1 to 4 are the strengths of the expression",
     layouts=(LAYOUT,),
+    stand_in="bu3dfe",
     locate=locate,
 )

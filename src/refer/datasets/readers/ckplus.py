@@ -14,7 +14,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
@@ -60,7 +60,7 @@ def recognise(names: Sequence[str]) -> str:
         return OFFICIAL
     if crops:
         return CROPS
-    tables = [name for name in names if _base(name) == TABLE]
+    tables = [name for name in names if base_name(name) == TABLE]
     if tables:
         raise UserError(
             f"{tables[0]} is a copy of CK+ that says of no image whose face it is or which frame, so that no split "
@@ -89,10 +89,6 @@ def _sequences(names: Iterable[str]) -> dict[str, dict[int, str]]:
     return sequences
 
 
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].lower()
-
-
 def _emotion(folders: str) -> int | None:
     """Return the class that the innermost folder names, None where it names none."""
     return NAMES.get(folders.rstrip("/").rpartition("/")[2].lower())
@@ -117,7 +113,7 @@ def _read_official(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
         notes["sequences with fewer than four frames"] += len(until) <= LAST
         for level, frame in _levels(until).items():
             id_ = f"{sequence}_{frame:08d}"
-            row = Row(id_, label if level else 0, "all", sequence[:4], frames[frame], level=level)
+            row = ImageRow(id_, label if level else 0, "all", sequence[:4], frames[frame], level=level)
             rows.append(_with_landmarks(raw, row, landmarks.get(id_), notes))
     notes["sequences without a label"] = len(sequences.keys() - labels.keys() - {one.id for one in problems})
     used = {row.member for row in rows} | {name for name in names if LABEL.fullmatch(name) or LANDMARKS.fullmatch(name)}
@@ -168,7 +164,7 @@ def _code(word: str) -> int | None:
     return int(value) if value in range(len(CLASSES)) else None
 
 
-def _with_landmarks(raw: zipfile.ZipFile, row: Row, member: str | None, notes: Counter[str]) -> Row:
+def _with_landmarks(raw: zipfile.ZipFile, row: ImageRow, member: str | None, notes: Counter[str]) -> ImageRow:
     """Add the box and the outline of a face whose landmarks are known."""
     if member is None:
         notes["images without landmarks (their middle square is cut out)"] += 1
@@ -224,7 +220,7 @@ def _read_crops(names: Sequence[str]) -> Listing:
     """Read CK+48: of each sequence its last frames, in the folder of its emotion."""
     emotions = {name: _emotion(found["folders"]) for name in names if (found := IMAGE.fullmatch(name))}
     members = [name for name, emotion in emotions.items() if emotion is not None]
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     problems: list[Problem] = []
     for sequence, frames in _sequences(members).items():
         labels = {emotions[member] for member in frames.values()} - {0}
@@ -238,7 +234,7 @@ def _read_crops(names: Sequence[str]) -> Listing:
         for frame, level in levels.items():
             member = frames[frame]
             label = emotions[member] or 0
-            rows.append(Row(f"{sequence}_{frame:08d}", label, "all", sequence[:4], member, level=level))
+            rows.append(ImageRow(f"{sequence}_{frame:08d}", label, "all", sequence[:4], member, level=level))
     used = {row.member for row in rows}
     unused = [name for name in names if name not in used]
     return Listing(rows, problems, unused, notes={"crops of 48×48 pixels that are enlarged": len(rows)})
@@ -266,4 +262,7 @@ CKPLUS = Dataset(
     access="request",
     levels="0 is the first frame (neutral), 1 the last, 2 the last but one, 3 the last but two",
     layouts=(OFFICIAL, CROPS),
+    stand_in="ckplus",
+    frames=1 + LAST,
+    apex=1,
 )

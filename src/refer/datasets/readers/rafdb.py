@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from refer.datasets.model import Dataset, Listing, Problem, Row, some
+from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -77,12 +77,8 @@ def _found(names: Sequence[str], basic: Sequence[str], labels: Sequence[str]) ->
     return some(sorted(names)) or "nothing"
 
 
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].lower()
-
-
 def _label_files(names: Sequence[str]) -> list[str]:
-    return sorted(name for name in names if _base(name) in LABELS)
+    return sorted(name for name in names if base_name(name) in LABELS)
 
 
 def _aligned(names: Sequence[str]) -> dict[str, list[str]]:
@@ -125,15 +121,15 @@ def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
     for key, (member,) in images.items():
         codes = labels.get(key)
         if not codes:
-            problems.append(Problem("labels", key, f"{_base(files[0])} does not name it"))
+            problems.append(Problem("labels", key, f"{base_name(files[0])} does not name it"))
         elif len(codes) > 1:
             problems.append(Problem("labels", key, f"it has the labels {' and '.join(sorted(codes))}"))
         elif codes <= CODES.keys():
-            rows.append(Row(key, CODES[next(iter(codes))], key.partition("_")[0], None, member))
+            rows.append(ImageRow(key, CODES[next(iter(codes))], key.partition("_")[0], None, member))
         else:
             problems.append(Problem("labels", key, f"its label {next(iter(codes))[:20]!r} is no code from 1 to 7"))
     problems += [
-        Problem("labels", key, f"{_base(files[0])} names it, but there is no aligned image")
+        Problem("labels", key, f"{base_name(files[0])} names it, but there is no aligned image")
         for key in labels
         if key not in images
     ]
@@ -153,7 +149,7 @@ def _labels(raw: zipfile.ZipFile, files: Sequence[str]) -> tuple[dict[str, set[s
             if name and len(words) == 2:
                 labels[name["key"].lower()].add(words[1])
             elif words:
-                problems.append(Problem("labels", f"{_base(file)}:{number}", f"{line[:40]!r} is no name and label"))
+                problems.append(Problem("labels", f"{base_name(file)}:{number}", f"{line[:40]!r} is no name and label"))
     return labels, problems
 
 
@@ -161,7 +157,7 @@ def _read_folders(names: Sequence[str]) -> Listing:
     root = next(iter(_class_folders([name for name in names if not COMPOUND.fullmatch(name)])))
     problems: list[Problem] = []
     unused: list[str] = []
-    rows: dict[str, list[Row]] = defaultdict(list)
+    rows: dict[str, list[ImageRow]] = defaultdict(list)
     numbers: Counter[tuple[str, str]] = Counter()
     for name in names:
         image, found = IMAGE.fullmatch(name), IN_FOLDER.match(name)
@@ -180,7 +176,7 @@ def _read_folders(names: Sequence[str]) -> Listing:
         elif folder in SPLITS and split != folder:
             problems.append(Problem("labels", key, f"a {split} image stands in {folder}/"))
         else:
-            rows[key].append(Row(key, label, split, None, name))
+            rows[key].append(ImageRow(key, label, split, None, name))
     _refuse_other_codes(numbers)
     for key, same in rows.items():
         if len(same) > 1:
@@ -222,4 +218,5 @@ RAFDB = Dataset(
     read=read,
     access="request",
     layouts=("basic", "class folders"),
+    stand_in="rafdb",
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from refer.datasets.model import Listing, OwnersFile, Row, some
+from refer.datasets.model import ImageRow, Listing, OwnersFile, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
 from refer.errors import UserError
@@ -220,9 +220,9 @@ def owners_files(blobs: Mapping[str, str]) -> tuple[OwnersFile, ...]:
     return tuple(OwnersFile(name, f"{base}/{name}", blob) for name, blob in blobs.items())
 
 
-def _rows(raw: zipfile.ZipFile, classes: Sequence[str], places: Sequence[Place]) -> tuple[list[Row], Counter[str]]:
+def _rows(raw: zipfile.ZipFile, classes: Sequence[str], places: Sequence[Place]) -> tuple[list[ImageRow], Counter[str]]:
     """Return the rows, paired within each class, and how many there are of what is worth saying."""
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     notes: Counter[str] = Counter()
     for label, name in enumerate(classes):
         images = {place.id: place for place in places if place.label == label}
@@ -233,7 +233,7 @@ def _rows(raw: zipfile.ZipFile, classes: Sequence[str], places: Sequence[Place])
         for key, place in images.items():
             visible = key if key in matching.pairs else visible_of.get(key)
             pair = f"{name}/{images[visible].name.key}" if visible else None
-            row = Row(key, label, "all", None, place.member, place.modality, pair)
+            row = ImageRow(key, label, "all", None, place.member, place.modality, pair)
             rows += _radiometric(row, f"{name}/{place.name.key}", key in matching.ambiguous, raw, notes)
         notes["unpaired images whose names fit several others"] += len(matching.ambiguous)
     notes["pairs"] = len({row.pair for row in rows} - {None})
@@ -252,7 +252,9 @@ NOTED = {
 ARTICLE = {VISIBLE: "a", INFRARED: "an"}
 
 
-def _radiometric(row: Row, own: str, ambiguous: bool, raw: zipfile.ZipFile, notes: Counter[str]) -> Iterator[Row]:
+def _radiometric(
+    row: ImageRow, own: str, ambiguous: bool, raw: zipfile.ZipFile, notes: Counter[str]
+) -> Iterator[ImageRow]:
     """Yield the row, or what a radiometric JPEG gives instead; `own` is the pair that it makes with itself."""
     if row.modality != INFRARED or not row.member.lower().endswith((".jpg", ".jpeg")):
         yield row
@@ -290,7 +292,7 @@ def _subject(pattern: re.Pattern[str], member: str) -> str | None:
     return (found["subject"] or None) if found else None
 
 
-def _check_subjects(rows: Sequence[Row]) -> None:
+def _check_subjects(rows: Sequence[ImageRow]) -> None:
     subjects: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.pair and row.subject:

@@ -6,10 +6,7 @@ Infrared Images, 2020, doi 10.3390/mti4030046. Here in the form in which the aut
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Sequence
-
-from refer.datasets.model import Dataset, Listing
+from refer.datasets.model import Dataset
 from refer.datasets.readers.pairs import INFRARED, VISIBLE
 from refer.datasets.readers.twocameras import COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
 
@@ -29,16 +26,6 @@ BLOBS = {
 }
 
 
-def recognise(names: Sequence[str]) -> str:
-    """Return the layout of these member names; see `TwoCameras.recognise`."""
-    return CAMERAS.recognise(names)
-
-
-def read(raw: zipfile.ZipFile, subject_pattern: str | None = None) -> Listing:
-    """List the images in pairs; see `TwoCameras.read`."""
-    return CAMERAS.read(raw, subject_pattern)
-
-
 VIRI = Dataset(
     name="viri",
     title=CAMERAS.word,
@@ -55,10 +42,11 @@ VIRI = Dataset(
     how_to_get=f"Write `viri: download` into the configuration: ten archives of commit {COMMIT[:12]} are fetched and "
     "verified. Or fetch them yourself from `home`, put VIRI-<class>-Vis.zip and VIRI-<class>-Ir.zip into one folder "
     "and write its path.",
-    recognise=recognise,
-    read=read,
+    recognise=CAMERAS.recognise,
+    read=CAMERAS.read,
     fit="squash",
     names_subjects=False,
     files=owners_files(BLOBS),
     layouts=LAYOUTS,
+    stand_in="viri",
 )

@@ -1,13 +1,10 @@
-"""Named contents into an archive or a directory: whole or not at all, and equal bytes for equal contents."""
+"""Named contents into an archive: whole or not at all, and equal bytes for equal contents."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import os
-import shutil
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,33 +23,19 @@ _EPOCH = 315532800.0
 """1 January 1980, 0:00 UTC, in seconds of Unix: the earliest time that a zip archive can tell."""
 
 
-def _kind(out: Path) -> str:
-    name = out.name.lower()
-    if name.endswith((".tar.gz", ".tgz")):
-        return "tar.gz"
-    return "zip" if name.endswith(".zip") else "folder"
-
-
 def check_place(out: Path) -> None:
     """Raise UserError unless `pack` can write to `out`."""
-    if _kind(out) == "folder" and out.suffix:
-        raise UserError(f"{out}: cannot write {out.suffix!r}; expected .tar.gz, .tgz, .zip, or no suffix for a folder")
-    if _kind(out) == "folder" and out.exists():
-        raise UserError(f"{out} exists already; remove it, or name another place")
+    if not out.name.lower().endswith((".tar.gz", ".tgz", ".zip")):
+        raise UserError(f"{out}: cannot write {out.suffix!r}; expected .tar.gz, .tgz or .zip")
 
 
 def pack(out: Path, files: Files) -> None:
-    """Write `files` to `out`: a .tar.gz (.tgz), a .zip or, with no suffix, a new directory.
+    """Write `files` to `out`, a .tar.gz (.tgz) or a .zip; an archive that stands there is replaced.
 
-    Times, owners and modes are fixed, so that equal files in equal order give equal bytes. An archive that
-    stands at `out` is replaced. Raises UserError for another suffix or a directory that exists.
+    Times, owners and modes are fixed, so that equal files in equal order give equal bytes.
     """
-    check_place(out)
-    if _kind(out) == "folder":
-        _folder(out, files)
-        return
     with whole(out) as temporary:
-        (_zip if _kind(out) == "zip" else _tar)(temporary, files)
+        (_zip if out.name.lower().endswith(".zip") else _tar)(temporary, files)
 
 
 def _tar(path: Path, files: Files) -> None:
@@ -100,27 +83,3 @@ def _zip(path: Path | IO[bytes], files: Files) -> None:
             member.external_attr = (0o40755 if name.endswith("/") else 0o644) << 16
             member.compress_type = zipfile.ZIP_STORED if name.endswith(_PACKED) else zipfile.ZIP_DEFLATED
             archive.writestr(member, content)
-
-
-def _folder(out: Path, files: Files) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        for name, content in files:
-            path = temporary / name
-            if name.endswith("/"):
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        temporary.chmod(0o777 & ~_umask())
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _umask() -> int:
-    """Return the process's umask, which can be read only by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

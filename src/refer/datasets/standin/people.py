@@ -1,72 +1,35 @@
-"""Whose face it is: everything about a drawn person that stays the same from picture to picture."""
+"""Whose face it is, which stays the same from picture to picture, and how it is captured, which does not."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from refer.datasets.standin.captures import Colour
+Colour = tuple[float, float, float]
+"""Red, green and blue, sRGB, 0 to 255."""
 
-HAIR_STYLES = (
-    "crop",
-    "parted",
-    "fringe",
-    "long",
-    "waves",
-    "bob",
-    "curls",
-    "bun",
-    "receding",
-    "bald",
-    "scarf",
-)
-BEARDS = ("none", "stubble", "moustache", "full")
+HAIR_STYLES = ("crop", "fringe", "long", "bob", "curls", "receding", "bald", "scarf")
+BEARDS = ("none", "stubble", "full")
+TRAITS = (
+    "wide face", "wide jaw", "long face", "large eyes", "wide-set eyes", "open eyes", "tilted eyes", "high brows",
+    "thick brows", "wide nose", "long nose", "wide mouth", "full lips", "smiling",
+)  # fmt: skip
+"""In what faces differ; `geometry` says which curves a trait moves, and how far."""
 
-# Skin from light to deep: ten anchors of our own, between which `sample_identity` interpolates.
-SKIN_TONES: tuple[Colour, ...] = (
-    (246, 220, 202),
-    (240, 206, 182),
-    (232, 192, 160),
-    (222, 176, 140),
-    (206, 156, 118),
-    (184, 132, 94),
-    (158, 108, 76),
-    (132, 86, 60),
-    (106, 68, 48),
-    (82, 53, 40),
-)
-HAIR_COLOURS: tuple[Colour, ...] = (
-    (30, 26, 26),
-    (46, 34, 30),
-    (74, 50, 36),
-    (108, 72, 46),
-    (142, 84, 48),
-    (196, 158, 100),
-    (168, 164, 160),
-)
-IRIS_COLOURS: tuple[Colour, ...] = (
-    (62, 40, 26),
-    (84, 54, 32),
-    (112, 80, 44),
-    (96, 116, 76),
-    (88, 120, 148),
-    (110, 126, 136),
-)
-CLOTHS: tuple[Colour, ...] = (
-    (70, 84, 112),
-    (132, 62, 66),
-    (72, 104, 92),
-    (186, 172, 148),
-    (104, 88, 124),
-    (54, 56, 62),
-    (196, 140, 84),
-)
+# Skin from light to deep: anchors of our own, between which `sample_identity` interpolates.
+SKIN_TONES: tuple[Colour, ...] = ((246, 220, 202), (232, 192, 160), (206, 156, 118), (158, 108, 76), (82, 53, 40))
+# Light hair and light eyes are drawn mostly with light skin: the first three colours go with any skin.
+HAIR_COLOURS: tuple[Colour, ...] = ((30, 26, 26), (46, 34, 30), (74, 50, 36), (108, 72, 46), (196, 158, 100))
+GREY_HAIR: Colour = (168, 164, 160)
+IRIS_COLOURS: tuple[Colour, ...] = ((62, 40, 26), (84, 54, 32), (112, 80, 44), (96, 116, 76), (88, 120, 148))
+CLOTHS: tuple[Colour, ...] = ((70, 84, 112), (132, 62, 66), (72, 104, 92), (186, 172, 148), (54, 56, 62))
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One drawn person. Ratios are relative to a middling face (1); colours are sRGB, 0 to 255."""
+    """One drawn person. Colours are sRGB, 0 to 255."""
 
     skin: Colour
     hair: Colour
@@ -77,78 +40,92 @@ class Identity:
     glasses: bool = False
     age: float = 0.3
     """0 (young) to 1 (old): how deep the lasting lines are, and how grey the hair."""
-    face_width: float = 1.0
-    face_length: float = 1.0
-    jaw_width: float = 1.0
-    chin_width: float = 1.0
-    eye_size: float = 1.0
-    eye_spacing: float = 1.0
-    eye_height: float = 1.0
-    """How far the eyes open at rest."""
-    eye_tilt: float = 0.0
-    """How much higher the outer corner of the eye stands than the inner one, in half face widths."""
-    brow_height: float = 1.0
-    brow_thickness: float = 1.0
-    nose_width: float = 1.0
-    nose_length: float = 1.0
-    mouth_width: float = 1.0
-    lip_fullness: float = 1.0
-    lip_colour: float = 0.4
-    """0 (as the skin) to 1 (strongly red)."""
-    smile_at_rest: float = 0.0
-    """How far the corners of the mouth stand up (down if negative) at rest, as a part of AU12 (AU15)."""
+    traits: Mapping[str, float] = field(default_factory=dict)
+    """Names of `TRAITS` with their values, in standard deviations from a middling face."""
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """Blend two colours: `share` 0 gives `one`, 1 gives `other`."""
-    return (
-        one[0] + (other[0] - one[0]) * share,
-        one[1] + (other[1] - one[1]) * share,
-        one[2] + (other[2] - one[2]) * share,
-    )
+    red, green, blue = (low + (high - low) * share for low, high in zip(one, other, strict=True))
+    return red, green, blue
 
 
 def sample_identity(rng: np.random.Generator) -> Identity:
     """Draw one person; every feature is drawn by itself, so that looks and expressions do not go together."""
-
-    def ratio(spread: float) -> float:
-        return float(1.0 + spread * np.clip(rng.standard_normal(), -2.0, 2.0))
-
     tone = float(rng.uniform(0, len(SKIN_TONES) - 1))
     low = min(int(tone), len(SKIN_TONES) - 2)
-    skin = mix(SKIN_TONES[low], SKIN_TONES[low + 1], tone - low)
+    colours = len(HAIR_COLOURS) if tone < 2 else 3
     age = float(rng.beta(1.6, 2.6))
-    # Light hair and light eyes are drawn mostly with light skin; all else is independent.
-    hair = HAIR_COLOURS[int(rng.integers(6 if tone < 4 else 3))]
-    if age > 0.5:
-        hair = mix(hair, HAIR_COLOURS[-1], float(rng.uniform(0, 2 * (age - 0.5) + 0.2)))
-    iris = IRIS_COLOURS[int(rng.integers(len(IRIS_COLOURS) if tone < 4 else 3))]
+    hair = HAIR_COLOURS[int(rng.integers(colours))]
+    values = np.clip(rng.standard_normal(len(TRAITS)), -2.0, 2.0)
+    traits = {name: float(value) for name, value in zip(TRAITS, values, strict=True)}
     style = HAIR_STYLES[int(rng.integers(len(HAIR_STYLES)))]
-    jaw = ratio(0.055)
-    bearded = jaw > 1.0 and style not in ("bob", "long", "waves", "bun", "scarf") and rng.random() < 0.55
+    bearded = traits["wide jaw"] > 0 and style not in ("bob", "long", "scarf") and rng.random() < 0.55
     return Identity(
-        skin=skin,
-        hair=hair,
-        iris=iris,
+        skin=mix(SKIN_TONES[low], SKIN_TONES[low + 1], tone - low),
+        hair=mix(hair, GREY_HAIR, float(rng.uniform(0, 2 * (age - 0.5) + 0.2))) if age > 0.5 else hair,
+        iris=IRIS_COLOURS[int(rng.integers(colours))],
         cloth=CLOTHS[int(rng.integers(len(CLOTHS)))],
         hair_style=style,
         beard=BEARDS[int(rng.integers(1, len(BEARDS)))] if bearded else "none",
         glasses=bool(rng.random() < 0.12),
         age=age,
-        face_width=ratio(0.03),
-        face_length=ratio(0.035),
-        jaw_width=jaw,
-        chin_width=ratio(0.1),
-        eye_size=ratio(0.06),
-        eye_spacing=ratio(0.035),
-        eye_height=ratio(0.1),
-        eye_tilt=float(rng.normal(0.012, 0.014)),
-        brow_height=ratio(0.07),
-        brow_thickness=ratio(0.2),
-        nose_width=ratio(0.1),
-        nose_length=ratio(0.06),
-        mouth_width=ratio(0.07),
-        lip_fullness=ratio(0.18),
-        lip_colour=float(rng.uniform(0.25, 0.7)),
-        smile_at_rest=float(0.1 * rng.standard_normal()),
+        traits=traits,
+    )
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One shot. Angles in degrees; lengths as parts of the image's side, which has length 1."""
+
+    yaw: float = 0.0
+    """Turn of the head to the right of the image."""
+    pitch: float = 0.0
+    """Nod downwards."""
+    roll: float = 0.0
+    """Tilt, clockwise."""
+    scale: float = 0.31
+    """Half the width of the face."""
+    centre: tuple[float, float] = (0.5, 0.46)
+    """Where the point between the eyes lies, x to the right and y downwards."""
+    light: tuple[float, float] = (-0.5, -0.6)
+    """Where the light comes from, x to the right and y downwards, each -1 to 1."""
+    contrast_of_light: float = 0.5
+    """0 (flat light) to 1 (hard light, dark shadows)."""
+    background: Colour = (172, 178, 184)
+    blur: float = 0.0
+    """Radius of the blur."""
+    noise: float = 0.0
+    """Standard deviation of the sensor's noise, in grey levels of 255."""
+    contrast: float = 1.0
+    brightness: float = 0.0
+    """Added to every channel, in grey levels of 255."""
+
+
+STUDIO = Capture()
+"""A sharp, frontal shot in soft light."""
+
+
+def wall(rng: np.random.Generator, low: float, high: float, tint: float) -> Colour:
+    """Draw the colour of a background: a grey level from `low` to `high`, tinted by about `tint` levels."""
+    red, green, blue = rng.uniform(low, high) + rng.normal(0, tint, 3)
+    return float(red), float(green), float(blue)
+
+
+def sample_capture(rng: np.random.Generator) -> Capture:
+    """Draw one shot as FER2013 has them: tight crops of faces found in the wild, from careful to careless."""
+    yaw, pitch, roll = np.clip(rng.standard_normal(3), -2.4, 2.4) * (8.5, 5, 5.5)
+    return Capture(
+        yaw=float(yaw),
+        pitch=float(pitch),
+        roll=float(roll),
+        scale=float(np.clip(rng.normal(0.39, 0.025), 0.33, 0.45)),
+        centre=(float(rng.normal(0.5, 0.02)), float(rng.normal(0.43, 0.022))),
+        light=(float(rng.uniform(-0.9, 0.9)), float(rng.uniform(-0.9, 0.1))),
+        contrast_of_light=float(rng.uniform(0.2, 0.85)),
+        background=wall(rng, 40, 215, 12),
+        blur=float(rng.uniform(0, 0.015)),
+        noise=float(rng.uniform(0, 6)),
+        contrast=float(rng.uniform(0.65, 1.15)),
+        brightness=float(rng.normal(0, 14)),
     )

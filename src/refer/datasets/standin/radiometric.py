@@ -24,25 +24,13 @@ RAW_PNG, RAW_LITTLE = 3, 2  # subtypes of the raw record
 MODEL = b"ReFER stand-in"
 
 CALIBRATION = {  # offset in the camera record → value; kelvins, metres, parts of 1
-    0x20: 0.98,  # emissivity of skin
-    0x24: 1.0,  # distance
-    0x28: 295.15,  # what the skin reflects
-    0x2C: 295.15,  # the air
-    0x30: 295.15,  # a window before the lens, of which there is none:
-    0x34: 1.0,  # it lets all through
-    0x3C: 0.5,  # relative humidity
-    0x58: 21106.77,  # Planck's R1,
-    0x5C: 1501.0,  # B
-    0x60: 1.0,  # and F
-    0x70: 0.006569,  # how the air dims: alpha 1,
-    0x74: 0.01262,  # alpha 2,
-    0x78: -0.002276,  # beta 1,
-    0x7C: -0.00667,  # beta 2
-    0x80: 1.9,  # and x
-    0x90: 423.15,  # the camera's range
-    0x94: 253.15,
-    0x30C: 0.012545258,  # Planck's R2
-}
+    # Emissivity of skin, distance, what the skin reflects, the air, a window before the lens, which lets all through,
+    0x20: 0.98, 0x24: 1.0, 0x28: 295.15, 0x2C: 295.15, 0x30: 295.15, 0x34: 1.0,
+    # humidity, Planck's R1, B, F and R2,
+    0x3C: 0.5, 0x58: 21106.77, 0x5C: 1501.0, 0x60: 1.0, 0x30C: 0.012545258,
+    # how the air dims (alpha 1 and 2, beta 1 and 2, x), and the camera's range.
+    0x70: 0.006569, 0x74: 0.01262, 0x78: -0.002276, 0x7C: -0.00667, 0x80: 1.9, 0x90: 423.15, 0x94: 253.15,
+}  # fmt: skip
 PLANCK_O = -7340
 
 
@@ -54,19 +42,12 @@ def pack(
     real_to_ir: float = 1.0,
     offset: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """Return a radiometric JPEG.
+    """Return a radiometric JPEG: of temperatures (height, width) in °C, a JPEG to show, and a photograph as JPEG.
 
-    Args:
-        celsius: temperatures (height, width) in °C, within the camera's range of about -20 to 150.
-        preview: the JPEG file that any other program shows.
-        embedded: the photograph, a JPEG file.
-        real_to_ir: how many times as much as the thermal picture the photograph shows along its width.
-        offset: where in the photograph the thermal picture's middle lies, in pixels from the photograph's
-            middle, x to the right and y downwards.
-
-    Raises:
-        ValueError: a temperature is out of range or no number, `preview` or `embedded` is no JPEG, or the
-            three together are too large for the format (16 MB).
+    `real_to_ir` is how many times as much as the thermal picture the photograph shows along its width, `offset` where
+    in the photograph the thermal picture's middle lies, in pixels from its middle, x to the right and y downwards.
+    Raises ValueError where a temperature is out of the camera's range (about -20 to 150), where `preview` or `embedded`
+    is no JPEG, or where the three together are too large for the format (16 MB).
     """
     records = [
         (RAW, *_raw(celsius)),

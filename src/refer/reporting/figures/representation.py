@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
+from refer.evaluation.principal import principal_axes
 from refer.reporting.figures.canvas import COLOURS, INK, MARKERS, canvas, heading, key
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
 from refer.reporting.tables.table import stand_in_notice
@@ -92,15 +92,15 @@ def plane(features: NDArray[Any], means: NDArray[Any], counts: NDArray[Any]) -> 
     points, known = features.astype(np.float64), means[counts > 0].astype(np.float64)
     with np.errstate(invalid="ignore"):  # of a network that makes the same of every image
         # Two means differ in one direction only; the points have to tell the other.
-        basis = PCA(2, svd_solver="full").fit(known if len(known) > 2 else points)
-    placed = basis.transform(points)
+        centre, axes = principal_axes(known if len(known) > 2 else points)
+    placed = (points - centre) @ axes.T
     spread = points.var(axis=0).sum()
     held = placed.var(axis=0) / spread if spread else np.zeros(2)
     among = known.var(axis=0).sum()
     return Plane(
         points=placed.round(DIGITS),
-        means=basis.transform(means.astype(np.float64)).round(DIGITS),
-        held_means=float(basis.transform(known).var(axis=0).sum() / among) if among else 0.0,
+        means=((means.astype(np.float64) - centre) @ axes.T).round(DIGITS),
+        held_means=float(((known - centre) @ axes.T).var(axis=0).sum() / among) if among else 0.0,
         held_points=float(held.sum()),
         held_axes=(float(held[0]), float(held[1])),
     )

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.files import read_json, whole
 from refer.reporting.figures.canvas import INK, SOFT
@@ -25,8 +26,6 @@ SIDES = (104, 88, 72, 64)
 """Heights of a picture on the sheet, in pixels, the first that fits."""
 COLUMNS = {1: 8, 2: 5}
 """How many people stand side by side: of one picture each, or of two."""
-APEX = {"ckplus": 1}
-"""The level that shows an expression best, where it is not the highest: here it counts frames from the last one."""
 FAINTEST = 6.0
 """Pictures with a smaller standard deviation, in grey levels, show nothing."""
 GREY_STEP, COLOUR_STEP = 2, 8
@@ -46,7 +45,7 @@ def write_sheet(prepared: Path, out: Path) -> None:
     Raises:
         UserError: prepare.json does not say that the images are drawn, or there is no such folder.
     """
-    about = _about(prepared)
+    about = stand_in(prepared)
     index = pd.read_parquet(prepared / "index.parquet")
     images = np.load(prepared / "images.npy", mmap_mode="r")
     rows = choose(about["dataset"], about["classes"], index, images)
@@ -63,15 +62,15 @@ def write_sheet(prepared: Path, out: Path) -> None:
         temporary.write_bytes(content.getvalue())
 
 
-def _about(prepared: Path) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = read_json(prepared / "prepare.json")
-    except FileNotFoundError as error:
-        raise UserError(f"{prepared} holds no prepare.json: prepare the data first.") from error
+def stand_in(prepared: Path) -> dict[str, Any]:
+    """Return what a folder of prepared data says of itself. Raises UserError unless it says that all is drawn."""
+    if not (prepared / "prepare.json").is_file():
+        raise UserError(f"{prepared} holds no prepare.json: prepare the data first.")
+    about: dict[str, Any] = read_json(prepared / "prepare.json")
     if about.get("stand_in") is not True:
         raise UserError(
-            f"{prepared} holds no drawn stand-in but {dataset_name(about['dataset'])} itself: sheets show drawn "
-            "people only."
+            f"{prepared} holds no drawn stand-in but {dataset_name(about['dataset'])} itself: pictures are shown of "
+            "drawn stand-ins only, never of people."
         )
     return about
 
@@ -93,7 +92,8 @@ def choose(dataset: str, classes: Sequence[str], index: pd.DataFrame, images: ND
     moments = first.drop_duplicates("moment").merge(positions.dropna(), on="moment")
     if moments["subject"].notna().any():
         level = moments["level"].fillna(0).astype(float)
-        moments["weakness"] = (level - APEX[dataset]).abs() if dataset in APEX else -level
+        apex = DATASETS[dataset].apex
+        moments["weakness"] = -level if apex is None else (level - apex).abs()
         moments["shown"] = moments.groupby("subject")["label"].transform("nunique")
         moments = moments.sort_values(["weakness"], kind="stable").drop_duplicates(["subject", "label"])
         moments = moments.sort_values(["shown", "subject"], ascending=[False, True])

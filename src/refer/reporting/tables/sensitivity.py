@@ -31,7 +31,7 @@ from refer.reporting.tables.table import (
 
 if TYPE_CHECKING:
     from refer.spec import Paper
-    from refer.variants import Switch
+    from refer.switches import Switch
 
 OTHER_IMAGES = "other images"
 STATES = {

@@ -26,7 +26,7 @@ from refer.reporting.tables.write import write_tables
 
 @dataclass(frozen=True)
 class Split:
-    """One file results/<preset>/data/<data>/split.<paper>.<protocol>.json; `about` is its content (datasets.tally)."""
+    """One file results/<preset>/data/<data>/split.<paper>.<protocol>.json; `about` is its content."""
 
     paper: str
     protocol: str

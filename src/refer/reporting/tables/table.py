@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from refer.spec import Reported
 
+from refer.datasets.catalog import DATASETS
+
 Row = Mapping[str, Any]
 DASH = "–"
-DATASET_NAMES = {"fer2013": "FER2013", "rafdb": "RAF-DB", "ckplus": "CK+", "bu3dfe": "BU-3DFE"}
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def signed_span(low: float | None, high: float | None) -> str:
 
 def dataset_name(dataset: str) -> str:
     """Return the name by which people know a data set, e.g. FER2013."""
-    return DATASET_NAMES.get(dataset, dataset.upper())
+    return DATASETS[dataset].title if dataset in DATASETS else dataset.upper()
 
 
 def stand_in_notice(*datasets: str) -> str:

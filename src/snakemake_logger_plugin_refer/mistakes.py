@@ -1,0 +1,49 @@
+"""Mistakes on the command line that Snakemake answers with a traceback, or without the command that helps here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def in_plain_words(message: str, arguments: Sequence[str]) -> str | None:
+    """Return a line for such a mistake, None for any other message.
+
+    Args:
+        message: what Snakemake says.
+        arguments: its command line.
+    """
+    if "Invalid config definition" in message:
+        for word in _after("--config", arguments):
+            key, equals, value = word.partition("=")
+            if not equals:
+                return f"error: --config {word}: expected KEY=VALUE."
+            if not re.fullmatch(r"[A-Za-z_]\w*", key):
+                right = "__".join(step for step in re.split(r"[^\w*-]+", key) if step)
+                return f"error: --config {word}: two underscores lead into a section: --config '{right}={value}'"
+    if "FileNotFoundError" in message and "configfile" in message:
+        for file in (word for flag in ("--configfile", "--configfiles") for word in _after(flag, arguments)):
+            if not Path(file).is_file():
+                known = ", ".join(map(str, sorted(Path("presets").glob("*.yaml")))) or "none"
+                return f"error: --configfile {file}: there is no such file. Presets here: {known}"
+    if "Directory cannot be locked" in message:
+        given = " ".join(word for word in arguments if word != "--unlock")
+        return (
+            "error: another Snakemake runs in this folder, or was killed in it. Wait for it, or end what it left:\n"
+            f"  refer resume -- {given}"
+        )
+    return None
+
+
+def _after(flag: str, arguments: Sequence[str]) -> list[str]:
+    """Return the words that follow a flag, up to the next one, each time it is given."""
+    found, takes = [], False
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            takes = name == flag
+            found += [value] if takes and equals else []
+        elif takes:
+            found.append(word)
+    return found

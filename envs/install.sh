@@ -117,7 +117,7 @@ if [ "$env" = .venv-report ]; then
     # What is needed is compiled by its first use, and Matplotlib looks for fonts then.
     "$env/bin/python" -c "
 import matplotlib.pyplot, pandas, pyarrow.parquet, scipy.stats, snakemake.cli
-import refer.evaluation.scores, refer.reporting.figures.results, refer.reporting.page, refer.release.verify"
+import refer.evaluation.scores, refer.reporting.figures.confusion, refer.reporting.page, refer.release.verify"
 fi
 : >"$env/installed"
 say "ready; to use it without make: source $env/bin/activate"

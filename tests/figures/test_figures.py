@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -24,7 +26,7 @@ from refer.papers import load_paper
 from refer.reporting.figures import audit, confusion, curves, forest
 from refer.reporting.figures.intervals import REACH, dots, limits
 from refer.reporting.figures.pairs import draw_pairs
-from refer.reporting.figures.ranking import draw_ranking
+from refer.reporting.figures.ranking import _budgets, draw_ranking
 from refer.reporting.figures.sensitivity import draw_sensitivity
 from report_fixtures import (
     CLASSES,
@@ -314,6 +316,19 @@ def test_a_ranking_tells_the_budgets_that_differ(preset: Path, tmp_path: Path) -
     assert "weights: 1.23 M" in found[0]
 
 
+def test_epochs_of_runs_that_others_begin_with_count_as_well(preset: Path, tmp_path: Path) -> None:
+    shutil.copytree(preset / "runs", tmp_path / "demo/runs")
+    for path in runs_of(tmp_path / "demo"):
+        record = json.loads(path.read_text())
+        if record["method"] == "full":
+            record |= {"epochs": 3, "starts_from": {"first": "backbone"}}
+        if record["method"] == "self":
+            record |= {"epochs": 0, "tests": "region"}
+        path.write_text(json.dumps(record))
+    found = _budgets(runs_of(tmp_path / "demo")).query("protocol == 'audited'").set_index("method")["epochs"]
+    assert found.to_dict() == {"backbone": "8", "region": "8", "self": "8", "full": "8 + 3"}
+
+
 def compared() -> pd.DataFrame:
     rows = [("full", "region", 2.0, 0.5, 3.5, 0.03), ("backbone", "full", -3.0, -5.0, -1.0, 0.2)]
     return pd.DataFrame([{"data": "fer2013", "protocol": "audited", "part": "private", "method": method,
@@ -328,7 +343,7 @@ def test_a_pair_is_the_row_less_the_column_with_its_interval_and_coloured_if_sig
     (axes,) = found[0].axes
     # The paper's order: backbone (1), region (2), full (3).
     assert [text.get_text() for text in axes.get_yticklabels()] == [
-        "VGG backbone   1", "+ region attention   2", "Full framework   3"]  # fmt: skip
+        "VGG backbone (1)", "+ region attention (2)", "Full framework (3)"]  # fmt: skip
     cells = {(text.get_position()[1] - 0.5, text.get_position()[0] - 0.5): text.get_text() for text in axes.texts}
     assert {place: text for place, text in cells.items() if text} == {
         (2, 1): "+2.0\n[+0.5, +3.5]",

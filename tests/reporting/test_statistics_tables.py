@@ -364,7 +364,7 @@ def test_maps_and_overview_repeat_themselves(real: Path, tmp_path: Path) -> None
     with (real / "tables/pairs.khalid2025.fer2013.csv").open(newline="") as handle:
         rows = [row for row in csv.DictReader(handle) if row["protocol"] == "audited" and row["part"] == "private"]
     labels = [each.label for each in StubPaper().methods.values()]
-    assert [word for word in pairs if word[:-4] in labels] == [f"{name}   {k}" for k, name in enumerate(labels, 1)]
+    assert [word for word in pairs if word[:-4] in labels] == [f"{name} ({k})" for k, name in enumerate(labels, 1)]
     for each in rows:
         assert any(f"{abs(float(each['difference'])):.1f}" in word for word in pairs)
         assert any(f"{abs(float(each['difference_low'])):.1f}" in word and word.startswith("[") for word in pairs)

@@ -17,6 +17,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -43,7 +44,8 @@ def canvas(height: float, title: str, subtitle: str, notice: str, outputs: Itera
     head, foot = 0.34 + 0.14 * len(lines), 0.22 if notice else 0.02
     total = round(head + height + foot, 2)
     with matplotlib.rc_context(fname=str(STYLE)):
-        figure = Figure(figsize=(WIDTH, total), layout="constrained")
+        layout = ConstrainedLayoutEngine()
+        figure = Figure(figsize=(WIDTH, total), layout=layout)
         grid = figure.add_gridspec(3, 1, height_ratios=[head, height, foot], hspace=0)
         body = figure.add_subfigure(grid[1], zorder=1)
         figure.text(0.08 / WIDTH, 1 - 0.12 / total, title, va="center", fontsize=9, fontweight="bold", zorder=0)
@@ -57,7 +59,7 @@ def canvas(height: float, title: str, subtitle: str, notice: str, outputs: Itera
             where: Any = {"ha": "center", "va": "center", "zorder": 3}
             figure.text(0.5, 0.1 / total, notice, color=WARN, fontweight="bold", **where)
         yield body
-        figure.draw_without_rendering()  # places everything once, not once a format
+        layout.execute(figure)  # once, not once a format
         figure.set_layout_engine(None)
         for axes in figure.axes:  # the layout's solver differs in the last bits from process to process
             left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)

@@ -89,7 +89,7 @@ def _draw(paper: Paper, runs: Sequence[Predictions], part: str, outputs: Sequenc
 
 def _matrix(axes: Axes, values: NDArray[np.number], labels: Sequence[str], what: str) -> None:
     sns.heatmap(values, ax=axes, cmap="Blues", vmin=0, vmax=max(values.max(), 1), cbar=False, linewidths=0.7,
-                annot=True, fmt=",.0f", annot_kws={"fontsize": 6.5}, xticklabels=False,
+                annot=True, fmt=",.0f", annot_kws={"fontsize": 6.5, "in_layout": False}, xticklabels=False,
                 yticklabels=False)  # fmt: skip
     middle = np.arange(len(labels)) + 0.5
     axes.set_xticks(middle, labels, rotation=35, ha="right", rotation_mode="anchor")

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 from scipy.optimize import isotonic_regression
 
 from refer.errors import UserError
@@ -81,11 +80,9 @@ def _draw(paper: Paper, record: Record, curves: Sequence[Curve], outputs: Sequen
     subtitle = f"{described(dataset, stand_in)} · {_told(curves)}"
     notice = stand_in_notice(dataset) if stand_in else ""
     with canvas((2 * HIGH + 0.75) * len(groups) or 0.1, title, subtitle, notice, outputs) as figure:
-        parts: Any = figure.subfigures(len(groups), 1, squeeze=False)[:, 0] if groups else []
-        watched = _validation_split(paper, curves[0]) if curves else ""
-        for part, group in zip(parts, groups, strict=True):
-            mine = {method: [curve for curve in curves if curve.record["method"] == method] for method in group}
-            _group(part, paper, mine, watched, curves)
+        if groups:
+            watched = _validation_split(paper, curves[0])
+            _panels(figure, paper, groups, curves, {"train": "training", watched: paper.parts[dataset][watched]})
 
 
 def _told(curves: Sequence[Curve]) -> str:
@@ -105,26 +102,41 @@ def _told(curves: Sequence[Curve]) -> str:
     return " · ".join([f"n = {images} training images", *told, f"ring: the epoch that is tested ({rules})"])
 
 
-def _group(
-    figure: SubFigure, paper: Paper, group: Mapping[str, Sequence[Curve]], watched: str, every: Sequence[Curve]
+def _panels(
+    figure: SubFigure,
+    paper: Paper,
+    groups: Sequence[Sequence[str]],
+    curves: Sequence[Curve],
+    columns: Mapping[str, str],
 ) -> None:
-    """Draw some methods, loss above accuracy, training beside validation; `every` curve has room on the axes."""
-    columns = {"train": "training", watched: paper.parts[every[0].record["dataset"]][watched]}
-    grid = figure.subplots(2, 2, sharex=True, sharey="row")
-    for row, (metric, name) in zip(grid, METRICS.items(), strict=True):
-        shown = pd.concat([_values(curve.epochs, part, metric) for curve in every for part in columns])
+    """Draw each group of methods, loss above accuracy, training beside validation, all on the same scales."""
+    grid = figure.subplots(2 * len(groups), 2, sharex=True, squeeze=False)
+    ends: list[tuple[Axes, dict[str, float]]] = []
+    for number, row in enumerate(grid):
+        metric, name = list(METRICS.items())[number % 2]
         for axes, (part, told) in zip(row, columns.items(), strict=True):
             axes.set_yscale("log" if metric == "loss" else "linear")
-            ends = [_lines(axes, curves, part, metric, COLOURS[k]) for k, curves in enumerate(group.values())]
+            if axes is not grid[number % 2, 0]:
+                axes.sharey(grid[number % 2, 0])
+            found = {}
+            for colour, method in zip(COLOURS, groups[number // 2], strict=False):
+                mine = [curve for curve in curves if curve.record["method"] == method]
+                found[paper.methods[method].label] = _lines(axes, mine, part, metric, colour)
             heading(axes, f"{name.split(' (')[0]}, {told}")
             axes.grid(axis="y")
-        _scale(row[0], shown, metric)
+        axes.tick_params(labelleft=False)
         row[0].set_ylabel(name)
-        heights = [float((axes.transScale + axes.transLimits).transform((1, end))[1]) for end in ends]
-        for place, colour, method in zip(apart(heights, 0.12 / HIGH), COLOURS, group, strict=False):
-            axes.annotate(paper.methods[method].label, (1, place), (4, 0), xycoords="axes fraction", color=colour,
-                          textcoords="offset points", va="center_baseline", annotation_clip=False)  # fmt: skip
-    for axes in grid[1]:
+        ends.append((axes, found))
+    low, high = grid[0, 0].get_ylim()
+    grid[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5))
+    grid[0, 0].yaxis.set_major_formatter(ScalarFormatter())
+    grid[0, 0].yaxis.set_minor_locator(NullLocator())
+    for axes, found in ends:
+        heights = [(axes.transScale + axes.transLimits).transform((1, end))[1] for end in found.values()]
+        for place, colour, label in zip(apart(heights, 0.12 / HIGH), COLOURS, found, strict=False):
+            axes.annotate(label, (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points", color=colour,
+                          va="center_baseline", annotation_clip=False)  # fmt: skip
+    for axes in grid[-1]:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
 
@@ -133,23 +145,6 @@ def _values(epochs: pd.DataFrame, part: str, metric: str) -> pd.Series:
     """Return one column as it is drawn: a loss, or an accuracy in percent."""
     values = epochs[f"{part}_{metric}"].set_axis(epochs["epoch"])
     return values.clip(lower=1e-12) if metric == "loss" else 100 * values
-
-
-def _scale(axes: Axes, shown: pd.Series, metric: str) -> None:
-    """Give a row of panels limits and ticks, on a log scale for losses: one bad epoch would flatten all others."""
-    found = shown[np.isfinite(shown)]
-    low, high = (float(found.min()), float(found.max())) if len(found) else (1.0, 2.0)
-    if metric == "loss":
-        room = max((high / low) ** 0.05, 1.02)
-        axes.set_ylim(low / room, high * room)
-        wide = high > 10 * low
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.minorticks_off()
-    else:
-        room = 0.05 * (high - low) or 1.0
-        axes.set_ylim(low - room, high + room)
 
 
 def _lines(axes: Axes, curves: Sequence[Curve], part: str, metric: str, colour: str) -> float:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from refer.errors import UserError
-from refer.files import read_json
 from refer.reporting.figures.canvas import INK, SOFT, WARN, WIDTH, canvas, hang, wall
+from refer.reporting.figures.sheets import stand_in
 from refer.reporting.tables.table import dataset_name, stand_in_notice
 
 ACROSS = 4
@@ -39,12 +38,8 @@ def draw_examples(prepared: Path, audit_dir: Path, outputs: Iterable[str | Path]
     Raises:
         UserError: the data are not drawn, or are not there.
     """
-    if not (prepared / "prepare.json").is_file():
-        raise UserError(f"{prepared} holds no prepare.json: prepare the data first.")
-    about = read_json(prepared / "prepare.json")
+    about = stand_in(prepared)
     name = dataset_name(about["dataset"])
-    if about["stand_in"] is not True:
-        raise UserError(f"{prepared} holds {name} itself: examples are shown of drawn stand-ins only, never of people.")
     index = pd.read_parquet(prepared / "index.parquet", columns=["id", "class", "split"])
     rows = [(title, found[:ACROSS]) for title, found in _examples(index, audit_dir) if found]
     images = np.load(prepared / "images.npy", mmap_mode="r")

@@ -161,4 +161,5 @@ def _kind(protocol: str) -> int:
 
 
 def _measure(metric: str) -> str:
-    return metric if metric == "accuracy" else measure(metric).replace("F1 of means", "F1")
+    name = measure(metric).replace("F1 of means", "F1")
+    return name[0].lower() + name[1:]

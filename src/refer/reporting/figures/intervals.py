@@ -54,7 +54,7 @@ def lines(axes: Axes, labels: Mapping[float, str], count: float, bold: Container
     axes.set_yticks(list(labels), list(labels.values()))
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if label.get_position()[1] in bold else "normal")
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=7)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
 

@@ -72,8 +72,8 @@ def _map(axes: Axes, methods: list[str], labels: list[str], pairs: pd.DataFrame)
     widest = 1.6 * max(np.nanmax(np.abs(gains)), 1.0)  # so that the ends of the colours stay light
     sns.heatmap(np.where(sure, gains, 0) if few else gains, ax=axes, mask=np.isnan(gains), cmap="RdBu", vmin=-widest,
                 vmax=widest, annot=texts if few else np.where(sure, "•", ""), fmt="", xticklabels=False,
-                annot_kws={"fontsize": 6.5, "color": INK}, linewidths=1 if few else 0.3, yticklabels=False,
-                cbar=not few, cbar_kws={"label": "difference (points)", "shrink": 0.5})  # fmt: skip
+                annot_kws={"fontsize": 6.5, "color": INK, "in_layout": False}, linewidths=1 if few else 0.3,
+                yticklabels=False, cbar=not few, cbar_kws={"label": "difference (points)", "shrink": 0.5})  # fmt: skip
     axes.set_xticks(np.arange(size - 1) + 0.5, [str(k) for k in range(1, size)])
-    axes.set_yticks(np.arange(size) + 0.5, [f"{label}   {k}" for k, label in enumerate(labels, 1)])
+    axes.set_yticks(np.arange(size) + 0.5, [f"{label} ({k})" for k, label in enumerate(labels, 1)])
     axes.tick_params(length=0)

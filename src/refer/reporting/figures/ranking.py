@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from refer.reporting.figures.canvas import COLOURS, MARKERS, SOFT, canvas, described, groups, heading, table_of
 from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, interval, limits, lines, title_of_column
-from refer.reporting.run_set import read_records
+from refer.reporting.run_set import Record, read_records
 from refer.reporting.tables.table import stand_in_notice
 
 METHOD = ["paper", "data", "protocol", "method"]
@@ -51,13 +51,23 @@ def draw_ranking(
 
 def _budgets(runs: Iterable[str | Path]) -> pd.DataFrame:
     """Return what each method was given, a row a method."""
+    records = list(read_records(runs).values())
+    trained = {tuple(record[name] for name in METHOD): record["epochs"] for record in records}
     found = [
-        {**{name: record[name] for name in METHOD}, "epochs": str(record["recipe"]["epochs"]),
+        {**{name: record[name] for name in METHOD}, "epochs": _epochs(record, trained),
          "size": f"{record['recipe'].get('image_size', '?')} px", "weights": f"{record['parameters'] / 1e6:.2f} M",
          "views": VIEWS.get(record["recipe"].get("views", "none"), "")}
-        for record in read_records(runs).values()
+        for record in records
     ]  # fmt: skip
     return pd.DataFrame(found).groupby(METHOD, as_index=False).first()
+
+
+def _epochs(record: Record, trained: Mapping[tuple[str, ...], int]) -> str:
+    """Return for how many epochs a network was trained; where it begins with other runs, theirs first: 6 + 4."""
+    own = record["recipe"]["epochs"] if record.get("tests") else record["epochs"]
+    cell = [record[name] for name in METHOD[:-1]]
+    before = max((trained.get((*cell, method), 0) for method in record["starts_from"].values()), default=0)
+    return f"{before} + {own}" if before else str(own)
 
 
 def _panel(axes: Axes, ranked: pd.DataFrame, papers: list[str]) -> None:

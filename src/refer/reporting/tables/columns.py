@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from refer.evaluation.reported import STAND_IN
 from refer.reporting.names import measure
 from refer.reporting.tables.table import (
     DASH,
@@ -106,11 +105,6 @@ def wide(columns: Sequence[Column], only: frozenset[Any] | None = None) -> list[
     return [replace(column, wide=True, only=only) for column in columns]
 
 
-def quiet(columns: Sequence[Column]) -> list[Column]:
-    """Return columns as they stand in the CSV alone."""
-    return [replace(column, title="") for column in columns]
-
-
 def percent(name: str, title: str, group: str = "") -> Column:
     """Return a column of percentages."""
     return Column(name, title, lambda row: number(row[name]), group, right=True)
@@ -119,8 +113,3 @@ def percent(name: str, title: str, group: str = "") -> Column:
 def points(name: str, title: str, group: str = "", digits: int = 1) -> Column:
     """Return a column of differences in points."""
     return Column(name, title, lambda row: signed(row[name], digits), group, right=True)
-
-
-def drawn(row: Row) -> bool:
-    """Whether a row is of drawn data, about which no verdict is made."""
-    return bool(row["verdict"] == STAND_IN)

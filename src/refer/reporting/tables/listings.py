@@ -33,11 +33,6 @@ def write_audit(audit: str | Path, outputs: Iterable[str | Path]) -> None:
     write_tables([audit_table(read_audit(audit))], outputs)
 
 
-def write_ambiguities(paper: Paper, outputs: Iterable[str | Path]) -> None:
-    """Write what `paper` leaves open to every path of `outputs` (.csv, .md, .tex, .html)."""
-    write_tables([ambiguity_table(paper)], outputs)
-
-
 def write_runs(runs: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write one row per run.json to every path of `outputs`: what ran, on what, from which code, at what cost."""
     write_tables([runs_table(list(read_records(runs).values()))], outputs)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NETWORKS = ("network.backbone", "network.first", "network.second", "network.encoder")
 """Keys of a paper's file that name a network."""
+LONG = 56
+"""Letters of a name that a figure has room for."""
 
 
 def by_stem(outputs: Iterable[str | Path], fields: int, paper: str) -> Iterator[tuple[list[str], list[Path]]]:
@@ -75,6 +77,12 @@ def as_run(paper: Paper, method: str) -> str:
     if named:
         return f"{label} in place of {' + '.join(named)}"
     return f"{label} ({' + '.join(swaps.values())} in place of {' + '.join(swaps)})" if swaps else label
+
+
+def brief(label: str) -> str:
+    """Return a name of `as_run` for a figure: the network that ran, without the one in whose place it stands."""
+    name = re.sub(r" in place of [^)]*", "", label)
+    return re.sub(r"(\(\S+) \+ [^)]*\)$", r"\1 …)", name) if len(name) > LONG else name
 
 
 def _named(network: str, label: str) -> re.Match[str] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refer.errors import UserError, unknown
 from refer.evaluation.predictions import RunKey
 from refer.reporting.comparison import Comparison, compare
+from refer.reporting.names import brief
 from refer.reporting.results import Results
 from refer.reporting.run_set import Record, read_records
 from refer.reporting.score import Asked
@@ -105,7 +106,8 @@ class Report:
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return the tables of a name as a frame, as its CSV has them: what a figure is drawn from."""
-        return frame(*self.tables(name))
+        made = frame(*self.tables(name))
+        return made.assign(label=made["label"].map(brief)) if "label" in made else made
 
     def write(self, outputs: Iterable[str | Path]) -> None:
         """Write tables to files that are named after them; see `tables`."""

@@ -81,6 +81,7 @@ def _ranking(audited: Audited, rows: Sequence[Row]) -> Table:
     facts, marks = audited.facts(rows)
     rows = [
         {**row, "mark": marks[row["paper"], row["method"]], "best": row["mean"] == best["mean"],
+         "departures": audited.row(row["paper"], row["data"], row["method"])["departures"],
          "common_seeds": common.get((row["paper"], row["method"]))}
         for row in rows
     ]  # fmt: skip

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NETWORKS = ("network.backbone", "network.first", "network.second", "network.encoder")
 """Keys of a paper's file that name a network."""
-LONG = 56
+LONG = 48
 """Letters of a name that a figure has room for."""
 
 
@@ -82,7 +82,7 @@ def as_run(paper: Paper, method: str) -> str:
 def brief(label: str) -> str:
     """Return a name of `as_run` for a figure: the network that ran, without the one in whose place it stands."""
     name = re.sub(r" in place of [^)]*", "", label)
-    return re.sub(r"(\(\S+) \+ [^)]*\)$", r"\1 …)", name) if len(name) > LONG else name
+    return re.sub(r"(\(\w+)\S* \+ [^)]*\)$", r"\1 …)", name) if len(name) > LONG else name
 
 
 def _named(network: str, label: str) -> re.Match[str] | None:

@@ -203,6 +203,21 @@ class BatchTokens(Strict):
         return once(value)
 
 
+class Audit(Strict):
+    """What is looked for in the data, beside what every audit finds."""
+
+    between: list[Name] = Field(
+        [],
+        description="data sets of the same photographs, such as [fer2013, ferplus]: each image of an earlier one "
+        "is looked for in each later one, and their labels are compared",
+    )
+
+    @field_validator("between")
+    @classmethod
+    def _no_repeats(cls, value: Any) -> Any:
+        return once(value)
+
+
 if TYPE_CHECKING:
     Sources = Strict
 else:
@@ -227,6 +242,10 @@ class Config(Sources):
     data: list[Name] = Field([], description="data sets to audit and split though no run may need them")
     subject_pattern: dict[Name, str] = Field(
         {}, description="data set → regular expression whose group `subject` finds the person in a file's name"
+    )
+    audit: Audit = Audit()
+    labels: dict[Name, str] = Field(
+        {}, description="data set → rule by which its labels follow from votes (ferplus: majority, plurality, votes)"
     )
     backgrounds: Backgrounds = Backgrounds()
     standin: dict[Name, StandIn] = Field({})

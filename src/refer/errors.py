@@ -39,6 +39,22 @@ def unknown(name: object, known: Iterable[str]) -> str:
     return f"{name!r}.{hint} Known: {', '.join(names) or 'none'}"
 
 
+def refuse_unknown(where: str, kind: str, names: str | Iterable[str], known: Iterable[str], beside: str = "") -> None:
+    """Raise UserError for the first name that is not known.
+
+    Args:
+        where: of what file and key the names are.
+        kind: what they are names of.
+        names: several, or the word "all", which is always known.
+        known: what there is.
+        beside: where that is.
+    """
+    options = list(known)
+    for name in () if names == "all" else names:
+        if name not in options:
+            raise UserError(f"{where}: no {kind} {unknown(name, options)}{f' {beside}' if beside else ''}.")
+
+
 def of_the_machine(error: BaseException) -> str | None:
     """Return the line about an error that is the machine's (disk, permissions, memory); None of any other."""
     cause: BaseException | None = error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from refer import yaml
-from refer.errors import UserError, unknown
+from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
 from refer.networks.maps import check_grid
 from refer.spec import Paper, Recipe
@@ -58,11 +58,8 @@ def resolved_paper(
     if paper.id != Path(path).stem:
         raise UserError(f"{path}: id: found {paper.id!r}, expected the file's name, {Path(path).stem!r}.")
     for name, option in (choices or {}).items():
-        if name not in paper.ambiguities:
-            raise UserError(f"{path}: no ambiguity {unknown(name, paper.ambiguities)}.")
-        if str(option) not in paper.ambiguities[name].options:
-            known = paper.ambiguities[name].options
-            raise UserError(f"{path}: ambiguity {name}: no option {unknown(str(option), known)}.")
+        refuse_unknown(f"{path}", "ambiguity", [name], paper.ambiguities)
+        refuse_unknown(f"{path}: ambiguity {name}", "option", [str(option)], paper.ambiguities[name].options)
     chosen = {name: str(option) for name, option in (choices or {}).items()}
     as_filed = _resolved(raw, paper, {}, path)
     raw = _resolved(raw, paper, chosen, path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from refer.cells import Cells
 from refer.configuration import Config, Reproduction, folds_of, named, unfold
 from refer.datasets.catalog import DATASETS
-from refer.errors import UserError, unknown
+from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
 from refer.papers import load_paper, with_parents
 from refer.run import Cell, Run, repeat
@@ -108,8 +109,13 @@ class Plan(Cells):
         ]
 
     def datasets(self) -> list[str]:
-        """Every data set that some run needs or `data` names, once."""
-        return list(dict.fromkeys([*(run.dataset for run in self.runs()), *self.config.data]))
+        """Every data set that some run needs, or that `data` or `audit.between` names, once."""
+        config = self.config
+        return list(dict.fromkeys([*(run.dataset for run in self.runs()), *config.data, *config.audit.between]))
+
+    def linked(self) -> list[tuple[str, str]]:
+        """Every pair of data whose images are looked for in one another: the earlier of `audit.between` first."""
+        return list(combinations(map(self.data, self.config.audit.between), 2))
 
     def splits(self) -> list[tuple[str, str, str]]:
         """Every (data, paper, protocol) that is to be split: for the runs, and by every paper that uses `data`."""
@@ -140,9 +146,7 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     papers = {}
     for section in ("ambiguity", "reproduce"):
-        for name in getattr(checked, section):
-            if name not in known:
-                raise UserError(f"{where}: {section}: no paper {unknown(name, known)} in {checked.papers}/.")
+        refuse_unknown(f"{where}: {section}", "paper", getattr(checked, section), known, f"in {checked.papers}/")
     for name, wanted in checked.reproduce.items():
         paper = load_paper(folder / f"{name}.yaml", checked.ambiguity.get(name), wanted.override)
         named_here: list[tuple[str, list[str] | str, Iterable[str]]] = [
@@ -186,19 +190,16 @@ def _lend(
     wanted = list(owners) if isinstance(config.matrix.data, str) else config.matrix.data
     methods = config.matrix.methods
     borrowed = {}
-    for name in config.matrix.seeds if isinstance(config.matrix.seeds, dict) else ():
-        if name not in papers:
-            raise UserError(f"{where}: matrix.seeds: no paper {unknown(name, papers)} under reproduce.")
-    for name in config.reproduce if isinstance(methods, str) else methods:
-        if name not in papers:
-            raise UserError(f"{where}: matrix.methods: no paper {unknown(name, papers)} under reproduce.")
-        for method in [] if isinstance(methods, str) or isinstance(methods[name], str) else methods[name]:
-            if method not in papers[name].methods:
-                raise UserError(f"{where}: matrix.methods.{name}: no method {unknown(method, papers[name].methods)}.")
+    seeded = config.matrix.seeds if isinstance(config.matrix.seeds, dict) else ()
+    chosen = config.reproduce if isinstance(methods, str) else methods
+    refuse_unknown(f"{where}: matrix.seeds", "paper", seeded, papers, "under reproduce")
+    refuse_unknown(f"{where}: matrix.methods", "paper", chosen, papers, "under reproduce")
+    refuse_unknown(f"{where}: matrix.data", "data set", wanted, owners)
+    for name in chosen:
+        if not isinstance(methods, str):
+            refuse_unknown(f"{where}: matrix.methods.{name}", "method", methods[name], papers[name].methods)
         lacking = []
         for dataset in wanted:
-            if dataset not in owners:
-                raise UserError(f"{where}: matrix.data: no data set {unknown(dataset, owners)}.")
             if dataset not in papers[name].data:
                 owner = owners[dataset]
                 select = {"audited": owner.protocol("audited", dataset).select}
@@ -213,13 +214,9 @@ def _lend(
 def _check_batch_tokens(plan: Plan, where: str) -> None:
     """Refuse a method that is not in the matrix, or whose images could not share a batch."""
     for name, wanted in plan.config.batch_tokens.items():
-        if name not in plan.papers:
-            raise UserError(f"{where}: batch_tokens: no paper {unknown(name, plan.papers)} under reproduce.")
+        refuse_unknown(f"{where}: batch_tokens", "paper", [name], plan.papers, "under reproduce")
         methods = {run.method: run.network for run in plan.matrix() if run.paper == name}
-        if wanted.method not in methods:
-            raise UserError(
-                f"{where}: batch_tokens.{name}.method: no method {unknown(wanted.method, methods)} in the matrix."
-            )
+        refuse_unknown(f"{where}: batch_tokens.{name}.method", "method", [wanted.method], methods, "in the matrix")
         network = methods[wanted.method]
         if network["name"] != "fusion_attention" or not network.get("frozen", True):
             raise UserError(
@@ -227,37 +224,33 @@ def _check_batch_tokens(plan: Plan, where: str) -> None:
                 "extractors."
             )
         found = {run.dataset for run in plan.batch_tokens() if run.paper == name}
-        for dataset in [] if isinstance(wanted.data, str) else wanted.data:
-            if dataset not in found:
-                raise UserError(f"{where}: batch_tokens.{name}.data: no data set {unknown(dataset, found)} there.")
+        refuse_unknown(f"{where}: batch_tokens.{name}.data", "data set", wanted.data, found, "there")
 
 
 def _check_data(plan: Plan, where: str) -> None:
     """Compare what the configuration says of data sets with what they are."""
     config = plan.config
-    for section in ("data", "standin", "tolerate", "subject_pattern"):
-        for name in getattr(config, section):
-            if name not in DATASETS:
-                raise UserError(f"{where}: {section}: no data set {unknown(name, DATASETS)}.")
+    for section in ("data", "standin", "tolerate", "subject_pattern", "labels"):
+        refuse_unknown(f"{where}: {section}", "data set", getattr(config, section), DATASETS)
+    refuse_unknown(f"{where}: audit.between", "data set", config.audit.between, DATASETS)
+    if len(config.audit.between) == 1:
+        raise UserError(f"{where}: audit.between: found one data set; expected two or more, or none.")
+    for name, rule in config.labels.items():
+        refuse_unknown(f"{where}: labels.{name}", "rule", [rule], DATASETS[name].label_rules)
     for name in config.subject_pattern:
         if DATASETS[name].names_subjects:
             raise UserError(f"{where}: subject_pattern.{name}: {name}'s reader knows the people; remove the pattern.")
     for name, spec in plan.papers.items():
+        file = f"{config.papers}/{name}.yaml"
+        refuse_unknown(f"{file}: data", "data set", spec.data, DATASETS)
         for dataset, use in spec.data.items():
-            if dataset not in DATASETS:
-                raise UserError(f"{config.papers}/{name}.yaml: data: no data set {unknown(dataset, DATASETS)}.")
             for part, split in (use.parts or {}).items():
-                if split not in DATASETS[dataset].splits:
-                    found = unknown(split, DATASETS[dataset].splits)
-                    raise UserError(f"{config.papers}/{name}.yaml: data.{dataset}.parts.{part}: no split {found}.")
+                refuse_unknown(f"{file}: data.{dataset}.parts.{part}", "split", [split], DATASETS[dataset].splits)
     for name in filter(plan.is_stand_in, plan.datasets()):
         if DATASETS[name].stand_in is None:
             raise UserError(f"{where}: {name}: it has no stand-in; say where it lies. {DATASETS[name].how_to_get}")
         if name not in config.standin:
             raise UserError(f"{where}: {name} is a stand-in, but standin.{name} does not say how much to draw.")
         drawn, known = config.standin[name], DATASETS[name]
-        for split in drawn.images:
-            if split not in known.splits:
-                raise UserError(f"{where}: standin.{name}.images: no split {unknown(split, known.splits)}.")
-        if drawn.layout is not None and drawn.layout not in known.layouts:
-            raise UserError(f"{where}: standin.{name}.layout: no layout {unknown(drawn.layout, known.layouts)}.")
+        refuse_unknown(f"{where}: standin.{name}.images", "split", drawn.images, known.splits)
+        refuse_unknown(f"{where}: standin.{name}.layout", "layout", filter(None, [drawn.layout]), known.layouts)

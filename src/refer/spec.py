@@ -6,7 +6,7 @@ ambiguities (`refer.papers` reads it). Nothing here imports torch or pandas.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -323,61 +323,47 @@ class Paper(Strict):
         """Data set → into how many folds the paper divides it; only those that it does."""
         return {name: use.folds.count for name, use in self.data.items() if use.folds is not None}
 
-    @model_validator(mode="after")
-    def _names_agree(self) -> Paper:
+    def _named(self) -> Iterator[tuple[str, str | None, Iterable[str]]]:
+        """Yield what names something, the name (none: nothing is named), and what can be named there."""
         for number, claim in enumerate(self.reported):
-            for kind, name, known in (
-                ("method", claim.method, self.methods),
-                ("data set", claim.dataset, self.data),
-                ("part", claim.part, self.parts.get(claim.dataset, {})),
-            ):
-                if name is not None and name not in known:
-                    raise ValueError(f"reported.{number} names the {kind} {unknown(name, known)}")
+            yield f"reported.{number} names the method", claim.method, self.methods
+            yield f"reported.{number} names the data set", claim.dataset, self.data
+            yield f"reported.{number} names the part", claim.part, self.parts.get(claim.dataset, {})
+        for number, matrix in enumerate(self.confusions):
+            yield f"confusions.{number} names the method", matrix.method, self.methods
+            yield f"confusions.{number} names the data set", matrix.dataset, self.data
+            yield f"confusions.{number} names the part", matrix.part, self.parts.get(matrix.dataset, {})
+        first = [name for name, each in self.ambiguities.items() if not each.follows]
         for key, ambiguity in self.ambiguities.items():
-            if ambiguity.follows is not None and (
-                ambiguity.follows not in self.ambiguities or self.ambiguities[ambiguity.follows].follows
-            ):
-                first = [name for name, each in self.ambiguities.items() if not each.follows]
-                raise ValueError(f"ambiguities.{key} follows the ambiguity {unknown(ambiguity.follows, first)}")
+            yield f"ambiguities.{key} follows the ambiguity", ambiguity.follows, first
         for number, contrast in enumerate(self.contrasts):
             for name in (contrast.has, contrast.lacks):
-                if name not in self.methods:
-                    raise ValueError(f"contrasts.{number} names the method {unknown(name, self.methods)}")
+                yield f"contrasts.{number} names the method", name, self.methods
         for table in self.layout:
             for row in table.rows:
-                for name, dataset, *_ in table.cells(row):
-                    if name is not None and name not in self.methods:
-                        raise ValueError(f"layout, {table.title}: {row.title}: no method {unknown(name, self.methods)}")
-                    if dataset not in self.data:
-                        raise ValueError(f"layout, {table.title}: no data set {unknown(dataset, self.data)}")
-        for number, matrix in enumerate(self.confusions):
-            for kind, name, known in (
-                ("method", matrix.method, self.methods),
-                ("data set", matrix.dataset, self.data),
-                ("part", matrix.part, self.parts.get(matrix.dataset, {})),
-            ):
-                if name not in known:
-                    raise ValueError(f"confusions.{number} names the {kind} {unknown(name, known)}")
+                for shown, dataset, *_ in table.cells(row):
+                    yield f"layout, {table.title}: {row.title}: no method", shown, self.methods
+                    yield f"layout, {table.title}: no data set", dataset, self.data
         for name, method in self.methods.items():
             for parent in method.parents.values():
-                if parent not in self.methods:
-                    verb = "goes on from" if method.tests is None else "tests"
-                    raise ValueError(f"methods.{name} {verb} the method {unknown(parent, self.methods)}")
+                yield f"methods.{name} {'tests' if method.tests else 'goes on from'} the method", parent, self.methods
+        for key in self.protocols:
+            for dataset, use in self.data.items():
+                protocol = self.protocol(key, dataset)
+                evaluated = use.evaluated(protocol)
+                on = f"on {dataset}, protocols.{key}"
+                yield f"{on}.select names the part", protocol.select, [*evaluated, "last"]
+                yield f"{on}.rate_by names the part", protocol.rate_by, evaluated
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Paper:
+        for what, name, known in self._named():
+            if name is not None and name not in known:
+                raise ValueError(f"{what} {unknown(name, known)}")
         for name, method in self.methods.items():
             self._refuse_circles(name, ())
             if method.tests is not None:
                 self._refuse_another_network(name, method.tests)
-        for key in self.protocols:
-            for dataset, use in self.data.items():
-                protocol = self.protocol(key, dataset)
-                selectable = [*use.evaluated(protocol), "last"]
-                if protocol.select not in selectable:
-                    raise ValueError(
-                        f"protocols.{key}.select names the part {unknown(protocol.select, selectable)} (of {dataset})"
-                    )
-                if protocol.rate_by not in (None, *use.evaluated(protocol)):
-                    found = unknown(str(protocol.rate_by), use.evaluated(protocol))
-                    raise ValueError(f"protocols.{key}.rate_by names the part {found} (of {dataset})")
         return self
 
     def _refuse_circles(self, name: str, before: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from refer import yaml
 from refer.configuration import Config, Reproduction, Sensitivity, named
-from refer.errors import UserError, unknown
+from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks.maps import GridError
 from refer.papers import ContradictionError, resolved_paper
 from refer.spec import Ambiguity, Paper
@@ -62,8 +62,7 @@ def load_variants(config: Config, papers: Mapping[str, Paper], where: str, folde
     """
     found: dict[str, Variant] = {}
     for name, wanted in config.sensitivity.items():
-        if name not in config.reproduce:
-            raise UserError(f"{where}: sensitivity: no paper {unknown(name, config.reproduce)} under reproduce.")
+        refuse_unknown(f"{where}: sensitivity", "paper", [name], config.reproduce, "under reproduce")
         _check(wanted, config.reproduce[name], papers[name], f"{where}: sensitivity.{name}")
         path = folder / f"{name}.yaml"
         raw = yaml.read(path)

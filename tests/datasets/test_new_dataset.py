@@ -120,6 +120,7 @@ def test_it_is_listed_and_is_a_key_of_the_configuration(folder: Path, root: Path
         from refer.datasets import readers
         readers.__path__.append({str(folder)!r})
         from refer import cli
+        from refer.commands.schema import schema_text
         from refer.plan import load_plan
         told = {{"preset": "x", "title": "x", "reproduce": {{"tran2023": {{"data": []}}}}, "data": ["meadow"]}}
         plan = load_plan(told | {{"meadow": "/somewhere"}}, "here.yaml")
@@ -127,7 +128,7 @@ def test_it_is_listed_and_is_a_key_of_the_configuration(folder: Path, root: Path
             load_plan(told, "here.yaml")
         except Exception as error:
             drawn = str(error)
-        print(json.dumps([plan.source("meadow"), plan.datasets()[-1], drawn, cli.schema_text("config")]))
+        print(json.dumps([plan.source("meadow"), plan.datasets()[-1], drawn, schema_text("config")]))
         sys.exit(cli.main(["datasets", "meadow", "--json"]))
     """
     done = subprocess.run(

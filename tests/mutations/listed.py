@@ -215,15 +215,15 @@ MUTATIONS = (
     ),
     _of(
         "near-threshold", "datasets/near.py",
-        "DETAIL_ABOVE = 0.85", "DETAIL_ABOVE = 0.98",
+        "NEAR_ABOVE = 0.85", "NEAR_ABOVE = 0.99",
         "near duplicates that were compressed, cropped or scaled are missed",
-        "test_near.py::test_copies_are_found_and_nothing_else",
+        "datasets/test_near.py::test_copies_are_found_and_nothing_else",
     ),
     _of(
         "mirrored-copies-missed", "datasets/near.py",
-        'VIEWS = ("as it is", "mirrored", "cropped")', 'VIEWS = ("as it is", "cropped", "mirrored")',
+        'VIEWS = ("as it is", "turned", "cropped"', 'VIEWS = ("as it is", "cropped", "turned"',
         "kinds of near duplicates are confused",
-        "test_near.py::test_copies_are_found_and_nothing_else",
+        "datasets/test_near.py::test_copies_are_found_and_nothing_else",
     ),
     # ---- readers
     _of(

@@ -119,6 +119,8 @@ def test_drawn_numbers_fill_their_ranges_and_each_change_has_its_own() -> None:
     angle = np.rad2deg(np.arctan2(turned[:, 1, 0], turned[:, 0, 0]))
     assert (angle.min(), angle.max()) == (pytest.approx(-30, abs=0.1), pytest.approx(30, abs=0.1))
     assert angle.std() == pytest.approx(60 / np.sqrt(12), rel=0.02)
+    mirrored = np.linalg.det(maps_of(Augmentation(flip=True, rotation=30), u, 48)) < 0
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.02)
     scaled = 1 / maps_of(Augmentation(scale=0.2), u, 48)[:, 0, 0]
     assert (scaled.min(), scaled.max()) == (pytest.approx(0.8, abs=0.001), pytest.approx(1.2, abs=0.001))
     assert abs(np.corrcoef(angle, scaled)[0, 1]) < 0.03

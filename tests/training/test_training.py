@@ -25,6 +25,7 @@ from refer.training import checkpoint
 from refer.training.data import standardise
 from refer.training.environment import same_bits
 from refer.training.optimisation import Optimizer, build_optimizer, learning_rate
+from refer.training.task import network_of
 from refer.training.train import best_epoch, train
 
 
@@ -120,6 +121,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(prepared: Prepar
     tensors = [checkpoint.load(tmp_path / name / "checkpoint.safetensors")[0]["network"] for name in "abc"]
     assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
     assert not all(torch.equal(tensors[0][name], tensors[2][name]) for name in tensors[0])
+    first, again, other = (network_of(dataclasses.replace(run, seed=seed), 3, {}).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(first["head.1.weight"], again["head.1.weight"])
+    assert not torch.equal(first["head.1.weight"], other["head.1.weight"]), "the first weights are the seed's"
 
 
 def interrupted_after(epochs: int, run: Run, prepared: Prepared, out: Path) -> None:
@@ -318,6 +322,7 @@ def test_training_does_not_import_pytorchs_compiler() -> None:
         "    how = Recipe(epochs=1, batch_size=2, image_size=16, optimizer=name, lr=0.1)\n"
         "    optimizer = optimisation.build_optimizer(net.parameters(), how)\n"
         "    net(torch.ones(1, 3)).sum().backward(); optimizer.step(0.1)\n"
+        "train.moving_average(net, 0.9).update_parameters(net)\n"
         "print([name for name in ('torch._dynamo', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

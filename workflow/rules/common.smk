@@ -101,6 +101,7 @@ def report_tables():
 wildcard_constraints:
     dataset=r"[a-z0-9]+",
     data=r"[a-z0-9]+(-standin)?",
+    other=r"[a-z0-9]+(-standin)?",
     backgrounds=r"scenes|photographs",
     paper=r"[a-z0-9_-]+(\+[a-z0-9_-]+)?",
     protocol=r"published|audited",
@@ -146,6 +147,9 @@ BATCH_TOKENS = [
     for tokens in plan.config.batch_tokens[run.paper].tokens
 ]
 AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]
+AGREEMENTS = [
+    f"{RESULTS}/data/{data}.in.{other}.agreement.csv" for data, other in plan.linked()
+]
 SPLITS = [
     f"{RESULTS}/data/{data}/split.{paper}.{protocol}.json"
     for data, paper, protocol in plan.splits()

@@ -75,6 +75,7 @@ rule prepare:
         dataset=dataset_of,
         tolerate=tolerated,
         subject_pattern=subject_pattern,
+        labels=label_rule,
     script:
         "../scripts/prepare.py"
 
@@ -97,13 +98,45 @@ rule audit:
     threads: 1
     resources:
         mem_mb=grows(2000),
-        runtime=10,
+        runtime=grows(30),
         gpu=0,
     params:
         behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
     script:
         "../scripts/audit.py"
+
+
+# Images of one data set that stand in another one, and how often their labels agree.
+rule links:
+    input:
+        one="data/prepared/{data}/index.parquet",
+        one_images="data/prepared/{data}/images.npy",
+        other="data/prepared/{other}/index.parquet",
+        other_images="data/prepared/{other}/images.npy",
+    output:
+        links="data/audit/{data}.in.{other}.parquet",
+        summary=f"{RESULTS}/data/{{data}}.in.{{other}}.json",
+        agreement=f"{RESULTS}/data/{{data}}.in.{{other}}.agreement.csv",
+    log:
+        f"{LOGS}/data/{{data}}.in.{{other}}.log",
+    benchmark:
+        f"{LOGS}/data/{{data}}.in.{{other}}.tsv"
+    priority: DATA_FIRST
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(3000),
+        runtime=10,
+        gpu=0,
+    params:
+        behaviour=(BEHAVIOUR["datasets"], BEHAVIOUR["scores"]),
+        datasets=lambda wildcards: [
+            name.removesuffix("-standin") for name in (wildcards.data, wildcards.other)
+        ],
+    script:
+        "../scripts/links.py"
 
 
 rule split:

@@ -59,6 +59,11 @@ def subject_pattern(wildcards):
     return plan.config.subject_pattern.get(dataset_of(wildcards))
 
 
+def label_rule(wildcards):
+    """How labels follow from taggers' votes, where the configuration says it."""
+    return plan.config.labels.get(dataset_of(wildcards))
+
+
 def cores_to_prepare(wildcards):
     """One for a stand-in, which is decoded before a second core would be free."""
     return 1 if is_drawn(wildcards) else 2

@@ -1,4 +1,4 @@
-# Right of the predictions: the results table, and the tables and figures that are made from it. Nothing here, in border.smk
+# Right of the predictions: the results table, and the tables and figures that are made from it. Nothing here, in data_and_times.smk
 # and page.smk needs data, a GPU or torch, and no input lies under data/: workflow/report.smk has these rules alone. Many
 # outputs to a job, for each starts a Python.
 

@@ -12,6 +12,7 @@ with job(snakemake) as track:
         Path(snakemake.output.images).parent,
         tolerate=snakemake.params.tolerate,
         subject_pattern=snakemake.params.subject_pattern,
+        labels=snakemake.params.labels,
         workers=snakemake.threads,
         progress=track("preparing", "images"),
     )

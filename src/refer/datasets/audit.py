@@ -46,28 +46,29 @@ def audit(dataset: str, prepared: Path, out: Path) -> None:
     check(prepared)
     index = read_index(prepared)
     images = open_images(prepared / IMAGES)
-    blank = _blank(images)
-    same = [rows for rows in together(len(blank), [index["sha256"]]) if len(rows) > 1]
-    pairs, compared = _near_pairs(images, index, known.modalities, blank)
+    empty = blank(images)
+    same = [rows for rows in together(len(empty), [index["sha256"]]) if len(rows) > 1]
+    pairs, compared = _near_pairs(images, index, known.modalities, empty)
     links = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
     near = [
         rows
-        for rows in together(len(blank), [index["sha256"]], links)
+        for rows in together(len(empty), [index["sha256"]], links)
         if len({index["sha256"][row] for row in rows}) > 1
     ]
     report = {
         "dataset": dataset,
         "stand_in": summary["stand_in"],
         "data_fingerprint": summary["fingerprint"],
-        "images": len(blank),
+        "images": len(empty),
         "counts": findings.counts(index, known),
         **findings.identical(same, index, known.splits),
         "near": findings.nearly_identical(pairs, compared, near, same, index, known.splits),
-        "blanks": findings.blanks(np.flatnonzero(blank).tolist(), index, known.splits),
+        "blanks": findings.blanks(np.flatnonzero(empty).tolist(), index, known.splits),
         "subjects": findings.subjects(index, known),
         "modalities": {one: findings.counts(index, known, one) for one in known.modalities},
         "pairs": findings.paired(index, known.modalities),
         "notes": summary["notes"],
+        "pixels": summary.get("pixels"),
     }
     with ExitStack() as outputs:
         table, listing, text = (outputs.enter_context(whole(out / name)) for name in (DUPLICATES, NEAR, AUDIT))
@@ -99,7 +100,7 @@ def read_index(prepared: Path) -> dict[str, list[Any]]:
     return columns
 
 
-def _blank(images: np.ndarray) -> np.ndarray:
+def blank(images: np.ndarray) -> np.ndarray:
     """Return for each image (N) whether it shows nothing."""
     flat = np.zeros(len(images), bool)
     step = max(1, 5_000_000 // int(np.prod(images.shape[1:])))

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from refer.datasets.model import Dataset
-from refer.datasets.near import DETAIL_ABOVE, HASH_ABOVE, VIEWS, Pairs
+from refer.datasets.near import CANDIDATE_ABOVE, NEAR_ABOVE, VIEWS, Pairs
 
 Index = Mapping[str, list[Any]]
 Groups = Sequence[Sequence[int]]
@@ -60,7 +60,7 @@ def nearly_identical(
     taken = {row for rows in groups for row in rows}
     copies = [*groups, *(rows for rows in same if rows[0] not in taken)]
     return {
-        "above": {"hash": HASH_ABOVE, "detail": DETAIL_ABOVE},
+        "above": {"candidate": CANDIDATE_ABOVE, "aligned": NEAR_ABOVE},
         "compared": compared,
         "pairs": len(people),
         "views": {view: int((pairs.view == number).sum()) for number, view in enumerate(VIEWS)},

@@ -36,6 +36,7 @@ class ImageRow(NamedTuple):
     box: tuple[float, float, float, float] | None = None  # left, top, right, bottom of the face; None: all of it
     outline: tuple[tuple[float, float], ...] | None = None  # a polygon around the face, where it is known
     view: Literal["", "temperature", "embedded"] = ""  # which picture of a FLIR radiometric JPEG; "": the ordinary
+    votes: tuple[int, ...] | None = None  # of several taggers, one number for each class and for other answers
 
 
 class Problem(NamedTuple):
@@ -86,7 +87,8 @@ class Dataset:
     `recognise` takes the member names and returns the name of the layout; it raises UserError saying what
     was looked for and what was found. `read` takes the opened raw archive; where `subject_pattern` is allowed
     (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
-    a member's name. `locate` finds the face in a decoded image where the owner gives neither box nor outline (see
+    a member's name. Where `label_rules` names rules by which labels follow from votes, it takes one; the first is the
+    usual one. `locate` finds the face in a decoded image where the owner gives neither box nor outline (see
     refer.datasets.decode).
 
     `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
@@ -115,6 +117,7 @@ class Dataset:
     levels: str = ""
     files: tuple[OwnersFile, ...] = ()
     layouts: tuple[str, ...] = ()
+    label_rules: tuple[str, ...] = ()
     locate: Callable[..., Any] | None = None
     stand_in: str | None = None
     frames: int = 1

@@ -1,46 +1,54 @@
-"""Near duplicates: pictures that are one photograph, though not pixel by pixel.
+"""Near duplicates: images of one photograph that differ pixel by pixel.
 
-They were compressed again, brightened, scaled, shifted or cropped by a few pixels, or mirrored. Two steps
-find them among all pairs of a data set: a perceptual hash picks candidates (the lowest frequencies of the cosine
-transform, as numbers: their signs alone, the usual 64 bits, let more than ten times as many pairs of faces pass),
-and a comparison of details, laid over each other as well as they go, decides. What the thresholds catch and let pass,
-on photographs and on drawn faces, is measured in docs/near-duplicates.md.
+One of the two was compressed again, brightened, turned, cropped or mirrored. Every image becomes a disc of 24 pixels
+across with its local contrast normalised, and a short vector that a linear discriminant analysis makes of it: the
+directions in which the images of the set differ much, and an image differs little from itself moved, turned or zoomed
+a little. Pairs whose vectors agree in one of VIEWS are candidates. Each candidate is aligned by an affine map (Lucas
+and Kanade, 1981, in the inverse compositional form of Baker and Matthews, 2004), and is a near duplicate where the
+vectors of the aligned discs still agree. Precision and recall are measured in docs/near-duplicates.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-SIDE = 48  # pixels: every image is made this small first
-COEFFICIENTS = 8  # per axis, of the discrete cosine transform; the first of all is the brightness and left out
-DETAIL = 24  # pixels: side of the picture of details, small enough that compression leaves it alone
-BLUR = 1.5  # of its pixels: what is smoother than this is light and shade, not detail
-FEW = 20  # pictures: with fewer, their mean says more of each than of what all have in common
-MARGIN = 1  # of its pixels: how far one picture is moved over the other, to each side
-SHIFTS = (2 * MARGIN + 1) ** 2
-ZOOMED = 2.25  # pixels of SIDE cut off at each edge, between crops of 1 (found without) and of 3
-
-HASH_ABOVE = 0.82  # correlation of the coefficients that makes a candidate
-WORTH_FITTING = 0.5  # correlation of the details, moved by whole pixels
-DETAIL_ABOVE = 0.85  # correlation of the details, fitted: a near duplicate
-
-VIEWS = ("as it is", "mirrored", "cropped")
-"""How the second picture of a pair is looked at; `cropped` means that either of the two is."""
+from scipy import sparse
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+Which = Literal["above the diagonal", "off the diagonal", "all"]
+
+SIDE = 48  # pixels: every image is resized to this first
+GRID = 24  # points: side of the square around the disc, half the pixels, so that compression matters little
+DISC = 0.94  # half sides: the radius; nearer the edge it is seen what a turn brought in from outside
+FINE, WIDE = 1.0, 6.0  # pixels of SIDE: noise is finer than the one, light and shade are wider than the other
+FLAT = 0.02  # of the range of grey: less contrast than this is not amplified to the full
+TEXTURES = 200  # drawn images that the analysis sees beside a set's own, of which there may be only a few
+LEARNT_FROM = 2000  # images: of a larger set, evenly spaced ones
+JITTERS = 16  # small changes under which a vector should stay the same
+
+COARSE = (64, 5.0, 0.08)  # numbers of the vector; it bears turns of so many degrees, zooms and moves of such shares
+EXACT = (128, 2.0, 0.02)  # the same of the vector by which aligned discs are compared
+
+CANDIDATE_ABOVE = 0.63  # cosine of the vectors in the nearest view
+WORTH_FITTING = 0.70  # correlation of the discs after the first step of the alignment
+STEPS = 3  # of the alignment
+NEAR_ABOVE = 0.85  # cosine of the vectors of the aligned discs: a near duplicate
+
+VIEWS = ("as it is", "turned", "cropped", "mirrored")
+"""What was done to one image of a pair: the last that applies."""
+TURNED, CROPPED = 6.0, 0.95  # degrees and more, of the scale and less
 
 
 class Pairs(NamedTuple):
     """Pairs of rows, sorted, each once with first < second. All fields have one entry a pair.
 
-    `view` is an index into VIEWS, `distance` one minus the correlation of the hashes, `correlation` that of the
-    fitted details; of several views it is the one with the highest.
+    `view` is an index into VIEWS, `distance` one minus the cosine of the vectors before the alignment, and
+    `correlation` the cosine after it.
     """
 
     first: Rows
@@ -50,32 +58,78 @@ class Pairs(NamedTuple):
     correlation: Floats
 
 
-class _Signatures(NamedTuple):
-    hashes: Floats  # (N, COEFFICIENTS² - 1), each of length one
-    details: Floats  # (N, DETAIL, DETAIL)
+def _affine(turn: float = 0.0, scale: float = 1.0, right: float = 0.0, down: float = 0.0, mirror: int = 1) -> Floats:
+    """Return a map (2, 3) from points of one disc to points of another image, both in half sides from the middle."""
+    cos, sin = np.cos(np.deg2rad(turn)) * scale, np.sin(np.deg2rad(turn)) * scale
+    return np.array([[cos * mirror, -sin, right], [sin * mirror, cos, down]], np.float32)
 
 
-def near_duplicates(images: NDArray[np.uint8], rows: Sequence[int] | Rows, above: float = DETAIL_ABOVE) -> Pairs:
-    """Find the near duplicates among some images: of one modality, each distinct picture once, none blank.
+# The vector bears 7 degrees, a tenth of the scale and 0.05 of a half side each way, so that these cover 30 degrees to
+# either side and windows of four fifths of the side and more, wherever they lie.
+_TURNS = (12.0, -12.0, 24.0, -24.0)
+_WINDOWS = [(0.9, x, y) for x in (-0.05, 0.05) for y in (-0.05, 0.05)]
+_WINDOWS += [(0.8, x, y) for x in (-0.15, -0.05, 0.05, 0.15) for y in (-0.15, -0.05, 0.05, 0.15)]
+_ONE_WAY = [_affine(turn, mirror=mirror) for mirror in (1, -1) for turn in (0.0, *_TURNS)]
+_BOTH_WAYS = [_affine(0, *window) for window in _WINDOWS]
+"""The maps from a second image's disc into a first image from which alignments begin. Those of `_ONE_WAY` have their
+opposites among them."""
 
-    Its time grows with the square of their number, its memory with the number (FER2013's 34,033 pictures: 11 s on
-    one core, 0.6 GB).
+_AXIS = ((np.arange(GRID) + 0.5) / GRID * 2 - 1).astype(np.float32)
+_IN_DISC = (_AXIS[:, None] ** 2 + _AXIS**2 <= DISC**2).ravel()
+_POINTS = np.stack([np.tile(_AXIS, GRID), np.repeat(_AXIS, GRID), np.ones(GRID**2, np.float32)])[:, _IN_DISC]
+
+
+def near_duplicates(images: NDArray[np.uint8], rows: Sequence[int] | Rows, above: float = NEAR_ABOVE) -> Pairs:
+    """Find the near duplicates among some images: of one modality, each distinct image once, none blank.
+
+    Its time grows with the square of their number, its memory with the number.
 
     Args:
         images: all images of the set, (N, H, W, C) uint8.
         rows: those to be compared.
-        above: the correlation of the fitted details that makes a near duplicate.
+        above: the cosine of the aligned discs that makes a near duplicate.
     """
     wanted = np.unique(np.asarray(rows, dtype=np.int64))
-    found = [_none()]
-    if len(wanted) > 1:
-        small = thumbnails(images, wanted)
-        usual = _usual(small)
-        plain = _signatures(small, usual)
-        found.append(_compared(plain, plain, usual, 0, above))
-        found.append(_compared(plain, _signatures(small[:, :, ::-1], usual), usual, 1, above))
-        found.append(_compared(plain, _signatures(small, usual, cut=ZOOMED), usual, 2, above))
-    return _best_views(Pairs(*(np.concatenate(column) for column in zip(*found, strict=True))), wanted)
+    discs = normalised(thumbnails(images, wanted))
+    spaces = _Spaces(_learnt(discs, *COARSE), _learnt(discs, *EXACT))
+    found = [
+        *_search(spaces, discs, discs, _ONE_WAY, "above the diagonal", above),
+        *_search(spaces, discs, discs, _BOTH_WAYS, "off the diagonal", above),
+    ]
+    pairs = _joined(found)
+    ends = np.sort([pairs.first, pairs.second], axis=0)
+    return _best(pairs._replace(first=ends[0], second=ends[1]), wanted, wanted)
+
+
+def near_between(
+    images: NDArray[np.uint8],
+    rows: Sequence[int] | Rows,
+    others: NDArray[np.uint8],
+    other_rows: Sequence[int] | Rows,
+    *,
+    views: bool = False,
+    above: float = NEAR_ABOVE,
+) -> Pairs:
+    """Find the images of one set that are near duplicates of another set's.
+
+    `first` is a row of `images`, `second` one of `others`; the space is learnt from `images`.
+
+    Args:
+        images: all images of the one set, (N, H, W, C) uint8.
+        rows: those to be compared.
+        others: all images of the other set.
+        other_rows: those to be compared.
+        views: whether turned, cropped and mirrored ones are looked for, too.
+        above: the cosine of the aligned discs that makes a near duplicate.
+    """
+    wanted, other_wanted = (np.unique(np.asarray(some, dtype=np.int64)) for some in (rows, other_rows))
+    discs, other_discs = normalised(thumbnails(images, wanted)), normalised(thumbnails(others, other_wanted))
+    spaces = _Spaces(_learnt(discs, *COARSE), _learnt(discs, *EXACT))
+    found = _search(spaces, discs, other_discs, _ONE_WAY + _BOTH_WAYS if views else _ONE_WAY[:1], "all", above)
+    if views:
+        turned_round = _search(spaces, other_discs, discs, _BOTH_WAYS, "all", above)
+        found += [pairs._replace(first=pairs.second, second=pairs.first) for pairs in turned_round]
+    return _best(_joined(found), wanted, other_wanted)
 
 
 def thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.uint8]:
@@ -90,177 +144,208 @@ def thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.uint8]:
     return small
 
 
-def _usual(small: NDArray[np.uint8]) -> Floats:
-    """Return what pictures have in common (SIDE, SIDE): their mean, or of few pictures a part of it.
-
-    It is taken away from all of them, for it says nothing about two: where every face fills the same place before
-    the same wall, it would make all of them alike.
-    """
-    usual: Floats = (small.sum(axis=0, dtype=np.float64) / (len(small) + FEW)).astype(np.float32)
-    return usual
-
-
-def _signatures(small: NDArray[np.uint8], usual: Floats, cut: float = 0.0) -> _Signatures:
-    """Return the signatures of thumbnails, with `cut` pixels cropped at each edge and the rest made large again."""
-    # Resizing is linear: what it makes of the identity is the matrix that does the same to any picture, much faster.
-    box = (0, cut, SIDE, SIDE - cut)
-    identity = Image.fromarray(np.eye(SIDE, dtype=np.float32))
-    zoom = np.asarray(identity.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box))
-    moves = np.linalg.qr(_low(_slopes(usual[None])[0]).T)[0].T  # what moving and stretching the usual adds to a hash
-    hashes = np.empty((len(small), COEFFICIENTS**2 - 1), np.float32)
-    details = np.empty((len(small), DETAIL, DETAIL), np.float32)
-    for start in range(0, len(small), 2048):
-        part = small[start : start + 2048].astype(np.float32)
-        part = (zoom @ part @ zoom.T if cut else part) - usual
-        low = _low(part)
-        low -= (low @ moves.T) @ moves
-        hashes[start : start + 2048] = low / np.maximum(np.linalg.norm(low, axis=1, keepdims=True), 1e-6)
-        details[start : start + 2048] = _details(part)
-    return _Signatures(hashes, details)
-
-
-def _low(pictures: Floats) -> Floats:
-    """Return the lowest coefficients of the cosine transform, (N, COEFFICIENTS² - 1), without the first of all."""
-    from scipy.fft import dct
-
-    waves: Floats = dct(np.eye(SIDE, dtype=np.float32), axis=0, norm="ortho")[:COEFFICIENTS]
-    low: Floats = (waves @ pictures @ waves.T).astype(np.float32, copy=False)
-    return low.reshape(len(pictures), -1)[:, 1:]
-
-
-def _details(pictures: Floats) -> Floats:
+def normalised(small: NDArray[np.uint8]) -> Floats:
+    """Return thumbnails (N, SIDE, SIDE) without noise, light and shade, their local contrast made equal."""
     from scipy.ndimage import gaussian_filter
 
-    step = SIDE // DETAIL
-    coarse = pictures.reshape(len(pictures), DETAIL, step, DETAIL, step).mean(axis=(2, 4))
-    details: Floats = coarse - gaussian_filter(coarse, (0, BLUR, BLUR), mode="nearest")
-    return details
+    result = np.empty(small.shape, np.float32)
+    for start in range(0, len(small), 1024):
+        part = small[start : start + 1024].astype(np.float32) / 255
+        part = gaussian_filter(part, (0, FINE, FINE), mode="nearest")
+        part -= gaussian_filter(part, (0, WIDE, WIDE), mode="nearest")
+        contrast = np.sqrt(gaussian_filter(part**2, (0, WIDE, WIDE), mode="nearest"))
+        result[start : start + 1024] = part / (contrast + FLAT)
+    return result
 
 
-def _slopes(pictures: Floats) -> Floats:
-    """Return what moving and stretching pictures a little adds to them, (N, 4, side, side).
+class _Space(NamedTuple):
+    """The vectors' space: what is taken away from a disc (points), and what projects it (points, dimensions)."""
 
-    To the first order it is a multiple of the slopes, across and down, and of these times the distance from the
-    middle (Simard's tangent vectors, 1993).
+    mean: Floats
+    axes: Floats
+
+    def of(self, discs: Floats) -> Floats:
+        """Return the vectors (N, dimensions), each of length one, of discs (N, points)."""
+        return _unit(((discs - self.mean) @ self.axes).astype(np.float32, copy=False))
+
+    def vectors(self, images: Floats, chart: Floats) -> Floats:
+        """Return the vectors of normalised images (N, SIDE, SIDE) seen through a map."""
+        # Seeing and projecting are both linear: one matrix (SIDE², dimensions) does both.
+        sampled = (_sampler(chart).T @ self.axes).astype(np.float32)
+        return _unit(images.reshape(-1, SIDE * SIDE) @ sampled - self.mean @ self.axes)
+
+
+class _Spaces(NamedTuple):
+    coarse: _Space
+    exact: _Space
+
+
+def _learnt(images: Floats, dimensions: int, turn: float, shift: float) -> _Space:
+    """Return the space of a set of normalised images (N, SIDE, SIDE).
+
+    The axes are those of the linear discriminant analysis in which each image, with its small changes, is a class of
+    its own; an axis counts as much as it tells images apart.
     """
-    side = pictures.shape[1]
-    x = ((np.arange(side) - (side - 1) / 2) / side).astype(np.float32)
-    across, down = np.gradient(pictures, axis=2), np.gradient(pictures, axis=1)
-    slopes: Floats = np.stack([across, down, across * x, down * x[:, None]], axis=1).astype(np.float32, copy=False)
-    return slopes
+    from scipy.linalg import eigh
+
+    rng = np.random.default_rng(0)
+    known = images[:: max(1, -(-len(images) // LEARNT_FROM))]
+    flat = np.concatenate([known, _textures(rng)]).reshape(-1, SIDE * SIDE)
+    discs = (_sampler(_affine()) @ flat.T).T
+    mean = discs.mean(axis=0)
+    total = np.cov(discs, rowvar=False, bias=True)
+    within = np.zeros_like(total)
+    for _ in range(JITTERS):
+        angle, zoom, right, down = rng.uniform(-1, 1, 4) * (turn, shift, shift, shift)
+        change = (_sampler(_affine(angle, 1 + zoom, right, down)) @ flat.T).T - discs
+        within += change.T @ change / len(flat) / JITTERS
+    within += 0.02 * np.trace(within) / len(within) * np.eye(len(within))
+    ratio, axes = eigh(total, within, subset_by_index=(len(within) - dimensions, len(within) - 1))
+    between = np.maximum(ratio - 1, 0)
+    return _Space(mean, (axes * np.sqrt(between) / (between + 1)).astype(np.float32))
 
 
-def _compared(one: _Signatures, other: _Signatures, usual: Floats, view: int, above: float) -> Pairs:
-    """Return the near duplicates between `one` and another view of the same pictures."""
-    found = [_none()]
-    common = _details(usual[None])[0]
-    lengths = np.stack([_lengths(other.details, common, shift) for shift in range(SHIFTS)])
-    for first, second, alike in _candidates(one.hashes, other.hashes, both_ways=VIEWS[view] == "cropped"):
-        match = _match(one.details, other.details, common, lengths, first, second)
-        near = match > above
-        views = np.full(near.sum(), view, np.int8)
-        found.append(Pairs(first[near], second[near], views, 1 - alike[near], match[near]))
-    return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+def _textures(rng: np.random.Generator) -> Floats:
+    """Return normalised noise whose spectrum falls as that of photographs does."""
+    across = np.fft.fftfreq(SIDE)
+    frequency = np.maximum(np.hypot(across, across[:, None]), 1 / SIDE)
+    noise = np.fft.ifft2(np.fft.fft2(rng.normal(size=(TEXTURES, SIDE, SIDE))) / frequency).real
+    noise /= noise.std(axis=(1, 2), keepdims=True)
+    return normalised(np.clip(128 + 50 * noise, 0, 255).astype(np.uint8))
 
 
-def _candidates(one: Floats, other: Floats, *, both_ways: bool) -> Iterator[tuple[Rows, Rows, Floats]]:
-    """Yield pairs whose hashes correlate, with the correlation: each pair of two rows once, or in both orders."""
-    block = max(1, min(1024, 20_000_000 // len(one)))  # 80 MB of correlations at a time
+def _sampler(chart: Floats) -> sparse.csr_array:
+    """Return the matrix (points, SIDE²) that samples a flat image at the mapped points of the disc."""
+    corner, share = _corners(chart[None])
+    points = np.arange(len(_POINTS.T))
+    parts = [(weight[0], (points, corner[0] + step)) for step, weight in _neighbours(share)]
+    return sum(sparse.csr_array(part, shape=(len(points), SIDE * SIDE)) for part in parts)
+
+
+def _corners(charts: Floats) -> tuple[Rows, Floats]:
+    """Return where maps (P, 2, 3) take the disc's points; beyond an edge they stay on it.
+
+    That is the upper left (P, points) of the four pixels around each point, and how far right of and below it the
+    point lies (2, P, points), in pixels.
+    """
+    at = np.clip((charts @ _POINTS + 1) * (SIDE / 2) - 0.5, 0, SIDE - 1.001)
+    whole = at.astype(np.int64)
+    return whole[:, 1] * SIDE + whole[:, 0], (at - whole).transpose(1, 0, 2).astype(np.float32)
+
+
+def _neighbours(share: Floats) -> Iterator[tuple[int, Floats]]:
+    """Yield the four pixels around a point, as steps from the upper left one, with their bilinear weights."""
+    right, down = share
+    yield 0, (1 - right) * (1 - down)
+    yield 1, right * (1 - down)
+    yield SIDE, (1 - right) * down
+    yield SIDE + 1, right * down
+
+
+def _sampled(images: Floats, rows: Rows, charts: Floats) -> Floats:
+    """Return the discs (P, points) of some images, each seen through its own map (P, 2, 3)."""
+    corner, share = _corners(charts)
+    corner += rows[:, None] * (SIDE * SIDE)
+    flat = images.reshape(-1)
+    discs = np.zeros(corner.shape, np.float32)
+    for step, weight in _neighbours(share):
+        discs += weight * flat[corner + step]
+    return discs
+
+
+def _search(
+    spaces: _Spaces, images: Floats, others: Floats, charts: Sequence[Floats], which: Which, above: float
+) -> list[Pairs]:
+    """Return the near duplicates that alignments from these maps find; a pair may come several times."""
+    plain = spaces.coarse.vectors(others, _affine())
+    found = []
+    for chart in charts:
+        for first, second, alike in _candidates(spaces.coarse.vectors(images, chart), plain, which):
+            agreement, view = np.zeros(len(first), np.float32), np.zeros(len(first), np.int8)
+            for start in range(0, len(first), 256):  # few enough to stay in the processor's cache
+                some = slice(start, start + 256)
+                agreement[some], fitted = _aligned(spaces.exact, images, others, first[some], second[some], chart)
+                view[some] = _view(fitted)
+            near = agreement > above
+            found.append(Pairs(first[near], second[near], view[near], 1 - alike[near], agreement[near]))
+    return found
+
+
+def _candidates(one: Floats, other: Floats, which: Which) -> Iterator[tuple[Rows, Rows, Floats]]:
+    """Yield the pairs whose vectors agree, with the cosine."""
+    block = max(1, min(1024, 20_000_000 // max(1, len(other))))  # 80 MB of cosines at a time
     for start in range(0, len(one), block):
-        after = 0 if both_ways else start
+        after = start if which == "above the diagonal" else 0
         alike = one[start : start + block] @ other[after:].T
-        at = np.flatnonzero(alike > HASH_ABOVE)
+        at = np.flatnonzero(alike > CANDIDATE_ABOVE)
         first, second = np.divmod(at, alike.shape[1])
         first, second = first + start, second + after
-        proper = first != second if both_ways else second > first
+        proper = {"above the diagonal": first < second, "off the diagonal": first != second, "all": first >= 0}[which]
         yield first[proper], second[proper], alike.ravel()[at[proper]]
 
 
-def _match(one: Floats, other: Floats, common: Floats, lengths: Floats, first: Rows, second: Rows) -> Floats:
-    """Return the correlation of the details of pairs, (P,): fitted where it is worth it, else 0.
+def _view(charts: Floats) -> NDArray[np.int8]:
+    """Return what the maps (P, 2, 3) do, as an index into VIEWS."""
+    size = np.linalg.det(charts[:, :, :2])
+    turn = np.abs(np.rad2deg(np.arctan2(-charts[:, 0, 1], charts[:, 1, 1])))
+    scale = np.sqrt(np.abs(size))
+    done = [np.ones(len(charts), bool), turn > TURNED, np.minimum(scale, 1 / scale) < CROPPED, size < 0]
+    return (len(VIEWS) - 1 - np.argmax(done[::-1], axis=0)).astype(np.int8)
 
-    `lengths` (SHIFTS, N) are those of the other pictures after each shift.
+
+def _aligned(
+    space: _Space, images: Floats, others: Floats, first: Rows, second: Rows, chart: Floats
+) -> tuple[Floats, Floats]:
+    """Return the cosines (P) of pairs, after the first images were aligned with the second, and the maps (P, 2, 3).
+
+    Where it is not worth going on after one step, the cosine is 0.
     """
-    match = np.zeros(len(first), np.float32)
-    for start in range(0, len(first), 512):  # few enough to stay in the processor's cache
-        some = slice(start, start + 512)
-        a, b = one[first[some]], other[second[some]]
-        best, shifts = _moved(a, b, common, lengths[:, second[some]])
-        for shift in np.unique(shifts[best > WORTH_FITTING]):
-            at = np.flatnonzero((shifts == shift) & (best > WORTH_FITTING))
-            match[start + at] = _fitted(a[at], b[at], common, int(shift))
-    return match
+    grid = others[second].reshape(-1, GRID, 2, GRID, 2).mean(axis=(2, 4))
+    target = grid.reshape(len(grid), -1)[:, _IN_DISC]
+    aim, length = _unit(target - target.mean(axis=1, keepdims=True)), _length(target)
+    # What a small affine change would add to the target (Simard's tangent vectors, 1993), six for each pair.
+    slopes = [np.gradient(grid, 2 / GRID, axis=axis).reshape(len(grid), -1)[:, _IN_DISC] / length for axis in (2, 1)]
+    tangents = np.stack([slope * point for slope in slopes for point in _POINTS], axis=1)
+    tangents -= tangents.mean(axis=2, keepdims=True)
+    tangents -= (tangents @ aim[..., None]) * aim[:, None]
+    gram = tangents @ tangents.transpose(0, 2, 1)
+    gram += (1e-6 + 1e-3 * np.trace(gram, axis1=1, axis2=2) / 6)[:, None, None] * np.eye(6, dtype=np.float32)
+    charts = np.repeat(chart[None], len(first), axis=0)
+    going = np.arange(len(first))
+    for step in range(STEPS):
+        seen = _sampled(images, first[going], charts[going])
+        seen = _unit(seen - seen.mean(axis=1, keepdims=True))
+        match = (seen * aim[going]).sum(axis=1)
+        if step == 1:
+            worth = match > WORTH_FITTING
+            going, seen, match = going[worth], seen[worth], match[worth]
+        off = (tangents[going] @ seen[..., None])[..., 0] / np.maximum(match, 0.2)[:, None]
+        change = np.clip(np.linalg.solve(gram[going], off[..., None])[..., 0], -0.15, 0.15).reshape(-1, 2, 3)
+        charts[going] -= charts[going][:, :, :2] @ change
+    result = np.zeros(len(first), np.float32)
+    result[going] = (space.of(_sampled(images, first[going], charts[going])) * space.of(target[going])).sum(axis=1)
+    return result, charts
 
 
-def _moved(a: Floats, b: Floats, common: Floats, lengths: Floats) -> tuple[Floats, Rows]:
-    """Return the highest correlation of a with b, moved by whole pixels, and the number of that shift."""
-    middle = np.ascontiguousarray(_window(a, MARGIN, MARGIN))
-    products = np.stack([np.einsum("nij,nij->n", middle, _window(b, *_corner(shift))) for shift in range(SHIFTS)])
-    products += np.stack([_flat(_off(common, shift)) for shift in range(SHIFTS)]) @ _flat(middle).T
-    found = products / np.maximum(lengths * np.linalg.norm(_flat(middle), axis=1), 1e-6)
-    return found.max(axis=0), found.argmax(axis=0)
+def _length(discs: Floats) -> Floats:
+    return np.maximum(np.linalg.norm(discs - discs.mean(axis=1, keepdims=True), axis=1, keepdims=True), 1e-6)
 
 
-def _fitted(a: Floats, b: Floats, common: Floats, shift: int) -> Floats:
-    """Return the correlation of a with b, moved by a shift and further by parts of a pixel, and stretched.
-
-    That is the multiple correlation of a with b and the slopes of b, after what moving and stretching the common
-    picture makes was taken away from all of them: of two faces in the same place that would be most.
-    """
-    nuisance = np.linalg.qr(_flat(_window(_slopes(common[None])[0], MARGIN, MARGIN)).T)[0]
-    given = np.concatenate([_shifted(b, common, shift)[:, None], _window(_slopes(b), *_corner(shift))], axis=1)
-    aim, basis = (
-        _flat(pictures) - (_flat(pictures) @ nuisance) @ nuisance.T for pictures in (_window(a, MARGIN, MARGIN), given)
-    )
-    shared = np.einsum("nkj,nj->nk", basis, aim).astype(np.float64)
-    gram = np.einsum("nkj,nlj->nkl", basis, basis).astype(np.float64)
-    gram += 1e-6 * (1 + np.trace(gram, axis1=1, axis2=2))[:, None, None] * np.eye(5)  # stripes have no slope along
-    explained = np.einsum("nk,nk->n", np.linalg.solve(gram, shared[..., None])[..., 0], shared)
-    power = np.maximum(np.einsum("nj,nj->n", aim, aim), 1e-6)
-    correlation: Floats = np.sqrt(np.clip(explained / power, 0, 1)).astype(np.float32)
-    return correlation
+def _unit(vectors: Floats) -> Floats:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _shifted(b: Floats, common: Floats, shift: int) -> Floats:
-    """Move pictures, from which the common one was taken away, and take it away where they come to lie."""
-    return _window(b, *_corner(shift)) + _off(common, shift)
-
-
-def _lengths(b: Floats, common: Floats, shift: int) -> Floats:
-    """Return the lengths (N) of what `_shifted` makes, without making it."""
-    window, off = _window(b, *_corner(shift)), _off(common, shift)
-    squared = np.einsum("nij,nij->n", window, window) + 2 * np.einsum("nij,ij->n", window, off) + (off**2).sum()
-    return np.sqrt(np.maximum(squared, 0)).astype(np.float32, copy=False)
-
-
-def _off(common: Floats, shift: int) -> Floats:
-    return _window(common, *_corner(shift)) - _window(common, MARGIN, MARGIN)
-
-
-def _corner(shift: int) -> tuple[int, int]:
-    return divmod(shift, 2 * MARGIN + 1)
-
-
-def _flat(pictures: Floats) -> Floats:
-    return pictures.reshape(*pictures.shape[:-2], -1)
-
-
-def _window(details: Floats, top: int, left: int) -> Floats:
-    side = DETAIL - 2 * MARGIN
-    return details[..., top : top + side, left : left + side]
-
-
-def _best_views(pairs: Pairs, rows: Rows) -> Pairs:
-    """Name the pairs by the rows of the set, and keep the best view of each."""
-    low, high = np.minimum(pairs.first, pairs.second), np.maximum(pairs.first, pairs.second)
-    order = np.lexsort((pairs.view, -pairs.correlation, high, low))
-    low, high = low[order], high[order]
-    new = np.ones(len(low), bool)
-    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    best = order[new]
-    return Pairs(rows[low[new]], rows[high[new]], pairs.view[best], pairs.distance[best], pairs.correlation[best])
-
-
-def _none() -> Pairs:
+def _joined(found: Sequence[Pairs]) -> Pairs:
     rows, real = np.empty(0, np.int64), np.empty(0, np.float32)
-    return Pairs(rows, rows, np.empty(0, np.int8), real, real)
+    parts = [Pairs(rows, rows, np.empty(0, np.int8), real, real), *found]
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _best(pairs: Pairs, rows: Rows, others: Rows) -> Pairs:
+    """Name pairs by the rows of the sets, and keep the best alignment of each."""
+    order = np.lexsort((pairs.view, -pairs.correlation, pairs.second, pairs.first))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(pairs.first[order]) != 0) | (np.diff(pairs.second[order]) != 0)
+    best = order[new]
+    first, second = rows[pairs.first[best]], others[pairs.second[best]]
+    return Pairs(first, second, pairs.view[best], pairs.distance[best], pairs.correlation[best])

@@ -21,6 +21,7 @@ from refer.datasets import catalog
 from refer.datasets.decode import Recipe, Verdict
 from refer.datasets.defects import Report, check_tolerated, compared, named
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCallback, natural, some
+from refer.datasets.pixel_traces import traces
 from refer.datasets.pixels import decoded, given, pixel_hash
 from refer.datasets.raw.obtain import FILES, read_receipt
 from refer.errors import UserError
@@ -39,6 +40,7 @@ def prepare(
     *,
     tolerate: Collection[str] = (),
     subject_pattern: str | None = None,
+    labels: str | None = None,
     workers: int = 2,
     progress: ProgressCallback | None = None,
 ) -> None:
@@ -48,7 +50,7 @@ def prepare(
     id, numbers by value; the archive's own order does not matter) with the columns id, label (int8, index
     into the classes), class, split, subject (null where not known), modality, pair and level (int8; null
     where there is none), outline (list of float32: x0, y0, x1, y1, … in pixels of the prepared image; null
-    where not known) and sha256 (of shape and pixels).
+    where not known) and sha256 (of shape and pixels); and votes (list of int8), where labels follow from them.
 
     Args:
         dataset: a name of the catalogue.
@@ -59,6 +61,7 @@ def prepare(
             owner's), "unreadable" and "labels" (the rows are left out), "sizes" (the images are resized).
         subject_pattern: a regular expression whose group `subject` finds the person in a file's name, for
             data sets that do not name their subjects.
+        labels: the rule by which labels follow from votes, one of the data set's `label_rules`; None: its usual one.
         workers: processes that decode.
         progress: called with the images done and their number.
 
@@ -70,11 +73,16 @@ def prepare(
     check_tolerated(tolerate)
     if subject_pattern is not None and known.names_subjects:
         raise UserError(f"{known.title} takes no pattern of subjects: remove it from the configuration.")
+    if labels is not None and labels not in known.label_rules:
+        rules = ", ".join(known.label_rules) or "none, for its labels are no votes"
+        raise UserError(f"{known.title} has no rule of labels {labels!r}; expected {rules}.")
     receipt = read_receipt(raw, dataset)
     started = time.perf_counter()
     report = Report(tolerate)
     with zipfile.ZipFile(raw / FILES) as archive, room(out):
-        listing = known.read(archive) if known.names_subjects else known.read(archive, subject_pattern)
+        rule = labels or next(iter(known.label_rules), None)
+        told = [rule] if rule else [] if known.names_subjects else [subject_pattern]
+        listing = known.read(archive, *told)
         rows, pixels = _in_order(known, listing)
         report.problems += listing.problems
         if not receipt["stand_in"]:
@@ -91,11 +99,16 @@ def prepare(
                 raise UserError(f"{known.title}: not one image is left of {len(rows)}. Get the archive again.")
             _write_index(index, known, kept)
             done = time.perf_counter()
+            packed = np.load(images, mmap_mode="r")
+            # A data set that takes images of one size alone has resized none of them.
+            seen = traces(packed, resized=known.fit != "exact" or "sizes" in tolerate)
             write_json(
                 summary,
                 {
                     **_summary(known, receipt, listing, kept, report),
+                    "pixels": seen,
                     "subject_pattern": subject_pattern,
+                    **({"labels": rule} if rule else {}),
                     "seconds": {"read": round(listed - started, 2), "decode_and_write": round(done - listed, 2)},
                     "images_per_s": round(len(kept.rows) / (done - started)),
                     "workers": workers,
@@ -213,6 +226,8 @@ def _write_index(path: Path, known: Dataset, kept: _Kept) -> None:
         "outline": pa.array(kept.outlines, pa.list_(pa.float32())),
         "sha256": pa.array(kept.hashes, pa.string()),
     }
+    if known.label_rules:
+        columns["votes"] = pa.array([row.votes for row in rows], pa.list_(pa.int8()))
     parquet.write_table(pa.table(columns), path)
 
 
@@ -229,7 +244,7 @@ def fingerprint(
 
 def _more(row: ImageRow, outline: tuple[float, ...] | None) -> list[Mapping[str, object]]:
     """Return what a row has beside FER2013's columns: nothing where it has not, as fingerprints were before."""
-    has = {"pair": row.pair, "level": row.level, "outline": outline}
+    has = {"pair": row.pair, "level": row.level, "outline": outline, "votes": row.votes}
     if row.modality != "visible":
         has["modality"] = row.modality
     more = {name: value for name, value in has.items() if value is not None}

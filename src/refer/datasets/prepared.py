@@ -22,7 +22,7 @@ from refer.files import read_json
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("id", "label", "split", "subject", "modality", "pair", "level", "outline", "sha256")
+COLUMNS = ("id", "label", "split", "subject", "modality", "pair", "level", "votes", "outline", "sha256")
 
 
 def open_images(path: Path) -> NDArray[np.uint8]:
@@ -115,10 +115,10 @@ def _fingerprint(stated: Any, index: dict[str, list[Any]]) -> str | None:
         # Outlines are prepared to a hundredth of a pixel, and stored in single precision.
         outlines = [None if one is None else tuple(round(x, 2) for x in one) for one in index.get("outline", nothing)]
         # Older versions left out columns in which nothing stood.
-        more = (index.get(name, nothing) for name in ("modality", "pair", "level"))
+        more = (index.get(name, nothing) for name in ("modality", "pair", "level", "votes"))
         rows = [
-            ImageRow(name, label, split, subject, "", modality or "visible", pair, level)
-            for name, label, split, subject, modality, pair, level in zip(
+            ImageRow(name, label, split, subject, "", modality or "visible", pair, level, votes=votes)
+            for name, label, split, subject, modality, pair, level, votes in zip(
                 *(index[name] for name in ("id", "label", "split", "subject")), *more, strict=True
             )
         ]

@@ -49,7 +49,8 @@ class Audit:
     `also_in[a][b]` counts the images of split a that stand in split b too, `blanks` the images that show
     nothing by split, `shared_subjects[a][b]` the people of split a who are in split b too (0 where unknown).
     `modalities` counts images by modality. Of a set with one, `pairs_complete` is None; `unpaired` counts the
-    images of each modality without another. `notes` are counts that the data set's reader made. An audit by an
+    images of each modality without another. `notes` are counts that the data set's reader made,
+    `pixels` what was done to the images before they came here ("": nothing that shows). An audit by an
     older version lacks `near`, `people`, `modalities`, pairs and notes.
     """
 
@@ -73,6 +74,7 @@ class Audit:
     pairs_complete: int | None = None
     unpaired: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
+    pixels: str = ""
 
     @property
     def splits(self) -> list[str]:
@@ -133,4 +135,5 @@ def _newer(found: Mapping[str, Any]) -> dict[str, Any]:
         "pairs_complete": pairs and pairs["complete"],
         "unpaired": pairs["unpaired"] if pairs else {},
         "notes": found["notes"],
+        "pixels": (found.get("pixels") or {}).get("said", ""),
     }

@@ -399,14 +399,9 @@ def composed_examples(
     ranked = index.sort_values(["label", "level"], ascending=[True, False], kind="stable")
     found = [group.index for _, group in ranked.groupby("label", sort=True)]
     rows = np.array([each[number % len(each)] for number, each in enumerate(found)], np.int64)
-    device = torch.device("cpu")
-    composer = load_composer(prepared, backgrounds, rows, how, device)
-    everyone = torch.arange(len(rows))
-    made = [composer(everyone, seed, np.arange(k * len(rows), (k + 1) * len(rows))) for k in range(draws)]
-    images, targets = (
-        torch.stack([getattr(one, name)[:, 0] for one in made]).round().to(torch.uint8).numpy()
-        for name in ("image", "target")
-    )
+    composer = load_composer(prepared, backgrounds, rows, how, torch.device("cpu"))
+    made, _ = composed_set(composer, draws * len(rows), seed)
+    images, targets = (each.view(draws, len(rows), *each.shape[-2:]).numpy() for each in (made.image, made.target))
     cut_outs = np.load(prepared / "images.npy", mmap_mode="r")[rows]
     outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
     masks = masks_of(outlines, cut_outs.shape[1])

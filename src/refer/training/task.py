@@ -74,32 +74,27 @@ def build_task(
         UserError: unfitting data, or a parent that is missing or of another shape.
     """
     network, reader = placed(network_of(run, classes, parents), run, where)
-    name = run.select if run.select != "last" else run.evaluated[0]
     warn(network, run.recipe)
+    how, name = run.recipe, run.select if run.select != "last" else run.evaluated[0]
     learns = any(parameter.requires_grad for parameter in network.parameters())
+    # Frozen branches see an image as it is, and always make the same of it: once is enough.
+    once = getattr(network, "frozen", False) and (how.frozen_features == "once" if learns else how.views == "none")
 
-    def tested(part_name: str) -> Part:
+    def loader(part: Part) -> Loader:
+        if once:
+            return FeatureLoader(extracted(network, reader, part, plain_view(how)), reader, how)
+        return Loader(part, reader, how)
+
+    def tested(part_name: str) -> Loader:
         part = evaluated_part(run, prepared, index, part_name, where, backgrounds, kept_only=True)
-        return arranged(network, part, run.recipe)[0]
+        return loader(arranged(network, part, how)[0])
 
-    validation = tested(name)
+    train = None
+    if learns:
+        part = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True)
+        train = loader(part) if once else _train_loader(run, part, prepared, index, reader, where, backgrounds)
     paced = tested(run.rate_by) if learns and run.rate_by is not None else None
-    train = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True) if learns else None
-    kind: type[Loader] = Loader
-    anew = run.recipe.frozen_features == "augmented"
-    if getattr(network, "frozen", False) and not (anew and learns) and (learns or run.recipe.views == "none"):
-        # Frozen branches see an image as it is, and always make the same of it: once is enough.
-        kind, view = FeatureLoader, plain_view(run.recipe)
-        validation = extracted(network, reader, validation, view)
-        paced = None if paced is None else extracted(network, reader, paced, view)
-        train = None if train is None else extracted(network, reader, train, view)
-    learnt: Loader | None = None
-    if train is not None and kind is FeatureLoader:
-        learnt = FeatureLoader(train, reader, run.recipe)
-    elif train is not None:
-        learnt = _train_loader(run, train, prepared, index, reader, where, backgrounds)
-    followed = None if paced is None else kind(paced, reader, run.recipe)
-    return Task(network, reader, learnt, kind(validation, reader, run.recipe), name, followed)
+    return Task(network, reader, train, tested(name), name, paced)
 
 
 def network_of(run: Run, classes: int, parents: Mapping[str, Path]) -> nn.Module:

@@ -90,11 +90,13 @@ _MOVES: dict[str, dict[str, Knots]] = {  # by trait (of one standard deviation) 
     "open eyes": {"upper lid": _down(0, -0.009, -0.011, -0.009, 0), "lower lid": _down(0, 0.006, 0.009, 0.006, 0)},
     "tilted eyes": _each(EYE, _down(0.014, 0.007, 0, -0.007, -0.014)),
     "high brows": {"brow": _down(*4 * [-0.02])},
-    "thick brows": {},  # nothing moves: `regions` draws them wider
+    "thick brows": {},  # no knots: `regions` draws them wider
     "wide nose": {"nose wing": _across(0.014, 0.018, 0.016, 0.011), "nose tip": _across(0, 0.007)},
     "long nose": {"nose wing": _down(*4 * [0.026]), "nose tip": _down(0.026, 0.026)},
     "wide mouth": _each(MOUTH, _across(0, 0.014, 0.026)),
     "full lips": {"upper lip": _down(-0.011, -0.01, 0), "lower lip": _down(0.02, 0.015, 0)},
+    "big hair": {},  # no knots: see `_dress`
+    "parted hair": {},
     "smiling": _each(MOUTH, [(0, 0), (0.006, -0.005), (0.013, -0.016)]),
     "AU1": {"brow": _down(-0.19, -0.12, -0.06, 0.01), "upper lid": _down(0, -0.03, -0.005, 0.015, 0)},
     "AU2": {"brow": _down(-0.04, -0.09, -0.15, -0.19), "upper lid": _down(0, 0.01, 0, -0.012, 0)},
@@ -174,7 +176,7 @@ _FRAME: Knots = [(0.16, -0.12), (0.45, -0.17), (0.75, -0.13), (0.75, 0.13), (0.4
 
 Spot = tuple[str, float, float, float, float, float, Mapping[str, float]]
 """Something soft on the skin: the curve that it moves with, its place beside that curve's first knot, its radii, how
-dark or warm it is, and what action units add to that. Away from the middle of the face, each side has one."""
+dark or warm it is, and what action units add to that. Of a pair of curves, each has one."""
 
 SHADOWS: list[Spot] = [  # below 0: lights
     ("lower lid", 0.1, -0.13, 0.2, 0.11, 0.2, {"AU4": 0.16}),
@@ -185,7 +187,7 @@ SHADOWS: list[Spot] = [  # below 0: lights
     ("cheek fold", 0.46, 0.32, 0.2, 0.26, 0.13, {"AU26": 0.04, "AU27": 0.07}),
     ("cheek fold", 0.77, -0.06, 0.16, 0.75, 0.22, {}),
     ("cheek fold", 0.19, 0.16, 0.07, 0.1, 0.04, {"AU12": 0.11, "AU10": 0.1}),
-    ("nose tip", 0.13, -0.39, 0.06, 0.24, 0.09, {"AU9": 0.12}),
+    ("nose wing", -0.006, -0.18, 0.06, 0.24, 0.09, {"AU9": 0.12}),
     ("nose tip", 0.0, -0.43, 0.055, 0.22, -0.2, {}),
     ("nose tip", 0.0, -0.12, 0.09, 0.08, -0.26, {}),
     ("nose tip", 0.0, 0.04, 0.2, 0.06, 0.34, {}),
@@ -288,7 +290,7 @@ def _spots(table: Sequence[Spot], knots: Mapping[str, Points], expression: Expre
     for name, dx, dy, wide, high, strength, more in table:
         x, y = knots[name][0] + (dx, dy)
         strength += sum(share * expression.get(unit, 0.0) for unit, share in more.items())
-        rows += [(side * x, y, _lift(name), wide, high, strength) for side in ((-1, 1) if x else (1,))]
+        rows += [(side * x, y, _lift(name), wide, high, strength) for side in ((1,) if name in MIDDLE else (-1, 1))]
     return np.array(rows)
 
 
@@ -313,9 +315,12 @@ def _dress(curves: dict[str, Points], who: Identity) -> None:
         del curves["ear.left"], curves["ear.right"]
     if who.hair_style in _HAIR:
         volume, crown, hairline, behind = _HAIR[who.hair_style]
-        curves["hair front"] = np.concatenate((_symmetric(crown, volume), _symmetric(hairline)[::-1]))
+        big, parted = (who.traits.get(name, 0.0) for name in ("big hair", "parted hair"))
+        line = _symmetric(hairline)
+        line[:, 1] += 0.1 * parted * line[:, 0]
+        curves["hair front"] = np.concatenate((_symmetric(crown, volume + 0.05 * big), line[::-1]))
         if behind:
-            curves["hair back"] = _symmetric(behind)
+            curves["hair back"] = _symmetric(behind, 1 + 0.05 * big)
     if who.beard != "none":
         jaw = curves["head"][curves["head"][:, 1] > 0.45]
         x, y = curves["mouth top"][-1]

@@ -193,7 +193,8 @@ def moment(kind: PairSet, seed: int, subject: int, label: int, take: int) -> tup
     scene = paint(see(who, expression, shot), who, shot, max(kind.photo), behind)
     photo = photograph(scene, shot, rng)
     beside, air = thermal.beside(shot, rng), float(rng.uniform(22, 24))
-    celsius = thermal.radiate(who, warmth, expression, beside, max(kind.thermogram), rng, air)
+    things = np.column_stack((rng.uniform(0, 1, (4, 2)), rng.uniform(0.1, 0.35, 4), rng.normal(0, 0.6, 4))).tolist()
+    celsius = thermal.radiate(who, warmth, expression, beside, max(kind.thermogram), rng, air, things=things)
     return _middle(photo, kind.photo), _middle(celsius, kind.thermogram)
 
 

@@ -14,7 +14,7 @@ HAIR_STYLES = ("crop", "fringe", "long", "bob", "curls", "receding", "bald", "sc
 BEARDS = ("none", "stubble", "full")
 TRAITS = (
     "wide face", "wide jaw", "long face", "large eyes", "wide-set eyes", "open eyes", "tilted eyes", "high brows",
-    "thick brows", "wide nose", "long nose", "wide mouth", "full lips", "smiling",
+    "thick brows", "wide nose", "long nose", "wide mouth", "full lips", "smiling", "big hair", "parted hair",
 )  # fmt: skip
 """In what faces differ; `geometry` says which curves a trait moves, and how far."""
 

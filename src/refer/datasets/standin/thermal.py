@@ -21,6 +21,7 @@ How cold a nose is, is ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -76,8 +77,11 @@ class Warmth:
     """The whole face."""
     nose: float = -2.8
     cheeks: float = -0.8
+    hair: float = 0.0
+    cloth: float = 0.0
+    """Above or below `WORN`."""
     patches: tuple[tuple[float, float, float, float], ...] = ()
-    """The person's own pattern, alike on both sides: x and y from between the eyes, radius, temperature."""
+    """The person's own pattern: x and y from the middle of the forehead, radius, temperature."""
 
     def spots(self) -> list[Spot]:
         """Return the warm and cool spots of this person's face."""
@@ -88,18 +92,20 @@ class Warmth:
             ("cheek fold", 0.34, 0.08, 0.25, 0.24, self.cheeks, {"AU5": -0.25, "AU6": 0.3}),
         ]
         # A fold that no expression moves holds the pattern.
-        own: list[Spot] = [("nose fold", x, y, radius, radius, warmer, {}) for x, y, radius, warmer in self.patches]
+        own: list[Spot] = [("forehead fold", x, y, radius, radius, warmer, {}) for x, y, radius, warmer in self.patches]
         return [*WARMTH, *nose, *own]
 
 
 def sample_warmth(rng: np.random.Generator) -> Warmth:
     """Draw one person's warmth; it has nothing to do with how that person looks."""
-    drawn = rng.uniform((0.1, -1.0, 0.16), (0.8, 1.1, 0.45), (6, 3))
+    drawn = rng.uniform((-0.8, -0.3, 0.16), (0.8, 1.9, 0.45), (10, 3))
     return Warmth(
         level=float(np.clip(rng.normal(0, 0.5), -1.2, 1.2)),
         nose=float(rng.uniform(-4.6, -1.2)),
         cheeks=float(rng.normal(-0.9, 0.3)),
-        patches=tuple((float(x), float(y), float(r), float(rng.normal(0, 0.25))) for x, y, r in drawn),
+        hair=float(np.clip(rng.normal(0, 1.0), -1.5, 2)),
+        cloth=float(rng.normal(0, 1.0)),
+        patches=tuple((float(x), float(y), float(r), float(rng.normal(0, 0.28))) for x, y, r in drawn),
     )
 
 
@@ -124,12 +130,14 @@ def radiate(
     rng: np.random.Generator,
     air: float = 23.0,
     noise: float = 0.07,
+    things: Sequence[tuple[float, float, float, float]] = (),
 ) -> Celsius:
     """Return the temperatures that the camera shows: float32 (size, size), °C.
 
     Of `capture` only the pose and the framing matter, of `who` only shapes and what is grown or worn. `air` is in °C;
-    `noise` is the standard deviation of what one sensor element reads, °C, and all that `rng` is used for. Raises
-    ValueError where `size` is no multiple of `COARSE`.
+    `noise` is the standard deviation of what one sensor element reads, °C, and all that `rng` is used for. `things`
+    stand behind the person: x, y, radius (the picture's side is 1), °C above the air. Raises ValueError where `size` is
+    no multiple of `COARSE`.
     """
     if size % COARSE:
         raise ValueError(f"size is {size}; expected a multiple of {COARSE}")
@@ -138,9 +146,13 @@ def radiate(
     # What is skin has the temperature of the skin there and its own difference; the rest has its own alone.
     own, skin = Image.new("F", (size, size), air), Image.new("F", (size, size))
     pens = ImageDraw.Draw(own), ImageDraw.Draw(skin)
+    for x, y, radius, warmer in things:
+        box = (x - radius) * size, (y - radius) * size, (x + radius) * size, (y + radius) * size
+        pens[0].ellipse(box, fill=air + warmer)
+    worn = {name: air + above + getattr(warmth, name.split()[0], 0.0) for name, above in WORN.items()}
     for name, outline in regions(face, who):
         flat = (outline * size).ravel().tolist()
-        pens[0].polygon(flat, fill=air + WORN[name] if name in WORN else SKINS.get(name, 0.0))
+        pens[0].polygon(flat, fill=worn[name] if name in WORN else SKINS.get(name, 0.0))
         pens[1].polygon(flat, fill=float(name not in WORN))
     sideways = (1 - on_head(side, capture)[2]) ** 3
     bare = SKIN + warmth.level + spread(face.soft, side) - SIDEWAYS * sideways

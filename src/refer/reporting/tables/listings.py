@@ -103,6 +103,8 @@ def audit_table(audit: Audit) -> Table:
         [_counted(f"Raw data: {note}", n) for note, n in audit.notes.items()],
     ]
     notes = ["Identical: every pixel of the decoded images is the same."]
+    if audit.pixels:
+        notes.append(f"The images were {audit.pixels} before they came here: other copies of the data set may differ.")
     if audit.near:
         notes.append(
             "Near duplicates: one photograph compressed again, brightened, scaled, moved or cropped by a few pixels, "

@@ -138,7 +138,7 @@ def test_near_duplicates_within_and_across_splits(tmp_path: Path) -> None:
     assert (report["groups"], report["images_in_groups"], report["test_images_in_train"]) == (2, 4, 0)
     assert (near["compared"], near["groups"], near["images"]) == (30, 2, 6), "of exact twins the first is compared"
     assert (near["groups_across_splits"], near["conflicting_groups"], near["conflicting_images"]) == (1, 1, 4)
-    assert near["views"] == {"as it is": 1, "mirrored": 1, "cropped": 2}
+    assert near["views"] == {"as it is": 1, "turned": 0, "cropped": 2, "mirrored": 1}
     assert near["also_in"]["PublicTest"] == {"Training": 1, "PrivateTest": 2}
     assert near["also_in"]["PrivateTest"] == {"Training": 1, "PublicTest": 2}, "exact copies count too"
     assert near["test_images_in_train"] == 2

@@ -23,18 +23,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from refer.evaluation.scores import score
 from refer.papers import Paper, load_paper
 from refer.reporting.figures.confusion import draw_confusions
 from refer.reporting.figures.curves import draw_curves
 from refer.reporting.figures.forest import draw_forest, draw_overview
 from refer.reporting.figures.pairs import draw_pairs
 from refer.reporting.page import write_page
-from refer.reporting.tables import compare as tables
-from refer.reporting.tables.claims import write_claims
-from refer.reporting.tables.layouts import write_printed
-from refer.reporting.tables.listings import write_runs
-from refer.reporting.tables.overview import write_verdicts
+from refer.reporting.report import Report
+from refer.reporting.results import Results
+from refer.reporting.run_set import read_records
+from refer.reporting.score import Asked, score
 from report_fixtures import make_paper
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +62,8 @@ class Preset:
         self.predictions = sorted(folder.glob("runs/**/predictions.parquet"))
         self.runs = [path.with_name("run.json") for path in self.predictions]
         self.training = [path.with_name("training.csv") for path in self.predictions]
-        self.scores = folder / "scores.parquet"
+        self.results = [folder / "results.parquet", folder / "results.csv"]
+        self.asked = Asked({spec.id: spec for spec in self.papers})
 
     @staticmethod
     def names() -> list[str]:
@@ -75,38 +74,30 @@ class Preset:
         """Return the files of a paper's runs on a data set."""
         return [path for path in paths if f"/runs/{paper}/{dataset}/" in str(path)]
 
-    def csv(self, paper: str, dataset: str) -> Path:
-        """Return the comparison table for machines."""
-        return self.folder / f"tables/{paper}.{dataset}.csv"
+    def report(self) -> Report:
+        """Return what tables and figures are made from."""
+        return Report(self.asked, Results.read(self.results[0]), read_records(self.runs))
 
     def score(self) -> list[Job]:
-        """As the rules score and runs."""
-        listed = [self.folder / "tables/runs.csv", self.folder / "tables/runs.html"]
-        return [(score, (self.predictions, self.scores)), (write_runs, (self.runs, listed))]
+        """As the rule score."""
+        return [(score, (self.asked, self.predictions, self.runs, self.results, self.training))]
 
     def tables(self) -> list[Job]:
-        """As the rule table, a job per paper and data set."""
-        return [(self.table, cell) for cell in sorted(SIZES, key=self.cost)]
+        """As the rule tables."""
+        return [(self.whole, ())]
 
-    def table(self, paper: str, dataset: str) -> None:
-        """As one job of the rule table."""
-        predictions, runs = (self.of(paper, dataset, paths) for paths in (self.predictions, self.runs))
-        name = f"{paper}.{dataset}"
-        found = tables.compare(self.paper(paper), dataset, self.scores, predictions, runs, self.faces(name))
-        tables.write_metrics(found, self.faces(f"metrics.{name}"))
-        tables.write_pairs(found, self.faces(f"pairs.{name}"))
-        tables.write_protocols(found, self.of(paper, dataset, self.training), self.faces(f"protocols.{name}"))
+    def whole(self) -> None:
+        """As the one job of the rule tables."""
+        report = self.report()
+        cells = [f"{paper}.{dataset}" for paper, dataset in SIZES]
+        names = [f"{kind}{cell}" for cell in cells for kind in ("", "metrics.", "pairs.", "protocols.")]
+        names += [f"{kind}.{spec.id}" for spec in self.papers for kind in ("printed", "claims")]
+        report.write(path for name in [*names, "runs", "verdicts", "ranking"] for path in self.faces(name))
+        draw_overview(self.papers, report.verdicts, self.pictures("overview", ["verdicts"]))
 
     def figures(self) -> list[Job]:
-        """As the rules figures, printed, claims and verdicts: a job per paper and data set, then per paper."""
-        jobs: list[Job] = [(self.figure, cell) for cell in sorted(SIZES, key=self.cost)]
-        for spec in self.papers:
-            mine = [self.csv(*cell) for cell in SIZES if cell[0] == spec.id]
-            jobs.append((write_printed, (spec, mine, self.faces(f"printed.{spec.id}")[1:])))
-            jobs.append((write_claims, (spec, self.faces(f"claims.{spec.id}"))))
-        every = [self.csv(*cell) for cell in SIZES]
-        jobs.append((write_verdicts, (self.papers, every, self.faces("verdicts"))))
-        return [*jobs, (draw_overview, (self.papers, every, self.pictures("overview", ["verdicts"])))]
+        """As the rule figures: a job per paper and data set."""
+        return [(self.figure, cell) for cell in sorted(SIZES, key=self.cost)]
 
     def figure(self, paper: str, dataset: str) -> None:
         """As one job of the rule figures."""
@@ -115,9 +106,9 @@ class Preset:
             self.of(paper, dataset, paths) for paths in (self.runs, self.predictions, self.training)
         )
         names = [f"{paper}.{dataset}.{protocol}" for protocol in spec.protocols]
-        draw_forest(spec, self.csv(paper, dataset), self.pictures("forest", [f"{paper}.{dataset}"]))
-        pairs = self.folder / f"tables/pairs.{paper}.{dataset}.csv"
-        draw_pairs(spec, pairs, self.pictures("pairs", names))
+        report, name = self.report(), f"{paper}.{dataset}"
+        draw_forest(spec, report.frame(name), self.pictures("forest", [name]))
+        draw_pairs(spec, report.frame(f"pairs.{name}"), self.pictures("pairs", names))
         draw_curves(spec, runs, training, self.pictures("curves", names))
         matrices = dict.fromkeys(
             f"{paper}.{dataset}.{protocol}.{method}.{part}"
@@ -155,11 +146,7 @@ class Preset:
         write_page(
             self.folder / "report.html",
             title="Benchmark",
-            papers=self.papers,
-            scores=self.scores,
-            predictions=self.predictions,
-            runs=self.runs,
-            training=self.training,
+            report=self.report(),
             audits=[],
             figures=shown,
         )

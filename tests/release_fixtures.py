@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from refer.evaluation.scores import score
 from refer.files import write_json
 from refer.release.runs import Preset, find_preset
-from refer.reporting.tables.compare import compare
-from refer.reporting.tables.listings import write_ambiguities, write_audit, write_runs
+from refer.reporting.report import Report
+from refer.reporting.run_set import read_records
+from refer.reporting.score import Asked, score
+from refer.reporting.tables.listings import write_audit
 from report_fixtures import CLASSES, make_audit, write_run
 
 TABLE = "results/small/tables/khalid2025.fer2013-standin.csv"
@@ -68,13 +69,11 @@ def derive(preset: Preset) -> None:
     """Write what follows from the runs, as the workflow would."""
     folder, data = preset.folder, preset.runs[0].data
     predictions, records = preset.paths("predictions.parquet"), preset.paths("run.json")
-    score(predictions, folder / "scores.parquet")
-    tables, paper = folder / "tables", preset.paper("khalid2025")
-    outputs = [tables / f"khalid2025.{data}{suffix}" for suffix in (".csv", ".md", ".tex", ".html")]
-    compare(paper, data, folder / "scores.parquet", predictions, records, outputs)
-    write_runs(records, [tables / "runs.csv"])
+    results = score(Asked.by(preset.plan), predictions, records, [folder / "results.parquet", folder / "results.csv"])
+    tables, report = folder / "tables", Report(Asked.by(preset.plan), results, read_records(records))
+    report.write(tables / f"khalid2025.{data}{suffix}" for suffix in (".csv", ".md", ".tex", ".html"))
+    report.write([tables / "runs.csv", tables / f"ambiguities.khalid2025.{data}.csv"])
     write_audit(folder / f"data/{data}/audit.json", [tables / f"audit.{data}.csv"])
-    write_ambiguities(paper, [tables / f"ambiguities.khalid2025.{data}.csv"])
     (folder / "figures/forest").mkdir(parents=True, exist_ok=True)
     (folder / f"figures/forest/khalid2025.{data}.svg").write_text("<svg/>", encoding="utf-8")
     (folder / "report.html").write_text("<!doctype html>", encoding="utf-8")

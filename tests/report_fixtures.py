@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 from refer.datasets.catalog import DATASETS
 from refer.papers import merged
 from refer.plan import repeat
+from refer.reporting.report import Report
+from refer.reporting.run_set import read_records
+from refer.reporting.score import Asked, score
 from refer.spec import Averages, Paper
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
@@ -92,6 +95,7 @@ class StubPaper:
     overruled: dict[str, str] = field(default_factory=dict)
     layout: list[object] = field(default_factory=list)
     confusions: list[object] = field(default_factory=list)
+    contrasts: list[object] = field(default_factory=list)
     departures: dict[str, str] = field(default_factory=lambda: {"recipe.epochs": "8 (was: 50)"})
     ambiguities: dict[str, StubAmbiguity] = field(
         default_factory=lambda: {
@@ -372,6 +376,24 @@ def predictions_of(folder: Path) -> list[Path]:
 
 def runs_of(folder: Path) -> list[Path]:
     return sorted(folder.rglob("run.json"))
+
+
+SUFFIXES = (".csv", ".md", ".tex", ".html")
+
+
+def scored(folder: Path, *papers: object, **asked: object) -> Report:
+    """Write the results table of a preset, and return what all its tables are made from."""
+    wanted = Asked({paper.id: paper for paper in papers or [StubPaper()]}, **asked)
+    training = [path.with_name("training.csv") for path in runs_of(folder)]
+    results = score(wanted, predictions_of(folder), runs_of(folder), [folder / "results.parquet"], training)
+    return Report(wanted, results, read_records(runs_of(folder)))
+
+
+def written(report: Report, name: str, folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
+    """Write a table in every format; return its files by suffix."""
+    outputs = [folder / f"tables/{name}{suffix}" for suffix in suffixes]
+    report.write(outputs)
+    return {path.suffix: path for path in outputs}
 
 
 def rewrite(path: Path, change) -> None:

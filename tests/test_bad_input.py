@@ -36,10 +36,10 @@ from refer.datasets.readers.ckplus import CKPLUS
 from refer.datasets.readers.rafdb import RAFDB
 from refer.errors import UserError
 from refer.evaluation.predictions import read_predictions
-from refer.evaluation.scores import score
 from refer.plan import load_plan
 from refer.reporting.audit import read_audit
-from refer.reporting.evidence import read_records
+from refer.reporting.run_set import read_records
+from refer.reporting.score import Asked, score
 from refer.reporting.tables.listings import write_runs
 from report_fixtures import CLASSES, write_run
 
@@ -473,8 +473,8 @@ def test_predictions(run: Path, tmp_path: Path, name: str) -> None:
     change, word = WRONG_PREDICTIONS[name]
     path = run / "predictions.parquet"
     pq.write_table(change(pq.read_table(path)), path)
-    refused(lambda: score([path], tmp_path / "scores.parquet"), word)
-    assert not (tmp_path / "scores.parquet").exists()
+    refused(lambda: score(Asked({}), [path], [], [tmp_path / "results.parquet"]), word)
+    assert not (tmp_path / "results.parquet").exists()
 
 
 def test_predictions_with_a_turned_bit_are_refused_or_the_same(run: Path) -> None:

@@ -24,8 +24,8 @@ from refer.networks.fusion_attention import FusionAttention
 from refer.networks.two_branches import classifier_head
 from refer.papers import resolved_paper
 from refer.plan import load_plan
-from refer.reporting.evidence import in_batches
 from refer.reporting.figures.batch_tokens import draw_batch_tokens
+from refer.reporting.run_set import in_batches
 from refer.reporting.tables.batch_tokens import write_batch_tokens
 from refer.spec import Paper
 from refer.training.data import Part

@@ -57,7 +57,7 @@ def test_the_readmes_numbers_are_those_of_the_released_tables() -> None:
     claimed, found, least, most = (
         f"{abs(float(local[key])):{form}}"
         for key, form in (
-            ("claimed", ".2f"),
+            ("reported", ".2f"),
             ("difference", ".1f"),
             ("difference_low", ".1f"),
             ("difference_high", ".1f"),

@@ -13,8 +13,8 @@ import pytest
 from refer import yaml
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
-from refer.evaluation.scores import score
 from refer.plan import load_plan
+from refer.reporting.score import Asked, score
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,9 +40,9 @@ def peak(work: Callable[[], object]) -> int:
 
 def test_a_prediction_that_is_scored_takes_little_more_than_its_probabilities(load: ModuleType, tmp_path: Path) -> None:
     few, many = (load.write_predictions(tmp_path / str(count), count, 2_000) for count in (3, 23))
-    score(few, tmp_path / "warm.parquet")
-    least = peak(lambda: score(few, tmp_path / "few.parquet"))
-    most = peak(lambda: score(many, tmp_path / "many.parquet"))
+    score(Asked({}), few, [], [tmp_path / "warm.parquet"])
+    least = peak(lambda: score(Asked({}), few, [], [tmp_path / "few.parquet"]))
+    most = peak(lambda: score(Asked({}), many, [], [tmp_path / "many.parquet"]))
     each = (most - least) / (20 * 2_000)
     assert each < 90, f"{each:.0f} bytes a prediction, of which 56 are seven probabilities"
 

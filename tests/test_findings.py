@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from refer.papers import load_paper
-from refer.reporting.tables.claims import beside_best, untold
+from refer.reporting.tables.reported_results import beside_best, untold
 
 NUMBER = re.compile(r"(?<![\w.,/#-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w/-]|[.,]\d)")
 LINK = re.compile(r"\]\(([^)#\s]+)\)")

@@ -195,7 +195,7 @@ def at(record: dict[str, Any], median: float, high: float, **changes: Any) -> di
 
 
 def text(table: Any) -> list[list[str]]:
-    return [[cell.text for cell in row] for row in table.rows]
+    return [[cell.text for cell in row] for row in table.lines]
 
 
 @pytest.mark.parametrize(
@@ -249,13 +249,13 @@ def test_notes_say_on_which_machine_and_what_is_timed(record: dict[str, Any]) ->
     other = {**one, "other_work": None, "method": "self", "device": "cuda", "device_name": "a GPU"}
     table = realtime_table([one, other])
     assert [(note.mark, "a GPU (cuda)" in note.text) for note in table.notes[:2]] == [("a", False), ("b", True)]
-    assert [row[7].mark for row in table.rows] == ["a", "b"]
+    assert [row[7].mark for row in table.lines] == ["a", "b"]
 
 
 def test_a_network_that_reads_its_batch_and_a_pair_are_marked(record: dict[str, Any]) -> None:
     table = realtime_table([{**record, "reads_batch": True, "inputs": ["visible", "infrared"]}])
-    assert table.rows[0][2].mark == "*"
-    assert table.rows[0][5].text == "2 × 48×48×1"
+    assert table.lines[0][2].mark == "*"
+    assert table.lines[0][5].text == "2 × 48×48×1"
     assert [note.mark for note in table.notes][-1] == "*"
     assert any("count as one face" in note.text for note in table.notes)
 

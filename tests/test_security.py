@@ -29,8 +29,8 @@ from refer.datasets.raw.archive_base import Limits
 from refer.datasets.raw.obtain import obtain
 from refer.errors import UserError
 from refer.networks.weights import load_weights
+from refer.reporting.results import csv_lines
 from refer.reporting.tables.listings import write_audit
-from refer.reporting.tables.table import write_csv
 from refer.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,7 +204,8 @@ def test_names_of_files_reach_neither_a_shell_nor_a_page(tmp_path: Path, monkeyp
 
 def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path) -> None:
     hostile = ["=cmd()", "+1+cmd()", "-cmd()", "@SUM(A1)", "\t=1"]
-    write_csv([{"text": text, "number": -1.5} for text in hostile], tmp_path / "x.csv")
+    lines = csv_lines(["text", "number"], [{"text": text, "number": -1.5} for text in hostile])
+    (tmp_path / "x.csv").write_text(lines, encoding="utf-8", newline="")
     with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as handle:
         table = list(csv.DictReader(handle))
     assert [row["text"] for row in table] == [f"'{text}" for text in hostile]

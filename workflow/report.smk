@@ -18,7 +18,5 @@ rule all:
 
 
 include: "rules/report.smk"
-include: "rules/matrix.smk"
 include: "rules/data_and_times.smk"
 include: "rules/page.smk"
-include: "rules/sensitivity.smk"

@@ -165,6 +165,17 @@ class Tracker:
             self._progress.__exit__(None, None, None)
 
 
+def planned(snakemake: Any) -> Plan:
+    """Return the plan of a rule whose `params.config` is the checked configuration, `input.papers` the papers' files.
+
+    The files are the rule's inputs, wherever the job starts.
+    """
+    from refer.plan import load_plan
+
+    folder = Path(snakemake.input.papers[0]).absolute().parent
+    return load_plan({**snakemake.params.config, "papers": str(folder)}, "the configuration")
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[Tracker]:
     """Run a script's work: what it prints goes to the rule's log, what the user can mend ends in one line there."""

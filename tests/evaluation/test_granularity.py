@@ -27,9 +27,9 @@ from refer.evaluation.granularity import (
     sizes_of,
 )
 from refer.papers import load_paper
-from refer.reporting.tables.claims import claims_table, write_claims
 from refer.reporting.tables.possible import every_from
-from refer.reporting.tables.table import markdown
+from refer.reporting.tables.reported_results import claims_table
+from refer.reporting.tables.write import markdown, write_tables
 
 EXACT = Context(prec=60)
 
@@ -87,7 +87,7 @@ def test_six_of_trans_numbers_are_no_count_rounded_and_three_not_cut_off_either(
 
 def test_trans_table_says_so(root: Path, tmp_path: Path) -> None:
     paper = load_paper(root / "papers/tran2023.yaml")
-    write_claims(paper, [tmp_path / "c.csv"])
+    write_tables([claims_table(paper)], [tmp_path / "c.csv"])
     rows = pd.read_csv(tmp_path / "c.csv", dtype={"reported": str})
     assert dict(zip(rows.reported, rows.possible, strict=True)) == TRAN
     assert rows.right_least.isna().tolist() == [TRAN[value] == "no" for value in rows.reported]
@@ -220,7 +220,7 @@ def test_three_f1_are_off_by_a_hundredth_and_one_by_two(root: Path, tmp_path: Pa
     text = markdown(claims_table(paper))
     assert "70.50 (70.51), 80.87 (80.88) and 77.18 (77.19)" in text
     assert "84.25 (84.27): no precision and recall that are printed so" in text
-    write_claims(paper, [tmp_path / "c.csv"])
+    write_tables([claims_table(paper)], [tmp_path / "c.csv"])
     rows = pd.read_csv(tmp_path / "c.csv")
     mine = rows[rows.metric == "f1"]
     assert sorted(f"{value:.2f}" for value in mine.f1_of_both) == sorted(by_hand for *_, by_hand in FERATT)

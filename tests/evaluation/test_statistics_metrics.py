@@ -17,15 +17,13 @@ from refer.evaluation.crossed import shares
 from refer.evaluation.intervals import metric_interval
 from refer.evaluation.predictions import read_all
 from refer.evaluation.reported import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, against, claim, weight_of
-from refer.evaluation.scores import metrics, score
+from refer.evaluation.scores import metrics
 from refer.papers import load_paper
 from refer.reporting.figures.forest import draw_overview
-from refer.reporting.front import front
-from refer.reporting.tables.claims import claims_table
-from refer.reporting.tables.compare import compare
-from refer.reporting.tables.layouts import write_printed
-from refer.reporting.tables.overview import read_rows, tally, verdicts, write_verdicts
-from report_fixtures import make_paper, predictions_of, runs_of
+from refer.reporting.summary import summary
+from refer.reporting.tables.reported_results import claims_table
+from refer.reporting.tables.verdicts import tally
+from report_fixtures import make_paper, predictions_of, scored, written
 
 NAMES = [
     f"{average}_{metric}"
@@ -132,9 +130,7 @@ def ran(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_paper(
         tmp_path_factory.mktemp("ran"), paper, "ckplus", images=480, folds=folds, methods=methods, suffix=""
     )
-    score(predictions_of(folder), folder / "scores.parquet")
-    outputs = [folder / f"tables/feratt2019.ckplus{suffix}" for suffix in (".csv", ".md")]
-    compare(paper, "ckplus", folder / "scores.parquet", predictions_of(folder), runs_of(folder), outputs)
+    written(scored(folder, paper), "feratt2019.ckplus", folder, (".csv", ".md"))
     return folder
 
 
@@ -148,40 +144,42 @@ def test_every_reported_number_gets_a_verdict(ran: Path, root: Path, tmp_path: P
     assert (mine.difference_low < mine.difference).all()
     assert (mine.difference < mine.difference_high).all()
     assert (rows.metric != "accuracy").sum() == 2 * 2 * 3
-    found = verdicts([paper], read_rows([table]))
+    report = scored(ran, paper)
+    found = report.verdicts
     counted = tally(found)
     assert sum(counted.values()) == len(paper.reported)
     assert counted["not run"] == len(paper.reported) - 2 * 4
-    write_verdicts([paper], [table], [tmp_path / "v.csv", tmp_path / "v.md"])
-    assert len(pd.read_csv(tmp_path / "v.csv").query("verdict != 'not run'")) == 2 * 2 * 4
-    text = (tmp_path / "v.md").read_text()
+    made = written(report, "verdicts", tmp_path, (".csv", ".md"))
+    assert len(pd.read_csv(made[".csv"]).query("verdict != 'not run'")) == 2 * 2 * 4
+    text = made[".md"].read_text()
     assert "| Measure " in text
     assert "| Macro F1 of means " in text
     assert "to be as uncertain as that of one of our runs on as many images" in text
-    sentences = [each for kind in front([paper], found).kinds for each in kind.sentences]
+    sentences = [each for kind in summary([paper], found).kinds for each in kind.sentences]
     assert any("on CK+: macro precision reported 83.64 %, here" in each for each in sentences)
 
 
 def test_tables_of_the_paper_mark_every_cell(ran: Path, root: Path, tmp_path: Path) -> None:
     paper = load_paper(root / "papers/feratt2019.yaml")
-    write_printed(paper, [ran / "tables/feratt2019.ckplus.csv"], [tmp_path / "p.md"])
+    printed = written(scored(ran, paper), "printed.feratt2019", tmp_path, (".md",))[".md"]
     rows = pd.read_csv(ran / "tables/feratt2019.ckplus.csv").set_index(["protocol", "method", "metric", "part"])
     row = rows.loc[("published", "rep-real", "macro_precision", "test")]
     mark = {"reproduced": " (r)", "not reproduced": " (n)"}.get(row.verdict, "")
-    assert f"83.64 / {row['mean']:.1f}{mark} |" in (tmp_path / "p.md").read_text()
+    assert f"83.64 / {row['mean']:.1f}{mark} |" in printed.read_text()
     text = (ran / "tables/feratt2019.ckplus.md").read_text()
     assert re.search(rf"83.64 \| +{row['mean']:.1f} \| +{row.low:.1f}–{row.high:.1f} \|", text)
     assert "jackknife" not in text, "folds are the sample"
-    heads = [column.title for column in claims_table(paper).columns]
+    heads = [column.title for column in claims_table(paper).heads]
     assert heads[:4] == ["Data", "Measure", "Method", "Reported"]
 
 
 def test_the_overview_draws_every_measure(ran: Path, root: Path, tmp_path: Path) -> None:
     paper = load_paper(root / "papers/feratt2019.yaml")
     out = tmp_path / "v.svg"
-    draw_overview([paper], [ran / "tables/feratt2019.ckplus.csv"], [out])
+    found = scored(ran, paper).verdicts
+    draw_overview([paper], found, [out])
     again = tmp_path / "again.svg"
-    draw_overview([paper], [ran / "tables/feratt2019.ckplus.csv"], [again])
+    draw_overview([paper], found, [again])
     assert out.read_bytes() == again.read_bytes()
 
 
@@ -189,6 +187,6 @@ def test_predictions_give_the_scores_that_pseudo_values_average_to(ran: Path) ->
     run = read_all(predictions_of(ran))[0]
     counted = run.of("test")
     values = pseudo_values("macro_f1_of_means", run.label[counted], run.predicted[counted], len(run.classes))
-    scores = pd.read_parquet(ran / "scores.parquet")
+    scores = pd.read_parquet(ran / "results.parquet")
     mine = scores[(scores.run == run.key.folder) & (scores.part == "test") & (scores.metric == "macro_f1_of_means")]
-    assert mine.value.item() == pytest.approx(values.mean())
+    assert mine.value.item() == pytest.approx(100 * values.mean())

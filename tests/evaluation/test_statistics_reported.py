@@ -31,8 +31,8 @@ from refer.evaluation.reported import (
     judge,
 )
 from refer.papers import load_paper
-from refer.reporting.tables.claims import beside_best, claims_table, untold, write_claims
-from refer.reporting.tables.table import markdown
+from refer.reporting.tables.reported_results import beside_best, claims_table, untold
+from refer.reporting.tables.write import markdown, write_tables
 
 
 def right(k: int, n: int) -> np.ndarray:
@@ -228,7 +228,7 @@ def test_seeds_that_differ_are_said_to_be_what_is_uncertain() -> None:
 
 def test_claims_are_adjusted_within_their_data_set(root: Path, tmp_path: Path) -> None:
     paper = load_paper(root / "papers/feratt2019.yaml")
-    write_claims(paper, [tmp_path / "c.csv", tmp_path / "c.md", tmp_path / "c.tex"])
+    write_tables([claims_table(paper)], [tmp_path / "c.csv", tmp_path / "c.md", tmp_path / "c.tex"])
     rows = pd.read_csv(tmp_path / "c.csv")
     assert rows.best.sum() == 2 * 4, "data sets, measures"
     assert rows[rows.metric != "accuracy"][["low", "p"]].isna().all(axis=None), "no counts, and no spread is stated"

@@ -22,14 +22,12 @@ from figure_fixtures import arrows_of, caught, dots_of, drawn, texts_of
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import read_all
-from refer.evaluation.scores import score
 from refer.papers import load_paper
 from refer.reporting.figures import audit, confusion, curves, forest
 from refer.reporting.figures.intervals import REACH, dots, limits
 from refer.reporting.figures.pairs import draw_pairs
 from refer.reporting.figures.ranking import _budgets, draw_ranking
 from refer.reporting.figures.sensitivity import draw_sensitivity
-from refer.reporting.tables.compare import compare
 from report_fixtures import (
     CLASSES,
     METHODS,
@@ -40,6 +38,7 @@ from report_fixtures import (
     make_preset,
     predictions_of,
     runs_of,
+    scored,
     written_in,
 )
 
@@ -50,9 +49,7 @@ NOTICE = "Drawn stand-in data: these numbers say nothing about FER2013"
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_preset(tmp_path_factory.mktemp("figures"), images=60)
-    score(predictions_of(folder), folder / "scores.parquet")
-    table = [folder / "table.csv"]
-    compare(StubPaper(), DATA, folder / "scores.parquet", predictions_of(folder), runs_of(folder), table)
+    scored(folder).frame(f"khalid2025.{DATA}").to_csv(folder / "table.csv", index=False)
     make_audit(folder / "audit.json")
     return folder
 
@@ -154,9 +151,7 @@ def test_every_figure_says_that_the_data_is_drawn(written: dict[str, str]) -> No
 
 def test_real_data_carries_no_such_notice(tmp_path: Path) -> None:
     folder = make_preset(tmp_path, data="fer2013", images=40, protocols=("audited",), seeds=(0,), epochs=1)
-    score(predictions_of(folder), folder / "scores.parquet")
-    table = [folder / "table.csv"]
-    compare(StubPaper(), "fer2013", folder / "scores.parquet", predictions_of(folder), runs_of(folder), table)
+    scored(folder).frame("khalid2025.fer2013").to_csv(folder / "table.csv", index=False)
     make_audit(folder / "audit.json", "fer2013")
     found = words(folder, tmp_path / "out", "fer2013")
     assert "rawn" not in "".join(found.values())
@@ -203,9 +198,7 @@ def test_folds_are_counted_together_and_drawn_as_bands(root: Path, tmp_path: Pat
     paper = load_paper(root / "papers/feratt2019.yaml")
     methods = ("baseline-real", "rep-real")
     folder = make_paper(tmp_path, paper, "ckplus", images=240, folds=tuple(range(6)), methods=methods)
-    score(predictions_of(folder), folder / "scores.parquet")
-    table = folder / "table.csv"
-    compare(paper, "ckplus-standin", folder / "scores.parquet", predictions_of(folder), runs_of(folder), [table])
+    table = scored(folder, paper).frame("feratt2019.ckplus-standin")
     stem = "feratt2019.ckplus-standin.audited"
     with caught() as found:
         confusion.draw_confusions(paper, predictions_of(folder), [tmp_path / f"{stem}.rep-real.test.svg"])
@@ -338,9 +331,10 @@ def test_epochs_of_runs_that_others_begin_with_count_as_well(preset: Path, tmp_p
 
 def compared() -> pd.DataFrame:
     rows = [("full", "region", 2.0, 0.5, 3.5, 0.03), ("backbone", "full", -3.0, -5.0, -1.0, 0.2)]
-    return pd.DataFrame([{"data": "fer2013", "protocol": "audited", "part": "private", "method": method, "less": less,
-                          "difference": difference, "low": low, "high": high, "p_holm": p, "test": "mcnemar",
-                          "n": 100, "seeds": 1} for method, less, difference, low, high, p in rows])  # fmt: skip
+    return pd.DataFrame([{"data": "fer2013", "protocol": "audited", "part": "private", "method": method,
+                          "compared_with": less, "difference": difference, "difference_low": low,
+                          "difference_high": high, "p_holm": p, "test": "mcnemar", "n": 100, "seeds": 1}
+                         for method, less, difference, low, high, p in rows])  # fmt: skip
 
 
 def test_a_pair_is_the_row_less_the_column_with_its_interval_and_coloured_if_significant(tmp_path: Path) -> None:
@@ -362,11 +356,11 @@ def test_a_pair_is_the_row_less_the_column_with_its_interval_and_coloured_if_sig
 def test_sensitivity_shows_every_option_and_marks_other_images(tmp_path: Path) -> None:
     common = {"paper": "p", "dataset": "fer2013", "data": "fer2013", "stand_in": False, "protocol": "audited",
               "label": "M", "n": 120}  # fmt: skip
-    rows = [{**common, "ambiguity": "heads", "default": "4", "option": "8", "swing": 2.0, "low": 1.0, "high": 3.0,
+    rows = [{**common, "what": "heads", "compared_with": "4", "option": "8", "difference": 2.0, "low": 1.0, "high": 3.0,
              "images": "same"},
-            {**common, "ambiguity": "grid", "default": "3", "option": "6", "swing": -1.0, "low": -2.0, "high": 0.5,
-             "images": "other"},
-            {**common, "ambiguity": "dim", "default": "3", "option": "6", "swing": np.nan}]  # fmt: skip
+            {**common, "what": "grid", "compared_with": "3", "option": "6", "difference": -1.0, "low": -2.0,
+             "high": 0.5, "images": "other"},
+            {**common, "what": "dim", "compared_with": "3", "option": "6", "difference": np.nan}]  # fmt: skip
     with drawn() as found:
         draw_sensitivity(pd.DataFrame(rows), [tmp_path / "s.svg"])
     (axes,) = found[0].axes

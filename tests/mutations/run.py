@@ -23,6 +23,7 @@ from pathlib import Path
 
 from listed import MUTATIONS as LISTED
 from listed import Mutation
+
 from networks import MUTATIONS as NETWORKS
 
 MUTATIONS = (*LISTED, *NETWORKS)

@@ -61,7 +61,7 @@ def test_the_archive_holds_every_result_and_what_explains_it(project: Path) -> N
         name for name in found if name.startswith("results/") and not name.endswith("release.json")
     }
     assert {entry["role"] for entry in manifest["files"].values()} >= {
-        "prediction", "record", "curve", "audit", "split", "scores", "table", "figure", "page"
+        "prediction", "record", "curve", "audit", "split", "results", "table", "figure", "page"
     }  # fmt: skip
     for name in (
         "README.md", "LICENSE", "CITATION.cff", "zenodo.json", "ro-crate-metadata.json", "presets/small.yaml",
@@ -161,9 +161,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "trained otherwise than the preset says": (
         changed(f"{RUN}/run.json", lambda r: r["recipe"].update(lr=0.5)), r"recipe\.lr is 0\.5, expected"
     ),
-    "scores of other predictions": (
+    "results of other predictions": (
         lambda r: rewrite(r / RUN / "predictions.parquet", lambda c, m: c.update(p_sad=c["p_fear"], p_fear=c["p_sad"])),
-        "the scores are not of these predictions",
+        "the results table is not of these predictions",
     ),
     "one image with two labels": (
         lambda r: rewrite(r / RUN / "predictions.parquet", lambda c, m: c.update(label=c["label"][::-1])),

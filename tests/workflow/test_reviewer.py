@@ -92,7 +92,7 @@ def reported(project: Path, stranger: dict[str, str]) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_every_table_and_figure_comes_from_predictions_alone(project: Path, reported: dict[str, bytes]) -> None:
     assert {TABLE, "tables/runs.md", "tables/audit.fer2013.html", "tables/split.khalid2025.fer2013.md"} <= set(reported)
-    assert {"figures/forest/khalid2025.fer2013.svg", "scores.parquet", "report.html"} <= set(reported)
+    assert {"figures/forest/khalid2025.fer2013.svg", "results.parquet", "report.html"} <= set(reported)
     assert not (project / "data").exists()
 
 

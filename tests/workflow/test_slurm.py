@@ -115,7 +115,7 @@ def test_every_file_is_that_of_a_local_run_byte_for_byte_but_those_that_tell_tim
     for kind in ("tables/khalid2025.fer2013-standin.csv", "tables/naseem2025.viri-standin.tex", "tables/matrix.md"):
         assert kind in here
     kinds = Counter(name.split("/")[0] for name in here if name not in differing)
-    assert kinds.keys() >= {"data", "figures", "metrics", "plots", "runs", "scores.parquet", "tables"}
+    assert kinds.keys() >= {"data", "figures", "metrics", "plots", "runs", "results.parquet", "tables"}
 
 
 def test_every_run_went_on_where_it_was_interrupted(story: Story) -> None:

@@ -44,6 +44,60 @@ def shown(start, *ends, **told):
     return [path if path != best else report(path, **told) for path in paths]
 
 
+ALL = (".csv", ".md", ".tex", ".html")
+LISTING = (".csv", ".md", ".html")
+
+
+def report_tables():
+    """Every table that follows from the results table, each with what Snakemake's report says of it."""
+    made = shown(
+        f"{RESULTS}/tables/runs",
+        *LISTING,
+        caption="../captions/runs.rst",
+        category="Provenance",
+    )
+    results = {"category": "Results"}
+    for paper, data in CELLS:
+        of = {**results, "subcategory": f"{paper} on {data}"}
+        names = {
+            "": "table",
+            "metrics.": "metrics",
+            "pairs.": "pairs",
+            "protocols.": "protocols",
+        }
+        for start, caption in names.items():
+            made += shown(
+                f"{RESULTS}/tables/{start}{paper}.{data}",
+                *ALL,
+                caption=f"../captions/{caption}.rst",
+                **of,
+            )
+        made += shown(f"{RESULTS}/tables/ambiguities.{paper}.{data}", *LISTING, caption="../captions/ambiguities.rst",
+                      category="Ambiguities", subcategory=f"{paper} on {data}")  # fmt: skip
+    for paper in dict.fromkeys(paper for paper, _ in CELLS):
+        for name, ends in (("printed", ALL[1:]), ("claims", ALL)):
+            made += shown(f"{RESULTS}/tables/{name}.{paper}", *ends, caption=f"../captions/{name}.rst",
+                          subcategory="as printed", **results)  # fmt: skip
+    whole = {"verdicts": "all papers"}
+    whole |= (
+        dict.fromkeys(("matrix", "ranking", "contrasts"), "methods × data sets")
+        if MATRIX
+        else {}
+    )
+    for name, kind in whole.items():
+        made += shown(
+            f"{RESULTS}/tables/{name}",
+            *ALL,
+            caption=f"../captions/{name}.rst",
+            subcategory=kind,
+            **results,
+        )
+    if plan.config.sensitivity:
+        made += shown(f"{RESULTS}/tables/sensitivity", *ALL, caption="../captions/sensitivity.rst",
+                      category="Ambiguities", subcategory="what they are worth")  # fmt: skip
+    return made
+
+
 wildcard_constraints:
     dataset=r"[a-z0-9]+",
     data=r"[a-z0-9]+(-standin)?",

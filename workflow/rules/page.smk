@@ -4,10 +4,9 @@
 
 rule page:
     input:
-        papers=[paper_path(paper) for paper in plan.config.reproduce],
-        scores=f"{RESULTS}/scores.parquet",
-        listing=f"{RESULTS}/tables/runs.csv",
-        predictions=released(PREDICTIONS),
+        papers=PAPERS,
+        results=RESULTS_TABLE,
+        tables=[f"{RESULTS}/tables/runs.csv"],
         runs=released(RECORDS),
         audits=released(AUDITS),
         audit_tables=[f"{RESULTS}/tables/audit.{data}.csv" for data in DATA],
@@ -15,15 +14,8 @@ rule page:
             f"{RESULTS}/tables/split.{paper}.{data}.csv" for paper, data in DIVIDED
         ],
         splits=released(SPLITS),
-        tables=[f"{RESULTS}/tables/{paper}.{data}.html" for paper, data in CELLS],
-        verdicts=f"{RESULTS}/tables/verdicts.html",
         overview=[f"{RESULTS}/figures/verdicts.svg"],
-        printed=[
-            f"{RESULTS}/tables/printed.{paper}.html"
-            for paper in dict.fromkeys(paper for paper, _ in CELLS)
-        ],
         pairs=[f"{RESULTS}/figures/pairs/{paper}.{data}" for paper, data in CELLS],
-        training=released(CURVES),
         forest=[f"{RESULTS}/figures/forest/{paper}.{data}.svg" for paper, data in CELLS],
         curves=[f"{RESULTS}/figures/curves/{paper}.{data}" for paper, data in CELLS],
         confusion=[
@@ -40,16 +32,13 @@ rule page:
         attention=found(
             [f"{RESULTS}/figures/attention/{paper}.{data}" for paper, data in SHOWN]
         ),
-        matrix=f"{RESULTS}/tables/matrix.html" if MATRIX else [],
-        ranking=f"{RESULTS}/tables/ranking.html" if MATRIX else [],
-        contrasts=f"{RESULTS}/tables/contrasts.html" if MATRIX else [],
-        ranked=f"{RESULTS}/figures/ranking.svg" if MATRIX else [],
+        ranking=[f"{RESULTS}/figures/ranking.svg"] if MATRIX else [],
         sensitivity=(
-            f"{RESULTS}/tables/sensitivity.html" if plan.config.sensitivity else []
+            [f"{RESULTS}/figures/sensitivity.svg"] if plan.config.sensitivity else []
         ),
-        swings=f"{RESULTS}/figures/sensitivity.svg" if plan.config.sensitivity else [],
-        batch_tokens=f"{RESULTS}/tables/batch_tokens.html" if BATCH_TOKENS else [],
-        batches=f"{RESULTS}/figures/batch_tokens.svg" if BATCH_TOKENS else [],
+        measured=released(BATCH_TOKENS),
+        batch_tables=[f"{RESULTS}/tables/batch_tokens.html"] if BATCH_TOKENS else [],
+        batch_tokens=[f"{RESULTS}/figures/batch_tokens.svg"] if BATCH_TOKENS else [],
         realtime=f"{RESULTS}/tables/realtime.csv" if TIMES else [],
         timings=released(TIMES),
         composed=found(
@@ -76,15 +65,9 @@ rule page:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        title=plan.config.title,
-        margin=plan.config.margin,
+        config=CHECKED,
         regenerate=commands_again(),
         lacking=LACKING,
-        choices={name: dict(chosen) for name, chosen in plan.config.ambiguity.items()},
-        override={
-            name: dict(wanted.override)
-            for name, wanted in plan.config.reproduce.items()
-        },
     script:
         "../scripts/page.py"
 
@@ -92,8 +75,7 @@ rule page:
 # What DVC shows and compares: `dvc metrics diff`, `dvc plots show`.
 rule measures:
     input:
-        scores=f"{RESULTS}/scores.parquet",
-        predictions=released(PREDICTIONS),
+        results=RESULTS_TABLE,
         training=released(CURVES),
     output:
         metrics=directory(f"{RESULTS}/metrics"),

@@ -1,22 +1,21 @@
-# Right of the predictions: scores, tables and figures of each paper. Nothing here, in matrix.smk, data_and_times.smk, page.smk and
-# sensitivity.smk needs data, a GPU or torch, and no input lies under data/: workflow/report.smk has these rules alone.
-# Many outputs to a job, for each starts a Python.
+# Right of the predictions: the results table, and the tables and figures that are made from it. Nothing here, in data_and_times.smk
+# and page.smk needs data, a GPU or torch, and no input lies under data/: workflow/report.smk has these rules alone. Many
+# outputs to a job, for each starts a Python.
+
+RESULTS_TABLE = f"{RESULTS}/results.parquet"
+PAPERS = [paper_path(paper) for paper in plan.papers]
+CHECKED = plan.config.model_dump(mode="json")
 
 
 rule score:
     input:
+        papers=PAPERS,
         predictions=released(PREDICTIONS),
         runs=released(RECORDS),
+        training=released(CURVES),
     output:
-        scores=f"{RESULTS}/scores.parquet",
-        runs=shown(
-            f"{RESULTS}/tables/runs",
-            ".csv",
-            ".md",
-            ".html",
-            caption="../captions/runs.rst",
-            category="Provenance",
-        ),
+        RESULTS_TABLE,
+        f"{RESULTS}/results.csv",
     log:
         f"{LOGS}/score.log",
     benchmark:
@@ -32,71 +31,54 @@ rule score:
         gpu=0,
     params:
         behaviour=(BEHAVIOUR["scores"], BEHAVIOUR["reporting"]),
+        config=CHECKED,
     script:
         "../scripts/score.py"
 
 
-rule table:
+rule tables:
     input:
-        paper=paper_file,
-        scores=f"{RESULTS}/scores.parquet",
-        predictions=released(runs_of(PREDICTIONS)),
-        runs=released(runs_of(RECORDS)),
-        training=released(runs_of(CURVES)),
+        papers=PAPERS,
+        results=RESULTS_TABLE,
+        runs=released(RECORDS),
     output:
-        table=shown(
-            f"{RESULTS}/tables/{{paper}}.{{data}}",
-            ".csv",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/table.rst",
+        tables=report_tables(),
+        verdicts=shown(
+            f"{RESULTS}/figures/verdicts",
+            ".svg",
+            ".png",
+            caption="../captions/verdicts.rst",
             category="Results",
-            subcategory="{paper} on {data}",
+            subcategory="all papers",
         ),
-        metrics=shown(
-            f"{RESULTS}/tables/metrics.{{paper}}.{{data}}",
-            ".csv",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/metrics.rst",
-            category="Results",
-            subcategory="{paper} on {data}",
+        ranking=(
+            shown(
+                f"{RESULTS}/figures/ranking",
+                ".svg",
+                ".png",
+                caption="../captions/ranking.rst",
+                category="Results",
+                subcategory="methods × data sets",
+            )
+            if MATRIX
+            else []
         ),
-        pairs=shown(
-            f"{RESULTS}/tables/pairs.{{paper}}.{{data}}",
-            ".csv",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/pairs.rst",
-            category="Results",
-            subcategory="{paper} on {data}",
-        ),
-        protocols=shown(
-            f"{RESULTS}/tables/protocols.{{paper}}.{{data}}",
-            ".csv",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/protocols.rst",
-            category="Results",
-            subcategory="{paper} on {data}",
-        ),
-        ambiguities=shown(
-            f"{RESULTS}/tables/ambiguities.{{paper}}.{{data}}",
-            ".csv",
-            ".md",
-            ".html",
-            caption="../captions/ambiguities.rst",
-            category="Ambiguities",
-            subcategory="{paper} on {data}",
+        sensitivity=(
+            shown(
+                f"{RESULTS}/figures/sensitivity",
+                ".svg",
+                ".png",
+                caption="../captions/sensitivity.rst",
+                category="Ambiguities",
+                subcategory="what they are worth",
+            )
+            if plan.config.sensitivity
+            else []
         ),
     log:
-        f"{LOGS}/tables/{{paper}}.{{data}}.log",
+        f"{LOGS}/tables.log",
     benchmark:
-        f"{LOGS}/tables/{{paper}}.{{data}}.tsv"
+        f"{LOGS}/tables.tsv"
     priority: TABLES_FIRST
     localrule: True
     conda:
@@ -108,116 +90,15 @@ rule table:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        choices=choices,
-        override=override,
-        margin=plan.config.margin,
+        config=CHECKED,
     script:
-        "../scripts/table.py"
-
-
-# In the paper's own layout, over all its data sets; and what its own numbers can tell, which needs no run.
-rule printed:
-    input:
-        paper=paper_file,
-        tables=lambda wildcards: [
-            f"{RESULTS}/tables/{paper}.{data}.csv"
-            for paper, data in CELLS
-            if paper == wildcards.paper
-        ],
-    output:
-        printed=shown(
-            f"{RESULTS}/tables/printed.{{paper}}",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/printed.rst",
-            category="Results",
-            subcategory="as printed",
-        ),
-        claims=shown(
-            f"{RESULTS}/tables/claims.{{paper}}",
-            ".csv",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/claims.rst",
-            category="Results",
-            subcategory="as printed",
-        ),
-    log:
-        f"{LOGS}/printed/{{paper}}.log",
-    benchmark:
-        f"{LOGS}/printed/{{paper}}.tsv"
-    priority: TABLES_FIRST
-    localrule: True
-    conda:
-        "../../envs/refer.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
-        gpu=0,
-    params:
-        behaviour=BEHAVIOUR["reporting"],
-        choices=choices,
-        override=override,
-    script:
-        "../scripts/printed.py"
-
-
-rule verdicts:
-    input:
-        papers=[paper_path(paper) for paper in plan.config.reproduce],
-        tables=[f"{RESULTS}/tables/{paper}.{data}.csv" for paper, data in CELLS],
-    output:
-        table=shown(
-            f"{RESULTS}/tables/verdicts",
-            ".csv",
-            ".md",
-            ".tex",
-            ".html",
-            caption="../captions/verdicts.rst",
-            category="Results",
-            subcategory="all papers",
-        ),
-        forest=shown(
-            f"{RESULTS}/figures/verdicts",
-            ".svg",
-            ".png",
-            caption="../captions/verdicts.rst",
-            category="Results",
-            subcategory="all papers",
-        ),
-    log:
-        f"{LOGS}/verdicts.log",
-    benchmark:
-        f"{LOGS}/verdicts.tsv"
-    priority: TABLES_FIRST
-    localrule: True
-    conda:
-        "../../envs/refer.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
-        gpu=0,
-    params:
-        behaviour=BEHAVIOUR["reporting"],
-        margin=plan.config.margin,
-        choices={name: dict(chosen) for name, chosen in plan.config.ambiguity.items()},
-        override={
-            name: dict(wanted.override)
-            for name, wanted in plan.config.reproduce.items()
-        },
-    script:
-        "../scripts/verdicts.py"
+        "../scripts/tables.py"
 
 
 rule figures:
     input:
-        paper=paper_file,
-        table=f"{RESULTS}/tables/{{paper}}.{{data}}.csv",
-        pairs=f"{RESULTS}/tables/pairs.{{paper}}.{{data}}.csv",
+        papers=PAPERS,
+        results=RESULTS_TABLE,
         predictions=released(runs_of(PREDICTIONS)),
         runs=released(runs_of(RECORDS)),
         training=released(runs_of(CURVES)),
@@ -266,8 +147,7 @@ rule figures:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        choices=choices,
-        override=override,
+        config=CHECKED,
         confusions=confusion_names,
         protocols=protocols,
     script:

@@ -1,9 +1,8 @@
-"""Score all predictions, and list the runs that they come from."""
+"""Write the results table of a preset from its predictions."""
 
-from refer.evaluation.scores import score
-from refer.reporting.tables.listings import write_runs
-from refer.workflow import job
+from refer.reporting.score import Asked, score
+from refer.workflow import job, planned
 
 with job(snakemake):
-    score(snakemake.input.predictions, snakemake.output.scores)
-    write_runs(snakemake.input.runs, snakemake.output.runs)
+    given = snakemake.input
+    score(Asked.by(planned(snakemake)), given.predictions, given.runs, snakemake.output, given.training)

@@ -1,45 +1,18 @@
-"""Predictions in, scores out: everything that one run says about one part, as rows of a long table."""
+"""The metrics of predictions: what one run says about one split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from refer.errors import UserError
 from refer.evaluation.averages import averages, of_classes
-from refer.evaluation.folds import pooled
-from refer.evaluation.predictions import Predictions, read_all
-from refer.files import whole
+from refer.evaluation.predictions import Predictions
 
 ECE_BINS = 15
-
-SCHEMA = pa.schema(
-    [
-        ("preset", pa.string()),
-        ("paper", pa.string()),
-        ("dataset", pa.string()),
-        ("data", pa.string()),
-        ("stand_in", pa.bool_()),
-        ("protocol", pa.string()),
-        ("method", pa.string()),
-        ("seed", pa.int64()),
-        ("fold", pa.int64()),
-        ("folds", pa.int64()),
-        ("part", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("n", pa.int64()),
-        ("correct", pa.int64()),
-        ("checkpoint_sha256", pa.string()),
-        ("run", pa.string()),
-    ]
-)
 
 
 class Metric(NamedTuple):
@@ -51,18 +24,22 @@ class Metric(NamedTuple):
     correct: int | None = None
 
 
-def score(predictions: Sequence[str | Path], out: str | Path) -> None:
-    """Score every prediction file and write the long table `out` (columns: SCHEMA), sorted by run and part.
+def scored(run: Predictions) -> Iterator[tuple[str, Metric]]:
+    """Yield every metric of a run on each split that it was tested on, of the images that count.
 
-    The folds of a seed are scored one by one and once more together: a row of all of them names no `fold` and no
-    checkpoint, and in `folds` how many they are. Equal input gives the same bytes whatever the order of
-    `predictions`. Only rows with kept = true count.
+    Raises UserError where no image of a split counts; a fold whose people are all removed is left out.
     """
-    runs = read_all(predictions)
-    together = [each for each in pooled(runs) if each.folds]
-    rows = [row for run in sorted([*runs, *together], key=lambda run: run.key.rank) for row in _rows(run)]
-    with whole(out) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+    for part in run.parts:
+        counted = run.of(part)
+        if not counted.any() and run.key.fold is not None:
+            continue
+        if not counted.any():
+            raise UserError(
+                f"{run.path}: no row of part {part!r} is kept, so there is nothing to score; "
+                f"check the split of {run.key.paper} under the protocol {run.key.protocol!r}."
+            )
+        for metric in metrics(run.label[counted], run.probabilities[counted], run.classes):
+            yield part, metric
 
 
 def metrics(label: NDArray[np.int64], probabilities: NDArray[np.float64], classes: Sequence[str]) -> list[Metric]:
@@ -116,31 +93,3 @@ def brier(label: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float
     """Return Brier's score (1950): the mean squared distance from the true class's corner, over all classes (0..2)."""
     truth = np.eye(probabilities.shape[1])[label]
     return float(np.square(probabilities - truth).sum(axis=1).mean())
-
-
-def _rows(run: Predictions) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the long table for one run."""
-    for part in run.parts:
-        counted = run.of(part)
-        if not counted.any() and run.key.fold is not None:
-            continue  # the people of this fold are all removed; those of the others are counted
-        if not counted.any():
-            raise UserError(
-                f"{run.path}: no row of part {part!r} is kept, so there is nothing to score; "
-                f"check the split of {run.key.paper} under the protocol {run.key.protocol!r}."
-            )
-        for metric in metrics(run.label[counted], run.probabilities[counted], run.classes):
-            yield {
-                "preset": run.preset,
-                "dataset": run.dataset,
-                "stand_in": run.stand_in,
-                **run.key._asdict(),
-                "folds": len(run.folds) or None,
-                "part": part,
-                "metric": metric.name,
-                "value": metric.value,
-                "n": metric.n,
-                "correct": metric.correct,
-                "checkpoint_sha256": run.checkpoint_sha256,
-                "run": run.key.folder,
-            }

@@ -16,7 +16,8 @@ from refer.release.description import describe, readme, zenodo
 from refer.release.manifest import NAME as MANIFEST
 from refer.release.manifest import write_manifest
 from refer.release.runs import Finished, Preset, finished
-from refer.reporting.evidence import gather
+from refer.reporting.results import Results
+from refer.reporting.score import check_results
 from refer.reporting.tables.table import dataset_name, several
 
 ALWAYS = (
@@ -24,7 +25,7 @@ ALWAYS = (
     "pyproject.toml",
 )  # fmt: skip
 IF_THERE = ("envs/report.lock",)
-NEEDED = ("scores", "table", "page")
+NEEDED = ("results", "table", "page")
 
 Progress = Callable[[int, int, str], object]
 """Is told the bytes that are done, those in all, and what is being done."""
@@ -95,14 +96,12 @@ def release(
 
 
 def _check_derived(preset: Preset, runs: Sequence[Finished], roles: Mapping[str, str]) -> None:
-    """Refuse results without scores, tables or page, and scores that are not of these predictions."""
+    """Refuse results without results table, tables or page, and results that are not of these predictions."""
     for role in NEEDED:
         if role not in roles.values():
             raise UserError(f"{preset.folder}: no {role} there; make what follows from the runs: {preset.command}")
-    for paper, data in dict.fromkeys((each.run.paper, each.run.data) for each in runs):
-        mine = [each.run for each in runs if (each.run.paper, each.run.data) == (paper, data)]
-        files = preset.paths("predictions.parquet", mine), preset.paths("run.json", mine)
-        gather(preset.paper(paper), data, preset.folder / "scores.parquet", *files)
+    path = preset.folder / "results.parquet"
+    check_results(Results.read(path), preset.paths("predictions.parquet", [each.run for each in runs]), path)
 
 
 def _members(

@@ -16,7 +16,7 @@ from refer.plan import Run
 from refer.progress import duration
 from refer.release.description import template
 from refer.release.runs import Finished, Preset
-from refer.reporting.evidence import in_batches
+from refer.reporting.run_set import in_batches
 from refer.reporting.tables.notes import printed
 from refer.reporting.tables.table import dataset_name
 from refer.spec import Paper

@@ -28,7 +28,7 @@ ROLES = {
     "split": rf"data/{DATA}/split\.[a-z0-9_+-]+\.(?:published|audited)\.json",
     "batches": r"batch_tokens/[a-z0-9_.-]+\.parquet",
     "realtime": r"realtime/[^/]+\.json",
-    "scores": r"scores\.parquet",
+    "results": r"results\.(?:parquet|csv)",
     "table": r"tables/[^/]+\.(?:csv|md|tex|html)",
     "figure": rf"figures/(?:(?:{'|'.join(FIGURES)})|(?:{'|'.join(FACES)})(?=/[^/]*-standin))(?:/.*)?\.(?:svg|png)",
     "page": r"report\.html",

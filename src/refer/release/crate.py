@@ -118,7 +118,7 @@ def _add_workflow(graph: Graph) -> Any:
         for number, (rule, (_, what)) in enumerate(STEPS.items(), start=1)
     ]  # fmt: skip
     workflow["input"] = _parameter(graph, "configuration", graph.preset.file, "which cells of which papers run")
-    workflow["output"] = _parameter(graph, "scores", f"results/{graph.preset.name}/scores.parquet", "every metric")
+    workflow["output"] = _parameter(graph, "scores", f"results/{graph.preset.name}/results.parquet", "every metric")
     return workflow
 
 

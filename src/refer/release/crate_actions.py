@@ -56,12 +56,12 @@ def _of_tables(graph: Graph, runs: Sequence[Finished]) -> list[tuple[Any, str]]:
     records = [graph.result(f"{each.place}/run.json") for each in runs]
     papers = [graph.file(path) for path in graph.files if path.startswith("papers/")]
     tables = [graph.file(path) for path, member in graph.files.items() if member.role == "table"]
-    scores = graph.result("scores.parquet")
+    scores = graph.result("results.parquet")
     scored = graph.action("#score", graph.script("score"), given=predictions, made=[scores], name="Scoring",
                           description=STEPS["score"][1])  # fmt: skip
-    compared = graph.action("#table", graph.script("table"), given=[scores, *predictions, *records, *papers],
-                            made=tables, name="Tables", description=STEPS["table"][1])  # fmt: skip
-    return [(scored, "score"), (compared, "table")]
+    compared = graph.action("#tables", graph.script("tables"), given=[scores, *predictions, *records, *papers],
+                            made=tables, name="Tables", description=STEPS["tables"][1])  # fmt: skip
+    return [(scored, "score"), (compared, "tables")]
 
 
 def _control(graph: Graph, action: Any, rule: str) -> Any:
@@ -77,7 +77,7 @@ def _whole(graph: Graph, workflow: Any, runs: Sequence[Finished]) -> Any:
     data = {each.record["data_fingerprint"]: _data(graph, each) for each in runs}
     return graph.action(
         "#workflow-run", workflow, given=[graph.file(graph.preset.file), *data.values()],
-        made=[graph.result("scores.parquet")], name=f"Run of the preset {graph.preset.name}",
+        made=[graph.result("results.parquet")], name=f"Run of the preset {graph.preset.name}",
         description=f"{len(runs)} trained networks, on {', '.join(on)}.", **_times(runs),
     )  # fmt: skip
 

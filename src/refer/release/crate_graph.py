@@ -14,7 +14,7 @@ STEPS = {
     "train": ("workflow/scripts/train.py", "Train one network"),
     "infer": ("workflow/scripts/infer.py", "Predict with one trained network"),
     "score": ("workflow/scripts/score.py", "Score all predictions"),
-    "table": ("workflow/scripts/table.py", "Write the tables of reported and reproduced numbers"),
+    "tables": ("workflow/scripts/tables.py", "Write the tables of reported and reproduced numbers"),
 }
 """Rule → its script and what it does."""
 

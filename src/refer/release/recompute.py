@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import csv
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from refer.errors import UserError
-from refer.evaluation.scores import score
-from refer.plan import Run
 from refer.release.runs import Preset
-from refer.reporting.tables.batch_tokens import write_batch_tokens
-from refer.reporting.tables.claims import write_claims
-from refer.reporting.tables.compare import Comparison, compare, write_metrics, write_pairs, write_protocols
-from refer.reporting.tables.listings import write_ambiguities, write_audit, write_runs
-from refer.reporting.tables.matrix import compare_all, write_matrix
-from refer.reporting.tables.overview import write_verdicts
-from refer.reporting.tables.ranking import write_contrasts, write_ranking
-from refer.reporting.tables.realtime import write_realtime
-from refer.reporting.tables.sensitivity import write_sensitivity
-from refer.reporting.tables.splits import write_splits
-
-Maker = Callable[[Path], object]
-"""Writes a table's CSV."""
+from refer.reporting.audit import read_audit
+from refer.reporting.report import Report
+from refer.reporting.run_set import read_records
+from refer.reporting.score import Asked, score
+from refer.reporting.tables.batch_tokens import batch_token_tables, read_batch_tokens
+from refer.reporting.tables.listings import ambiguity_table, audit_table, runs_table
+from refer.reporting.tables.realtime import read_realtime, realtime_table
+from refer.reporting.tables.reported_results import claims_table
+from refer.reporting.tables.splits import read_splits, split_table
+from refer.reporting.tables.table import Table
+from refer.reporting.tables.write import csv_text
 
 
 class Recomputed(NamedTuple):
@@ -41,104 +36,44 @@ def recomputed(preset: Preset, stem: str) -> Recomputed | None:
     Raises:
         UserError: a file that it rests on is missing or broken.
     """
-    found = maker(preset, *[*stem.split("."), "", ""][:3])
+    found = _tables(preset, stem, *[*stem.split("."), "", ""][:3])
     if found is None:
         return None
-    source, make = found
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "table.csv")
-        make(path)
-        with path.open(encoding="utf-8", newline="") as handle:
-            return Recomputed(source, list(csv.DictReader(handle)))
+    source, tables = found
+    return Recomputed(source, list(csv.DictReader(io.StringIO(csv_text(*tables), newline=""))))
 
 
-def maker(preset: Preset, kind: str, one: str, two: str) -> tuple[str, Maker] | None:
-    """Return what a table is made from, and what writes it; `one` and `two` are the further words of its name."""
-    whole: dict[str, tuple[str, Maker]] = {
-        "runs": ("run.json of every run", lambda out: write_runs(preset.paths("run.json"), [out])),
-        "realtime": ("realtime/*.json", partial(_realtime, preset)),
-        "matrix": ("predictions", partial(_matrix, preset, write_matrix)),
-        "ranking": ("predictions", partial(_matrix, preset, write_ranking)),
-        "contrasts": ("predictions", partial(_matrix, preset, write_contrasts)),
-        "sensitivity": ("predictions", partial(_sensitivity, preset)),
-        "batch_tokens": ("batch_tokens/*.parquet", partial(_batch_tokens, preset)),
-        "verdicts": ("predictions", partial(_verdicts, preset)),
-        "audit": (f"data/{one}/audit.json", lambda out: write_audit(_border(preset, one, "audit.json"), [out])),
-    }
-    own = f"papers/{one}.yaml and the preset"
-    of_paper: dict[str, tuple[str, Maker]] = {
-        "ambiguities": (own, lambda out: write_ambiguities(preset.plan.papers[one], [out])),
-        "claims": (own, lambda out: write_claims(preset.plan.papers[one], [out])),
-        "split": (f"data/{two}/split.{one}.*.json", partial(_splits, preset, one, two)),
-        "metrics": ("predictions", lambda out: write_metrics(_comparison(preset, one, two), [out])),
-        "pairs": ("predictions", lambda out: write_pairs(_comparison(preset, one, two), [out])),
-        "protocols": ("predictions", partial(_protocols, preset, one, two)),
-    }
-    if kind in preset.plan.papers:
-        return "predictions", lambda out: _comparison(preset, kind, one, [out])
-    return whole.get(kind) or (of_paper.get(kind) if one in preset.plan.papers else None)
-
-
-def _comparison(preset: Preset, paper: str, data: str, outputs: Sequence[Path] = ()) -> Comparison:
-    mine = _runs(preset, paper, data)
-    with tempfile.TemporaryDirectory() as folder:
-        files = preset.paths("predictions.parquet", mine), preset.paths("run.json", mine)
-        return compare(
-            preset.paper(paper), data, _scored(preset, mine, folder), *files, outputs, preset.plan.config.margin
-        )
-
-
-def _protocols(preset: Preset, paper: str, data: str, out: Path) -> None:
-    training = preset.paths("training.csv", _runs(preset, paper, data))
-    write_protocols(_comparison(preset, paper, data), training, [out])
-
-
-def _verdicts(preset: Preset, out: Path) -> None:
-    cells = sorted(
-        {(run.paper, run.data) for run in preset.runs if not preset.plan.lent(run) and not preset.plan.switched(run)}
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        tables = [Path(folder, f"{paper}.{data}.csv") for paper, data in cells]
-        for (paper, data), path in zip(cells, tables, strict=True):
-            _comparison(preset, paper, data, [path])
-        papers = [preset.plan.papers[name] for name in preset.plan.config.reproduce]
-        write_verdicts(papers, tables, [out], preset.plan.config.margin)
-
-
-def _matrix(preset: Preset, write: Callable[[Sequence[Comparison], Sequence[Path]], None], out: Path) -> None:
-    mine = preset.plan.matrix()
-    with tempfile.TemporaryDirectory() as folder:
-        files = preset.paths("predictions.parquet", mine), preset.paths("run.json", mine)
-        write(compare_all(list(preset.plan.papers.values()), _scored(preset, mine, folder), *files), [out])
-
-
-def _sensitivity(preset: Preset, out: Path) -> None:
+def _tables(preset: Preset, stem: str, kind: str, one: str, two: str) -> tuple[str, list[Table]] | None:
+    """Return what a table is made from, and the table; `one` and `two` are the further words of its name."""
     plan = preset.plan
-    papers = {name: plan.papers[name] for name in plan.config.sensitivity}
-    write_sensitivity(plan.switches(), papers, preset.paths("predictions.parquet"), preset.paths("run.json"), [out])
-
-
-def _runs(preset: Preset, paper: str, data: str) -> list[Run]:
-    return [run for run in preset.plan.runs(paper) if run.data == data]
-
-
-def _scored(preset: Preset, runs: Sequence[Run], folder: str) -> Path:
-    """Score anew, for the stored scores may be of other predictions."""
-    score(preset.paths("predictions.parquet", runs), Path(folder, "scores.parquet"))
-    return Path(folder, "scores.parquet")
-
-
-def _batch_tokens(preset: Preset, out: Path) -> None:
-    write_batch_tokens(sorted(preset.folder.glob("batch_tokens/*.parquet")), [out])
-
-
-def _realtime(preset: Preset, out: Path) -> None:
-    write_realtime(sorted(preset.folder.glob("realtime/*.json")), [out], preset.plan.papers.values())
-
-
-def _splits(preset: Preset, paper: str, data: str, out: Path) -> None:
-    cells = [protocol for name, owner, protocol in preset.plan.splits() if (name, owner) == (data, paper)]
-    write_splits([_border(preset, data, f"split.{paper}.{protocol}.json") for protocol in cells], [out])
+    if kind == "runs":
+        return "run.json of every run", [runs_table(list(read_records(preset.paths("run.json")).values()))]
+    if kind == "realtime":
+        measured = sorted(preset.folder.glob("realtime/*.json"))
+        return "realtime/*.json", [realtime_table(read_realtime(measured), plan.papers.values())]
+    if kind == "batch_tokens":
+        measured = sorted(preset.folder.glob("batch_tokens/*.parquet"))
+        return "batch_tokens/*.parquet", batch_token_tables(read_batch_tokens(measured))
+    if kind == "audit":
+        return f"data/{one}/audit.json", [audit_table(read_audit(_border(preset, one, "audit.json")))]
+    if kind in ("ambiguities", "claims") and one in plan.papers:
+        make = ambiguity_table if kind == "ambiguities" else claims_table
+        return f"papers/{one}.yaml and the preset", [make(plan.papers[one])]
+    if kind == "split" and one in plan.papers:
+        protocols = [protocol for name, owner, protocol in plan.splits() if (name, owner) == (two, one)]
+        paths = [_border(preset, two, f"split.{one}.{protocol}.json") for protocol in protocols]
+        return f"data/{two}/split.{one}.*.json", [split_table(read_splits(paths))]
+    if (
+        kind in plan.papers
+        or one in plan.papers
+        or kind in ("matrix", "ranking", "contrasts", "sensitivity", "verdicts")
+    ):
+        # Scored anew, for the stored results table may be of other predictions.
+        files = (preset.paths(name) for name in ("predictions.parquet", "run.json", "training.csv"))
+        predictions, runs, training = files
+        results = score(Asked.by(plan), predictions, runs, [], training)
+        return "predictions", Report(Asked.by(plan), results, read_records(runs)).tables(stem)
+    return None
 
 
 def _border(preset: Preset, data: str, name: str) -> Path:

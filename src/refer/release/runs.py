@@ -13,7 +13,7 @@ from refer.errors import UserError, unknown
 from refer.evaluation.predictions import Predictions, RunKey, read_all
 from refer.networks import catalog
 from refer.plan import Plan, Run, load_plan
-from refer.reporting.evidence import read_records
+from refer.reporting.run_set import read_records
 from refer.spec import Paper
 
 FILES = ("predictions.parquet", "run.json", "training.csv")

@@ -20,11 +20,11 @@ from refer.release.manifest import NAME as MANIFEST
 from refer.release.manifest import read_manifest
 from refer.release.recompute import recomputed
 from refer.release.runs import Preset, find_preset
-from refer.reporting.evidence import read_records
+from refer.reporting.run_set import read_records
 
 KEYS = (
-    "table", "paper", "data", "protocol", "method", "less", "part", "metric", "seed", "fold", "ambiguity", "option",
-    "finding", "split", "other_split", "class", "modality", "removed", "reported", "source",
+    "scope", "paper", "data", "protocol", "method", "compared_with", "part", "metric", "seed", "fold", "what",
+    "ambiguity", "option", "finding", "split", "other_split", "class", "modality", "removed", "reported", "source",
 )  # fmt: skip
 """Columns that name a row, as far as a table has them."""
 ALWAYS = ("paper", "data", "protocol", "method", "part", "metric")
@@ -174,10 +174,13 @@ def _runs(preset: Preset, stem: str, row: Mapping[str, str]) -> list[Run]:
     plan = preset.plan
     seeds, folds = row.get("seed_list", "").split(), row.get("fold_list", "").split()
     for switch in plan.switches() if stem == "sensitivity" else ():
-        if all(row[name] == str(getattr(switch, name)) for name in ("paper", "ambiguity", "option", "method", "data")):
+        names = {"what": "ambiguity", **{name: name for name in ("paper", "option", "method", "data")}}
+        if all(row[name] == str(getattr(switch, of)) for name, of in names.items()):
             seeds, folds = list(map(str, switch.seeds)), list(map(str, switch.folds))
     papers = {row[name] for name in ("paper", "run") if row.get(name)}
-    methods = {row[name] for name in ("method", "less") if row.get(name)}
+    other = row.get("compared_with", "")
+    known = preset.plan.papers.get(row.get("paper", ""))
+    methods = {row.get("method", ""), *([other] if known and other in known.methods else [])} - {""}
 
     def stands(run: Run) -> bool:
         return (
@@ -192,8 +195,8 @@ def _runs(preset: Preset, stem: str, row: Mapping[str, str]) -> list[Run]:
             and (not row.get("fold") or row["fold"] == str(run.fold))
         )
 
-    known = plan.matrix() if stem in OF_MATRIX else preset.runs
-    return [run for run in known if stands(run)] if row.get("method") else []
+    all_runs = plan.matrix() if stem in OF_MATRIX else preset.runs
+    return [run for run in all_runs if stands(run)] if row.get("method") else []
 
 
 def _run(preset: Preset, run: Run, part: str | None) -> dict[str, Any]:

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from refer.evaluation.predictions import Predictions, read_all
 from refer.files import whole, write_json
+from refer.reporting.results import Results
 
 METRICS = ("accuracy", "macro_f1")
 DIGITS = 6
 
 
-def write_metrics(scores: str | Path, folder: str | Path) -> None:
-    """Write `<paper>.<data>.<protocol>.<method>.json` for each cell of a scores.parquet.
+def write_metrics(results: Results, folder: str | Path) -> None:
+    """Write `<paper>.<data>.<protocol>.<method>.json` for each method.
 
-    Each holds, for every evaluated part, the METRICS as fractions in 0..1, averaged over seeds (the folds of a seed
-    count as one), and how many images they are of.
+    Each holds, for every split, the METRICS as fractions in 0..1, averaged over seeds (the folds of a seed count as
+    one), and how many images they are of.
     """
-    table = pd.read_parquet(scores)
-    table = table[table["fold"].isna() & table["metric"].isin(METRICS)]
-    for names, cell in table.groupby(["paper", "data", "protocol", "method"]):
-        parts: dict[str, Any] = {}
-        for part, rows in cell.groupby("part"):
-            means = rows.groupby("metric")["value"].mean()
-            parts[str(part)] = {
-                **{metric: round(float(means[metric]), DIGITS) for metric in METRICS},
-                "images": int(rows["n"].iloc[0]),
-            }
-        write_json(Path(folder, f"{'.'.join(map(str, names))}.json"), parts)
+    cells: dict[str, dict[str, dict[str, float | int]]] = {}
+    for row in results.of("method", "mean"):
+        if row["metric"] in METRICS:
+            name = ".".join(row[key] for key in ("paper", "data", "protocol", "method"))
+            split = cells.setdefault(name, {}).setdefault(row["part"], {"images": row["n"]})
+            split[row["metric"]] = round(row["value"] / 100, DIGITS)
+    for name, splits in cells.items():
+        write_json(Path(folder, f"{name}.json"), splits)
 
 
 def write_curves(training: Iterable[str | Path], folder: str | Path) -> None:
-    """Write `<paper>.<data>.<protocol>.csv` from training.csv files: a row for each epoch of each run and part.
+    """Write `<paper>.<data>.<protocol>.csv` from training.csv files: a row for each epoch of each run and split.
 
     Columns: method, run, part, epoch, accuracy (0..1), loss (mean cross-entropy, nats).
     """
@@ -55,31 +50,18 @@ def write_curves(training: Iterable[str | Path], folder: str | Path) -> None:
         _write(pd.concat(curves), Path(folder, f"{name}.csv"))
 
 
-def write_confusions(predictions: Iterable[str | Path], folder: str | Path) -> None:
-    """Write `<paper>.<data>.<protocol>.<method>.<part>.csv` from predictions: a row for each pair of classes.
+def write_confusions(results: Results, folder: str | Path) -> None:
+    """Write `<paper>.<data>.<protocol>.<method>.<part>.csv`: a row for each pair of classes.
 
     Columns: actual, predicted, images (counted over all seeds and folds), share of the actual class (0..1; empty
     where it has no images).
     """
-    cells: dict[str, list[Predictions]] = {}
-    for run in read_all(predictions):
-        key = run.key
-        cells.setdefault(f"{key.paper}.{key.data}.{key.protocol}.{key.method}", []).append(run)
-    for name, runs in cells.items():
-        classes = runs[0].classes
-        for part in sorted({part for run in runs for part in run.parts}):
-            counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-            for run in runs:
-                counted = run.of(part)
-                np.add.at(counts, (run.label[counted], run.predicted[counted]), 1)
-            with np.errstate(invalid="ignore"):
-                shares = counts / counts.sum(axis=1, keepdims=True)
-            rows = [
-                {"actual": actual, "predicted": predicted, "images": counts[a, p], "share": shares[a, p]}
-                for a, actual in enumerate(classes)
-                for p, predicted in enumerate(classes)
-            ]
-            _write(pd.DataFrame(rows), Path(folder, f"{name}.{part}.csv"))
+    table = pd.DataFrame(results.of("confusion"))
+    for names, rows in table.groupby(["paper", "data", "protocol", "method", "part"], sort=False):
+        images = rows["value"].astype(int)
+        of_class = images.groupby(rows["actual"], sort=False).transform("sum")
+        cells = {"actual": rows["actual"], "predicted": rows["predicted"], "images": images, "share": images / of_class}
+        _write(pd.DataFrame(cells), Path(folder, f"{'.'.join(map(str, names))}.csv"))
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from markupsafe import Markup
-
 import refer
 from refer.errors import UserError
-from refer.evaluation.reported import MARGIN
 from refer.files import write_text
 from refer.reporting.audit import read_audit
-from refer.reporting.chapters import as_html, audit_chapter, chapter, drawing_first
-from refer.reporting.evidence import Paper, Record, gather, precision_of, read_records
-from refer.reporting.front import front
 from refer.reporting.pictures import embed
-from refer.reporting.results import records
-from refer.reporting.tables.compare import build, duration
-from refer.reporting.tables.listings import runs_table
-from refer.reporting.tables.notes import energy, speed
-from refer.reporting.tables.overview import as_rows, verdict_table, verdicts
+from refer.reporting.report import Report
+from refer.reporting.results import unique
+from refer.reporting.run_set import Record, precision_of
+from refer.reporting.sections import audit_section, drawing_first, section
+from refer.reporting.summary import summary
+from refer.reporting.tables.batch_tokens import batch_token_tables, read_batch_tokens
+from refer.reporting.tables.notes import duration, energy, speed
 from refer.reporting.tables.realtime import read_realtime, realtime_table
 from refer.reporting.tables.splits import Split, read_splits
-from refer.reporting.tables.table import dataset_name, several, templates
+from refer.reporting.tables.table import dataset_name, several
+from refer.reporting.tables.write import html, templates
 
 KINDS = (
     "overview",
+    "ranking",
+    "sensitivity",
+    "batch_tokens",
     "forest",
     "pairs",
     "curves",
@@ -39,6 +39,13 @@ KINDS = (
     "sheets",
     "copies",
 )
+WHOLE = {
+    "overview": "Reported and reproduced accuracy of all papers",
+    "ranking": "All methods, from the best to the worst",
+    "sensitivity": "What each option is worth, in points of accuracy",
+    "batch_tokens": "Accuracy by the size and the order of test batches",
+}
+"""Figures over all papers, and what they are called where they cannot be seen."""
 REGENERATE = ("snakemake --cores all",)
 
 
@@ -46,107 +53,62 @@ def write_page(
     out: str | Path,
     *,
     title: str,
-    papers: Sequence[Paper],
-    scores: str | Path,
-    predictions: Iterable[str | Path],
-    runs: Iterable[str | Path],
+    report: Report,
     audits: Iterable[str | Path],
     figures: Mapping[str, Sequence[str | Path]],
-    training: Iterable[str | Path] = (),
     splits: Iterable[str | Path] = (),
     timings: Iterable[str | Path] = (),
-    matrix: str | Path | None = None,
-    ranking: Sequence[str | Path] = (),
-    ranked: str | Path | None = None,
-    sensitivity: str | Path | None = None,
-    swings: str | Path | None = None,
-    batch_tokens: str | Path | None = None,
-    batches: str | Path | None = None,
+    batch_tokens: Iterable[str | Path] = (),
     regenerate: Sequence[str] = REGENERATE,
     lacking: Sequence[str] = (),
-    margin: float = MARGIN,
 ) -> None:
     """Write the front page `out`.
 
     Args:
         out: the HTML file.
         title: one line that says what this preset is.
-        papers: the papers in order, with the choices for their ambiguities that were really used.
-        scores: scores.parquet.
-        predictions: every predictions.parquet.
-        runs: every run.json.
-        training: every training.csv; with them the page tells what the choice of the epoch is worth.
+        report: the tables of the preset.
         audits: audit.json of every data set.
+        figures: one of KINDS → .svg or .png files, named as `refer.reporting.figures` names them. Of the confusion
+            matrices, only those of methods for which the paper reports a number are embedded.
         splits: the files that say how papers divide data sets.
         timings: the files that say how long networks take for one face.
-        matrix: the table of methods and data sets, as a page of its own.
-        ranking: the tables of all methods in one order and of what single things are worth, likewise.
-        ranked: the ranking's figure.
-        sensitivity: the table of what open questions are worth, likewise.
-        swings: its figure.
-        batch_tokens: the table of test batches of several sizes and orders, likewise.
-        batches: its figure.
-        figures: one of KINDS → .svg or .png files, named as the functions of `refer.reporting.figures` say. Of the
-            confusion matrices, only those of methods for which the paper reports a number are embedded.
+        batch_tokens: what was measured of test batches of several sizes and orders.
         regenerate: the commands that make this page again.
         lacking: figures that need images or networks and are not there; the page says that it goes without them.
-        margin: that of the verdicts, in points.
 
     Raises:
-        UserError: a file is missing, or the files do not fit together (see `evidence.gather`).
+        UserError: a file is missing, or the files do not fit together.
     """
     unknown = sorted(set(figures) - set(KINDS))
     if unknown:
         raise UserError(f"{out}: no figures of the kind {', '.join(unknown)}; expected {', '.join(KINDS)}.")
-    predictions, runs = list(predictions), list(runs)
-    known = read_records(runs)
-    curves = list(map(Path, training))
-    chapters = []
-    for paper in papers:
-        mine = (key for key, record in known.items() if key.paper == paper.id and record["dataset"] in paper.parts)
-        for data in dict.fromkeys(key.data for key in mine):
-            comparison = build(gather(paper, data, scores, predictions, runs), margin)
-            chapters.append(chapter(comparison, figures, curves))
-    rows = as_rows(row for each in chapters for row in records(each.comparison))
-    judged = verdicts(papers, rows)
-    found = [read_audit(path) for path in audits]
-    timed = list(timings)
+    records = list(report.records.values())
+    timed, measured = list(timings), list(batch_tokens)
     divided: dict[tuple[str, str], list[Split]] = {}
     for split in read_splits(splits):
         divided.setdefault((split.data, split.paper), []).append(split)
-    page = templates().get_template("page.html")
-    text = page.render(
+    text = templates().get_template("page.html").render(
         title=title,
-        preset=", ".join(dict.fromkeys(record["preset"] for record in known.values())),
-        facts=_facts(list(known.values())) | _left_out(lacking),
-        notices=_notices(list(known.values())),
-        front=front(papers, judged),
-        verdict_table=as_html(verdict_table(papers, judged, margin)),
-        overview=[
-            embed(path, "Reported and reproduced accuracy of all papers")
-            for path in drawing_first(figures.get("overview", ()))[:1]
-        ],
-        chapters=chapters,
-        audits=[audit_chapter(audit, figures, divided) for audit in found],
-        matrix=_table_of(matrix) if matrix else None,
-        ranking=[_table_of(path) for path in ranking],
-        ranked=embed(ranked, "All methods, from the best to the worst") if ranked else None,
-        sensitivity=_table_of(sensitivity) if sensitivity else None,
-        swings=embed(swings, "What each option is worth, in points of accuracy") if swings else None,
-        batch_tokens=_table_of(batch_tokens) if batch_tokens else None,
-        batches=embed(batches, "Accuracy by the size and the order of test batches") if batches else None,
-        realtime=as_html(realtime_table(read_realtime(timed), papers)) if timed else None,
-        runs_table=as_html(runs_table(list(known.values()))),
+        preset=", ".join(unique(record["preset"] for record in records)),
+        facts=_facts(records) | _left_out(lacking),
+        notices=_notices(records),
+        summary=summary(report.papers, report.verdicts),
+        verdict_table=html(*report.tables("verdicts")),
+        sections=[section(comparison, figures) for comparison in report.comparisons],
+        audits=[audit_section(read_audit(path), figures, divided) for path in audits],
+        matrix=html(*report.tables("matrix")) if report.asked.ranked else None,
+        ranking=html(*report.tables("ranking"), *report.tables("contrasts")) if report.asked.ranked else None,
+        sensitivity=html(*report.tables("sensitivity")) if report.asked.switches else None,
+        batch_tokens=html(*batch_token_tables(read_batch_tokens(measured))) if measured else None,
+        drawn={kind: [embed(path, alt) for path in drawing_first(figures.get(kind, ()))[:1]]
+               for kind, alt in WHOLE.items()},
+        realtime=html(realtime_table(read_realtime(timed), report.papers)) if timed else None,
+        runs_table=html(*report.tables("runs")),
         regenerate=regenerate,
         version=refer.__version__,
-    )
+    )  # fmt: skip
     write_text(out, text)
-
-
-def _table_of(page: str | Path) -> Markup:
-    """Return what stands in the body of a table's own page."""
-    text = Path(page).read_text(encoding="utf-8")
-    return Markup(text.partition("<body>")[2].partition("</body>")[0])
 
 
 def _notices(records: Sequence[Record]) -> list[str]:

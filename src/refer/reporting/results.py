@@ -1,271 +1,187 @@
-"""What came out, row by row: each accuracy with its interval, and every other number that the paper reports."""
+"""The results table: every estimate, comparison, interval and verdict of a preset, one a row (docs/results-table.md).
+
+`refer.reporting.score` writes it from the predictions; tables, figures, page, traces and metrics only read it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from refer.evaluation.averages import pseudo_values
-from refer.evaluation.intervals import Interval, interval_of, mean_sd
-from refer.evaluation.predictions import Predictions
-from refer.evaluation.reported import MARGIN, STAND_IN, Against, Claim, against, claim, weight_of
-from refer.reporting.evidence import Evidence, Reported
+from refer.errors import UserError
+from refer.files import whole, write_text
 
-OTHER_METRICS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_precision",
-                 "weighted_recall", "weighted_f1", "ece", "brier", "log_loss")  # fmt: skip
+Row = Mapping[str, Any]
+"""A row of the results table, or of what `Results.wide` makes of several; what is not known is None."""
 
-
-@dataclass(frozen=True)
-class Value:
-    """One metric of one method under one protocol on one part, in percent, beside what the paper reports.
-
-    `mean` and `sd` are over seeds, the folds of a seed pooled; `fold_mean` and `fold_sd` over folds, each fold
-    averaged over seeds; `interval` is that of the mean (fractions). `against` compares it with what the paper reports;
-    drawn data are compared with nothing.
-    """
-
-    method: str
-    label: str
-    protocol: str
-    part: str
-    split: str
-    n: int
-    removed: int
-    seeds: list[int]
-    folds: list[int]
-    metric: str
-    mean: float
-    sd: float | None
-    fold_mean: float | None
-    fold_sd: float | None
-    reported: list[Reported]
-    interval: Interval
-    against: Against | None
-
-    @property
-    def row(self) -> tuple[str, str]:
-        """The row of the table: protocol and method."""
-        return self.protocol, self.method
-
-    @property
-    def difference(self) -> float | None:
-        """Reproduced minus reported, in points; None where the paper reports nothing."""
-        return self.mean - self.reported[0].value if self.reported else None
-
-    @property
-    def verdict(self) -> str | None:
-        """Whether the reported number is reproduced; None where there is none."""
-        if not self.reported:
-            return None
-        return STAND_IN if self.against is None else self.against.verdict
+TEXT, NUMBER, COUNT, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 
 
-@dataclass(frozen=True)
-class Result(Value):
-    """An accuracy; `others` are the other metrics, as scored."""
+class Field(NamedTuple):
+    """A column of the results table."""
 
-    others: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All results of one paper on one data set, in the order of its table.
-
-    `results` are the accuracies, `further` the precision, recall and F1 of those rows for which the paper reports any.
-    """
-
-    evidence: Evidence
-    results: list[Result]
-    further: list[Value]
-    margin: float = MARGIN
-
-    @cached_property
-    def best(self) -> set[tuple[str, str, str]]:
-        """The (protocol, method, part) with the highest mean accuracy of each protocol and part."""
-        top: dict[tuple[str, str], float] = {}
-        for r in self.results:
-            top[r.protocol, r.part] = max(r.mean, top.get((r.protocol, r.part), 0))
-        return {(r.protocol, r.method, r.part) for r in self.results if r.mean == top[r.protocol, r.part]}
-
-    @property
-    def rows(self) -> list[tuple[str, str]]:
-        """The (protocol, method) of every row, in order."""
-        return list(dict.fromkeys(r.row for r in self.results))
-
-    @property
-    def folds(self) -> list[int]:
-        """The folds that were run, of every method and seed; none where people are not left out fold by fold."""
-        return sorted({fold for r in self.results for fold in r.folds})
+    name: str
+    kind: pa.DataType
+    what: str
 
 
-def build(evidence: Evidence, margin: float = MARGIN) -> Comparison:
-    """Return the results of `evidence`, one per protocol, method and part; `margin` is that of the verdicts."""
-    results: list[Result] = []
-    further: list[Value] = []
-    for protocol in evidence.protocols:
-        for method in evidence.paper.methods:
-            runs = evidence.of(protocol, method)
-            for part in evidence.parts:
-                if runs and part in runs[0].parts:
-                    results.append(_result(evidence, runs, part, margin))
-                    further += _further(evidence, runs, part, margin)
-    return Comparison(evidence, results, further, margin)
+COLUMNS = (
+    Field("scope", TEXT, "The question that the row belongs to; see below."),
+    Field("quantity", TEXT, "What `value` is; see below."),
+    Field("preset", TEXT, "The preset that was run."),
+    Field("paper", TEXT, "The paper, as in papers/<paper>.yaml; a switched option is named behind a plus sign."),
+    Field("dataset", TEXT, "The data set."),
+    Field("data", TEXT, "The data set as in paths: with -standin, if it is drawn."),
+    Field("stand_in", FLAG, "Whether the data are drawn; then no value says anything about the data set."),
+    Field("protocol", TEXT, "published or audited; empty where a row is of both."),
+    Field("method", TEXT, "The method."),
+    Field("label", TEXT, "The method's name in tables: that of the network that ran."),
+    Field("part", TEXT, "The split, as predictions.parquet and the paper's file name it."),
+    Field("split", TEXT, "The split, as the data set's owner names it."),
+    Field("metric", TEXT, "The metric; recall:<class> and precision:<class> are of one class."),
+    Field("compared_with", TEXT, "What a difference is to: a method, <paper>.<method>, or an option."),
+    Field("what", TEXT, "What sets two compared methods apart, as the paper's file says; the ambiguity; what departs."),
+    Field("option", TEXT, "The option of the ambiguity that was switched on."),
+    Field("actual", TEXT, "Of a confusion count: the true class. Of a baseline: the most frequent class."),
+    Field("predicted", TEXT, "Of a confusion count: the predicted class."),
+    Field("seed", COUNT, "Of a single run: its seed."),
+    Field("fold", COUNT, "Of a single run: its fold; empty where the folds of a seed are pooled."),
+    Field(
+        "value", NUMBER, "The value: percent, or points where two are compared; Brier score and log loss as they are."
+    ),
+    Field("sd", NUMBER, "Its standard deviation over seeds or folds (n − 1), or the one that the paper states."),
+    Field("low", NUMBER, "Lower end of its 95 % interval."),
+    Field("high", NUMBER, "Upper end of its 95 % interval."),
+    Field("interval_method", TEXT, "How the interval was made: wilson, jackknife, crossed (docs/verdicts.md)."),
+    Field("p", NUMBER, "Two-sided p of no difference, of this comparison alone."),
+    Field("p_holm", NUMBER, "p adjusted by Holm's method for all comparisons of the same kind."),
+    Field("p_holm_reference", NUMBER, "p adjusted for the comparisons with the reference method alone."),
+    Field("test", TEXT, "Where p comes from: mcnemar, fisher, crossed, moderated."),
+    Field("about", TEXT, "What a comparison is about: methods, or of a single seed these networks alone."),
+    Field("smallest", NUMBER, "The smallest difference that would have been found with a power of 80 %."),
+    Field("verdict", TEXT, "Whether a reported number is reproduced (docs/verdicts.md)."),
+    Field("images_to_tell", COUNT, "Size of a test set that could decide, where this one cannot."),
+    Field("departures", COUNT, "How many of network, weights, epochs, image size and recipe are not the paper's."),
+    Field("place", COUNT, "Place in the ranking; equal means share one."),
+    Field("n", COUNT, "Images, or answers of this class."),
+    Field("correct", COUNT, "Right answers among them, of a single run."),
+    Field("removed", COUNT, "Images of the split that the protocol leaves out."),
+    Field("seeds", COUNT, "How many seeds the value is of."),
+    Field("seed_list", TEXT, "Which."),
+    Field("folds", COUNT, "How many folds of each seed, where data are divided into folds."),
+    Field("fold_list", TEXT, "Which."),
+    Field("reported_part", TEXT, "Of a reported number: the split that the paper names, or `not stated`."),
+    Field("decimals", COUNT, "Of a reported number: its decimals, where the paper's file states them."),
+    Field("source", TEXT, "Of a reported number: where it stands. Of a departure: the paper's value."),
+    Field("state", TEXT, "Of an option: whether it was run, or why not."),
+    Field("reason", TEXT, "Of an option: the reason in words. Of a departure: the run's value."),
+    Field("run", TEXT, "Of a single run: its folder below results/<preset>/; of an option: the paper's name in paths."),
+)
+SCHEMA = pa.schema([(each.name, each.kind) for each in COLUMNS])
+KEYS = ("paper", "data", "protocol", "method", "part", "metric", "what", "option")
+"""Columns by which `Results.wide` knows what belongs together."""
+OWN = ("value", "sd", "low", "high", "n")
+"""Columns that each quantity has of its own; all others hold for the whole row of `Results.wide`."""
 
 
-def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the rows of the CSV: each accuracy, followed by what else the paper reports of the same row.
-
-    `mean` to `high`, `reported` and `difference` are in percent or points, the columns behind them fractions.
-    """
-    rows = []
-    for r in comparison.results:
-        rows.append(_record(comparison, r, r))
-        rows += [_record(comparison, r, v) for v in comparison.further if (v.row, v.part) == (r.row, r.part)]
-    return rows
-
-
-def _record(comparison: Comparison, result: Result, value: Value) -> dict[str, Any]:
-    evidence = comparison.evidence
-    claim = value.reported[0] if value.reported else None
-    found = value.against
-    return {
-        "preset": evidence.preset,
-        "paper": evidence.paper.id,
-        "dataset": evidence.dataset,
-        "data": evidence.data,
-        "stand_in": evidence.stand_in,
-        "protocol": value.protocol,
-        "method": value.method,
-        "label": value.label,
-        "part": value.part,
-        "split": value.split,
-        "metric": value.metric,
-        "mean": value.mean,
-        "sd": value.sd,
-        "low": 100 * value.interval.low,
-        "high": 100 * value.interval.high,
-        "interval_method": value.interval.method,
-        "n": value.n,
-        "removed": value.removed,
-        "seeds": len(value.seeds),
-        "seed_list": " ".join(map(str, value.seeds)),
-        "folds": len(value.folds) or None,
-        "fold_list": " ".join(map(str, value.folds)),
-        "fold_mean": value.fold_mean,
-        "fold_sd": value.fold_sd,
-        "reported": claim.value if claim else None,
-        "reported_sd": claim.sd if claim else None,
-        "reported_part": (claim.part or "not stated") if claim else None,
-        "reported_n": claim.n if claim else None,
-        "reported_source": claim.source if claim else None,
-        "difference": value.difference,
-        "difference_low": found.low if found else None,
-        "difference_high": found.high if found else None,
-        "p": found.p if found else None,
-        "test": found.test if found else None,
-        "verdict": value.verdict,
-        "images_to_tell": found.images if found else None,
-        "best": value is result and (value.protocol, value.method, value.part) in comparison.best,
-        **{name: number if value is result else None for name, number in result.others.items()},
-    }
+def write_results(rows: Iterable[Row], outputs: Iterable[str | Path]) -> None:
+    """Write the results table to every path of `outputs` (.parquet, .csv), in the order of `rows`."""
+    table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    for path in map(Path, outputs):
+        if path.suffix == ".csv":
+            write_text(path, csv_lines(SCHEMA.names, table.to_pylist()))
+        else:
+            with whole(path) as temporary:
+                pq.write_table(table, temporary)
 
 
-def hits_of(runs: Sequence[Predictions], part: str) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None]:
-    """Return which answers of a row are right (seeds, images), and the fold of each image."""
-    counted = runs[0].of(part)
-    hits = np.stack([(run.predicted == run.label)[run.of(part)] for run in runs])
-    return hits, None if runs[0].fold is None else runs[0].fold[counted]
+def csv_lines(names: Sequence[str], rows: Iterable[Row]) -> str:
+    """Return the columns `names` of rows as CSV: one value a cell, an empty cell for what is not known."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([csv_value(row.get(name)) for name in names] for row in rows)
+    return buffer.getvalue()
 
 
-def _values_of(runs: Sequence[Predictions], part: str, metric: str) -> NDArray[Any]:
-    """Return what each answer contributes to a metric (seeds, images): right or wrong, or pseudo-values."""
-    if metric == "accuracy":
-        return hits_of(runs, part)[0]
-    counted = [(run, run.of(part)) for run in runs]
-    classes = len(runs[0].classes)
-    return np.stack([pseudo_values(metric, run.label[of], run.predicted[of], classes) for run, of in counted])
+def csv_value(value: Any) -> Any:
+    """Return a value as it stands in a CSV."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(round(value, 10))  # ten decimals: full for a percentage, without 83.00000000000001
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"  # a spreadsheet would take it for a formula, and run it
+    return value
 
 
-def _result(evidence: Evidence, runs: Sequence[Predictions], part: str, margin: float) -> Result:
-    value = _value(evidence, runs, part, "accuracy", _claims(evidence, runs[0].key.method, part, "accuracy"), margin)
-    others = {name: float(np.mean(evidence.values(runs, part, name))) for name in OTHER_METRICS}
-    return Result(**value.__dict__, others=others)
+class Results:
+    """The rows of a results table, by scope and quantity."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
+        for row in rows:
+            full = {name: row.get(name) for name in SCHEMA.names}
+            self._rows.setdefault((full["scope"], full["quantity"]), []).append(full)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Results:
+        """Read results.parquet. Raises UserError where it is missing or has other columns."""
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such file; expected the results table of this preset. Run the workflow.")
+        table = pq.read_table(path)
+        if table.schema.names != SCHEMA.names:
+            raise UserError(f"{path}: the results table of another version of refer; delete it and score again.")
+        return cls(table.to_pylist())
+
+    def of(self, scope: str, *quantities: str, **where: Any) -> list[dict[str, Any]]:
+        """Return the rows of a scope and of some quantities, or all, in which columns have the values of `where`."""
+        return [
+            row
+            for (of, quantity), rows in self._rows.items()
+            if of == scope and (not quantities or quantity in quantities)
+            for row in rows
+            if all(row[name] == value for name, value in where.items())
+        ]
+
+    def wide(self, scope: str, first: str, *others: str, **where: Any) -> list[dict[str, Any]]:
+        """Return one row for each of the quantity `first`, with what the table has of the `others` for the same.
+
+        A value is called as its quantity, its other numbers `<quantity>_sd` to `<quantity>_n`; those of `first` also
+        stand under their own names. Equal KEYS say what belongs together; of several the first is taken.
+        """
+        found = []
+        beside = {name: {_key(row): row for row in reversed(self.of(scope, name, **where))} for name in others}
+        for row in self.of(scope, first, **where):
+            joined = {**row, **_named(first, row)}
+            for name, rows in beside.items():
+                other = rows.get(_key(row), {})
+                joined |= _named(name, other)
+                joined |= {
+                    key: value
+                    for key, value in other.items()
+                    if key not in OWN and value is not None and joined[key] is None
+                }
+            found.append(joined)
+        return found
 
 
-def _further(evidence: Evidence, runs: Sequence[Predictions], part: str, margin: float) -> list[Value]:
-    """Return precision, recall and F1 as far as the paper reports them."""
-    known = {name: _claims(evidence, runs[0].key.method, part, name) for name in ("precision", "recall", "f1")}
-    return [_value(evidence, runs, part, name, claims, margin) for name, claims in known.items() if claims]
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in KEYS)
 
 
-def _value(
-    evidence: Evidence, runs: Sequence[Predictions], part: str, metric: str, claims: list[Reported], margin: float
-) -> Value:
-    first = runs[0]
-    scored = evidence.paper.metrics.scored(metric)
-    mean, sd = _percent(*mean_sd(evidence.values(runs, part, scored)))
-    by_fold = evidence.fold_values(runs, part, scored)
-    fold_mean, fold_sd = _percent(*mean_sd(by_fold)) if by_fold else (None, None)
-    values = _values_of(runs, part, scored)
-    folds = None if first.fold is None else first.fold[first.of(part)]
-    compared = None
-    if claims and not evidence.stand_in:
-        removed = first.removed(part)
-        compared = against(values, folds, _stated(evidence, claims[0], values, folds, removed), margin=margin)
-    return Value(
-        method=first.key.method,
-        label=evidence.paper.methods[first.key.method].label,
-        protocol=first.key.protocol,
-        part=part,
-        split=evidence.split(part),
-        n=int(first.of(part).sum()),
-        removed=first.removed(part),
-        seeds=[run.key.seed for run in runs],
-        folds=[fold.key.fold for fold in first.folds if fold.key.fold is not None],
-        metric=scored,
-        mean=mean,
-        sd=sd,
-        fold_mean=fold_mean,
-        fold_sd=fold_sd,
-        reported=claims,
-        interval=interval_of(values, folds),
-        against=compared,
-    )
+def _named(quantity: str, row: Row) -> dict[str, Any]:
+    return {quantity if name == "value" else f"{quantity}_{name}": row.get(name) for name in OWN}
 
 
-def _stated(
-    evidence: Evidence, stated: Reported, values: NDArray[Any], folds: NDArray[np.int64] | None, removed: int
-) -> Claim:
-    """Return the reported number as a sample; where the paper says no n, that of the whole part."""
-    return claim(
-        stated.value,
-        stated.n or values.shape[1] + removed,
-        assumed=stated.n is None,
-        sd=stated.sd,
-        folds=evidence.paper.folds.get(evidence.dataset),
-        weight=None if stated.metric == "accuracy" else weight_of(values, folds),
-        decimals=stated.decimals,
-    )
-
-
-def _percent(mean: float, sd: float | None) -> tuple[float, float | None]:
-    return 100 * mean, None if sd is None else 100 * sd
-
-
-def _claims(evidence: Evidence, method: str, part: str, metric: str) -> list[Reported]:
-    """Return what the paper reports of a metric for a method and what may be of this part.
-
-    One that is stated for this part comes before one that names no part.
-    """
-    claims = [
-        claim
-        for claim in evidence.paper.reported
-        if (claim.method, claim.dataset, claim.metric) == (method, evidence.dataset, metric)
-        and claim.part in (part, None)
-    ]
-    return sorted(claims, key=lambda claim: claim.part is None)
+def unique(values: Iterable[Any]) -> list[Any]:
+    """Return each value once, in the order of first appearance, without None."""
+    return list(dict.fromkeys(value for value in values if value is not None))

@@ -85,7 +85,7 @@ def pipeline(configfile: str, base: str | Path = ".") -> str:
         raise UserError(f"{configfile} lies outside the project, where DVC cannot follow it: copy it to presets/.")
     plan = load_plan(yaml.read(base / configfile), configfile, base)
     path = pipeline_file(configfile, base)
-    made = StageOutputs(plan, released=_in_git(f"results/{plan.config.preset}/scores.parquet", base))
+    made = StageOutputs(plan, released=_in_git(f"results/{plan.config.preset}/results.parquet", base))
     up = "../" * (len(path.parts) - 1)
     default = configfile == DEFAULT
     environment = Environment(
@@ -132,7 +132,7 @@ def stages(made: StageOutputs, base: Path, taken: Iterable[str] = ()) -> list[St
     report = Stage(
         "report", "-s workflow/report.smk" if made.released else "all", _behaviour("scores", "reporting"),
         deps=[
-            *code("report", "matrix", "data_and_times", "page", "sensitivity", base=base),
+            *code("report", "data_and_times", "page", base=base),
             *made.papers(), *told, *made.runs(), *evidence,
         ],
         **outputs([], made.drawn_up()),

@@ -13,10 +13,10 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from refer.errors import UserError
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import INK, SOFT, WIDTH, canvas, hang, wall
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
 from refer.reporting.tables.table import stand_in_notice
+from refer.spec import Paper
 
 MARGIN, TOP = 0.85, 0.2
 """Inches left of the pictures of an example, and above all."""

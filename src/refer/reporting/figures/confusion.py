@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, read_all
-from refer.reporting.evidence import Paper
+from refer.reporting.estimates import confusion
 from refer.reporting.figures.canvas import COLOURS, INK, canvas, described, heading
 from refer.reporting.names import by_stem, short
 from refer.reporting.tables.table import several, stand_in_notice
+from refer.spec import Paper
 
 
 def draw_confusions(paper: Paper, predictions: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
@@ -33,16 +34,6 @@ def draw_confusions(paper: Paper, predictions: Iterable[str | Path], outputs: It
                 f"{paths[0]}: no predictions of {method!r} on part {part!r} of {data} under {protocol!r} were given."
             )
         _draw(paper, mine, part, paths)
-
-
-def confusion(runs: Sequence[Predictions], part: str) -> NDArray[np.int64]:
-    """Return the confusion matrix (classes, classes) of a part, summed over `runs`; a row is a true class."""
-    size = len(runs[0].classes)
-    total = np.zeros((size, size), dtype=np.int64)
-    for run in runs:
-        counted = run.of(part)
-        np.add.at(total, (run.label[counted], run.predicted[counted]), 1)
-    return total
 
 
 def reported_confusion(paper: Paper, run: Predictions, part: str) -> tuple[NDArray[np.int64], str] | None:

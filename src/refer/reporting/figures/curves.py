@@ -16,10 +16,11 @@ from scipy.optimize import isotonic_regression
 
 from refer.errors import UserError
 from refer.evaluation.predictions import RunKey
-from refer.reporting.evidence import Paper, Record, read_records
 from refer.reporting.figures.canvas import COLOURS, canvas, described, heading
 from refer.reporting.names import by_stem, span
+from refer.reporting.run_set import Record, read_records
 from refer.reporting.tables.table import several, stand_in_notice
+from refer.spec import Paper
 
 FEW = 4
 """Up to so many runs of a method are drawn one by one; more, as of folds, as a band."""

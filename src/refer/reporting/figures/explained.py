@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from refer.errors import UserError
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.attention import draw_attention
 from refer.reporting.figures.explanation_file import Explained, read_explained
 from refer.reporting.figures.representation import draw_representations
+from refer.spec import Paper
 
 
 def draw_explained(

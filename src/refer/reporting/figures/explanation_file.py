@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 
 from refer.errors import UserError
 from refer.files import seal
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import described
+from refer.spec import Paper
 
 DIGITS = 4
 """Decimals that are drawn: what lies beyond differs from one processor to another."""

@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 
 from refer.errors import UserError
 from refer.evaluation.reported import MARGIN, STAND_IN
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import (
     COLOURS,
     INK,
@@ -27,8 +26,10 @@ from refer.reporting.figures.canvas import (
 )
 from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, interval, limits, lines
 from refer.reporting.names import measure, span
-from refer.reporting.tables.overview import read_rows, tally, verdicts
+from refer.reporting.results import Row
 from refer.reporting.tables.table import dataset_name, several, stand_in_notice, stated
+from refer.reporting.tables.verdicts import tally
+from refer.spec import Paper
 
 PROTOCOLS = ("published", "audited")
 KINDS = {"wilson": "Wilson's", "crossed": "over images and seeds"}
@@ -73,20 +74,19 @@ def draw_forest(paper: Paper, table: pd.DataFrame | str | Path, outputs: Iterabl
 
 
 def draw_overview(
-    papers: Sequence[Paper], tables: Iterable[str | Path], outputs: Iterable[str | Path], margin: float = MARGIN
+    papers: Sequence[Paper], judged: Sequence[Row], outputs: Iterable[str | Path], margin: float = MARGIN
 ) -> None:
-    """Draw every reported number that was run, beside what came out, from the CSVs of the comparison tables.
+    """Draw every reported number that was run, beside what came out, from the rows of the table of verdicts.
 
     Of several splits only the test set is drawn; drawn data are told apart and have no verdict.
     """
-    judged = verdicts(papers, read_rows(tables))
     tests = {(paper.id, dataset): split for paper in papers for dataset, split in paper.test_sets.items()}
     ran = [row for row in judged if row["mean"] is not None and row["part"] == tests[row["paper"], row["dataset"]]]
     rows = pd.DataFrame(ran)
     counts = ", ".join(f"{count} {name}" for name, count in tally(judged).items())
     told = [f"reported numbers: {counts or 'none'}", "bars: 95 % intervals, cut at an arrow"]
     told.append(f"grey: ± {margin:g} points around the reported one, the margin of the verdicts")
-    drawn = dict.fromkeys(row["dataset"] for row in ran if row["stand_in"] == "true")
+    drawn = dict.fromkeys(row["dataset"] for row in ran if row["stand_in"])
     places, labels = _places(rows, headed=True)
     height = LINE_HEIGHT * (max(places.values(), default=0) + 1) + 0.65 if places else 0.1
     title, notice = "Reported and reproduced, all papers", stand_in_notice(*drawn) if drawn else ""

@@ -11,14 +11,15 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from refer.errors import UserError
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import INK, canvas, described, table_of
 from refer.reporting.names import by_stem, span
 from refer.reporting.tables.table import several, signed, stand_in_notice
+from refer.spec import Paper
 
 MOST = 7
 """Methods whose cells have room for a difference with its interval."""
-TESTS = {"mcnemar": "exact McNemar", "crossed": "images and seeds as samples"}
+TESTS = {"mcnemar": "exact McNemar", "crossed": "images and seeds as samples",
+         "moderated": "images and seeds as samples, moderated"}  # fmt: skip
 
 
 def draw_pairs(paper: Paper, table: pd.DataFrame | str | Path, outputs: Iterable[str | Path]) -> None:
@@ -26,7 +27,7 @@ def draw_pairs(paper: Paper, table: pd.DataFrame | str | Path, outputs: Iterable
 
     Each output is called `<paper>.<data>.<protocol>` with the suffix .svg or .png.
     """
-    pairs = table_of(table, "data", "protocol", "part", "method", "less")
+    pairs = table_of(table, "data", "protocol", "part", "method", "compared_with")
     for (_, data, protocol), paths in by_stem(outputs, 3, paper.id):
         dataset = data.removesuffix("-standin")
         if dataset not in paper.parts:
@@ -37,7 +38,7 @@ def draw_pairs(paper: Paper, table: pd.DataFrame | str | Path, outputs: Iterable
 
 
 def _draw(paper: Paper, data: str, protocol: str, pairs: pd.DataFrame, outputs: list[Path]) -> None:
-    dataset, known = data.removesuffix("-standin"), {*pairs["method"], *pairs["less"]}
+    dataset, known = data.removesuffix("-standin"), {*pairs["method"], *pairs["compared_with"]}
     methods = [method for method in paper.methods if method in known]
     told = [described(dataset, data != dataset)]
     if methods:
@@ -63,10 +64,10 @@ def _map(axes: Axes, methods: list[str], labels: list[str], pairs: pd.DataFrame)
     gains, sure = np.full((size, size - 1), np.nan), np.zeros((size, size - 1), dtype=bool)
     texts = np.full(gains.shape, "", dtype=object)
     for _, pair in pairs.iterrows():
-        one, other = methods.index(pair["method"]), methods.index(pair["less"])
+        one, other = methods.index(pair["method"]), methods.index(pair["compared_with"])
         at, sign = (max(one, other), min(one, other)), 1 if one > other else -1
         gains[at], sure[at] = sign * pair["difference"], pair["p_holm"] < 0.05
-        ends = sorted((sign * pair["low"], sign * pair["high"]))
+        ends = sorted((sign * pair["difference_low"], sign * pair["difference_high"]))
         texts[at] = f"{signed(gains[at])}\n[{', '.join(map(signed, ends))}]"
     widest = 1.6 * max(np.nanmax(np.abs(gains)), 1.0)  # so that the ends of the colours stay light
     sns.heatmap(np.where(sure, gains, 0) if few else gains, ax=axes, mask=np.isnan(gains), cmap="RdBu", vmin=-widest,

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from refer.reporting.evidence import Record, read_records
 from refer.reporting.figures.canvas import COLOURS, MARKERS, SOFT, canvas, described, groups, heading, table_of
 from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, interval, limits, lines, title_of_column
+from refer.reporting.run_set import Record, read_records
 from refer.reporting.tables.table import stand_in_notice
 
 METHOD = ["paper", "data", "protocol", "method"]

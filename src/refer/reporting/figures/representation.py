@@ -15,10 +15,10 @@ from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
 
 from refer.evaluation.principal import principal_axes
-from refer.reporting.evidence import Paper
 from refer.reporting.figures.canvas import COLOURS, INK, MARKERS, canvas, heading, key
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
 from refer.reporting.tables.table import stand_in_notice
+from refer.spec import Paper
 
 CLASS_COLOURS = (*COLOURS, "#8c8c8c")
 CLASS_MARKERS = (*MARKERS, "*", "<")

@@ -17,8 +17,9 @@ from refer.reporting.tables.table import dataset_name, signed, stand_in_notice
 
 def draw_sensitivity(table: pd.DataFrame | str | Path, outputs: Iterable[str | Path]) -> None:
     """Draw the differences of the table of sensitivity to every path of `outputs` (.svg, .png)."""
-    rows = table_of(table, "paper", "swing", "stand_in", "dataset", "images")
-    rows = rows[rows["swing"].notna()].rename(columns={"swing": "mean"})
+    rows = table_of(table, "paper", "difference", "stand_in", "dataset", "images")
+    rows = rows[rows["difference"].notna()]
+    rows = rows.drop(columns="mean", errors="ignore").rename(columns={"difference": "mean"})
     papers = [mine for _, mine in groups(rows, "paper")]
     drawn = rows.loc[rows["stand_in"].astype(bool), "dataset"].unique()
     told = ["accuracy with an option less that with the choice made", "bars: 95 % intervals, cut at an arrow"]
@@ -43,7 +44,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     series = rows["label"]
     for name in many:
         series = series + " · " + rows[name].map(_readable)
-    names, option = list(series.unique()), ["ambiguity", "default", "option"]
+    names, option = list(series.unique()), ["what", "compared_with", "option"]
     rows = rows.assign(series=series.map(names.index))
     rows["group"] = rows.groupby(option, sort=False).ngroup()
     rows = rows.sort_values(["group", "series"], kind="stable").reset_index(drop=True)
@@ -55,9 +56,9 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
         if len(names) > 1:
             column(axes, 86, dict.fromkeys(y, names[number]), dict.fromkeys(y, COLOURS[sign]))
     first = rows.drop_duplicates(option)
-    asked = first["ambiguity"].ne(first["ambiguity"].shift())
+    asked = first["what"].ne(first["what"].shift())
     labels = (
-        np.where(asked, first["ambiguity"] + ": " + first["default"].astype(str) + " ", "")
+        np.where(asked, first["what"] + ": " + first["compared_with"].astype(str) + " ", "")
         + "→ "
         + first["option"].astype(str)
     )

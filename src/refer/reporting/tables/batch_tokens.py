@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,19 @@ from refer.evaluation.intervals import accuracy_interval, mean_sd
 from refer.evaluation.paired import paired_difference
 from refer.recipe import ORDERS
 from refer.reporting.names import listing, span
+from refer.reporting.tables import columns as c
 from refer.reporting.tables.table import (
-    DASH,
-    Cell,
     Column,
     Note,
+    Row,
     Table,
     dataset_name,
     number,
-    signed,
+    spread,
     stand_in_notice,
     thousands,
-    write_faces,
 )
+from refer.reporting.tables.write import write_tables
 
 TOKENS = {"batch": "images of the batch", "channels": "channels", "positions": "places of the map"}
 """Reading of a token → what people read."""
@@ -95,8 +95,12 @@ def read_batch_tokens(paths: Iterable[str | Path]) -> list[Measured]:
 
 def write_batch_tokens(measured: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write the tables to every path of `outputs` (.csv, .md, .tex, .html); see `records` for the CSV."""
-    found = read_batch_tokens(measured)
-    write_faces([row for each in found for row in records(each)], [accuracy_table(found), worth_table(found)], outputs)
+    write_tables(batch_token_tables(read_batch_tokens(measured)), outputs)
+
+
+def batch_token_tables(found: Sequence[Measured]) -> list[Table]:
+    """Return the tables of accuracies, and of what sorting by class is worth."""
+    return [accuracy_table(found), worth_table(found)]
 
 
 def records(measured: Measured) -> list[dict[str, Any]]:
@@ -146,60 +150,68 @@ def records(measured: Measured) -> list[dict[str, Any]]:
 
 def accuracy_table(found: Sequence[Measured]) -> Table:
     """Return the table of accuracies: a row a reading and order, a column a size of the batch."""
-    sizes = list(dict.fromkeys(size for each in found for size in each.about["grid"]["batches"]))
-    columns = [Column("Data"), Column("Tokens"), Column("Order of the test images")]
-    columns += [Column(str(size), "Test images in a batch", right=True) for size in sizes]
-    blocks = [_block(each, sizes) for each in found]
+    rows = _rows(found)
+    sizes = {row["batch"]: str(row["batch"]) for row in rows}
+    columns = [
+        *c.hidden("preset", "paper", "method", "dataset"),
+        Column("data", "Data", lambda row: row["shown"]),
+        *c.hidden("stand_in", "protocol", "part", "n"),
+        Column("tokens", "Tokens", lambda row: TOKENS[row["tokens"]]),
+        Column("order", "Order of the test images", lambda row: NAMES[row["order"]]),
+        *c.hidden("batch", "seeds", "mean", "sd", "low", "high"),
+        *c.hidden(*(f"{name}{end}" for name in ("over_mixed", "over_channels") for end in ("", "_low", "_high"))),
+        *(Column("", title, _of_size(size), "Test images in a batch", right=True) for size, title in sizes.items()),
+    ]
+    lines: dict[tuple[str, ...], dict[int, Row]] = {}
+    for row in rows:
+        lines.setdefault((row["shown"], row["tokens"], row["order"]), {})[row["batch"]] = row
     return Table(
-        name="batch_tokens",
-        title="Accuracy (%) of fusion attention by what a token is, and by the batches in which it is tested",
-        columns=columns,
-        blocks=blocks,
-        notes=[*map(Note, _notes(found))],
-        banner=_banner(found),
+        "batch_tokens",
+        "Accuracy (%) of fusion attention by what a token is, and by the batches in which it is tested",
+        columns,
+        rows,
+        [*map(Note, _notes(found))],
+        _banner(found),
+        block=["shown"],
+        shown=lambda _: False,
+        more=[{**next(iter(line.values())), "line": line} for line in lines.values()],
     )
+
+
+def _of_size(size: int) -> Callable[[Row], str]:
+    def show(row: Row) -> str:
+        one = row["line"].get(size)
+        return spread(one["mean"], one["sd"]) if one else number(None)
+
+    return show
 
 
 def worth_table(found: Sequence[Measured]) -> Table:
     """Return the table of what sorting by class is worth, where the images of a batch are the tokens."""
-    heads = ("Mixed", "Sorted", "Sorted − mixed", "95 % interval", "Sorted − channels", "95 % interval")
-    blocks = []
-    for each in found:
-        rows = []
-        for row in records(each):
-            if (row["tokens"], row["order"]) != ("batch", SORTED) or row["over_mixed"] is None:
-                continue
-            cells = [number(row["mean"] - row["over_mixed"]), number(row["mean"])]
-            for key in ("over_mixed", "over_channels"):
-                value, low, high = (row[name] for name in (key, f"{key}_low", f"{key}_high"))
-                cells += [signed(value), DASH if value is None else f"{signed(low)} to {signed(high)}"]
-            rows.append([Cell(each.name), Cell(str(row["batch"])), *map(Cell, cells)])
-        blocks.append(rows)
+    rows = [row for row in _rows(found) if (row["tokens"], row["order"]) == ("batch", SORTED)]
+    columns = [
+        Column("shown", "Data"),
+        Column("batch", "Batch", right=True),
+        Column("mixed", "Mixed", lambda row: number(row["mean"] - row["over_mixed"]), right=True),
+        Column("mean", "Sorted", right=True),
+    ]
+    for name, title in (("over_mixed", "Sorted − mixed"), ("over_channels", "Sorted − channels")):
+        difference, low, high = c.less(name)
+        columns += [replace(difference, title=title), low, high]
     return Table(
-        name="batch_tokens_worth",
-        title="What sorting the test images by class is worth where they are the tokens, in points of accuracy",
-        columns=[Column("Data"), Column("Batch", right=True), *(Column(head, right=True) for head in heads)],
-        blocks=[rows for rows in blocks if rows],
-        notes=[Note("Sorted − channels: minus the same attention whose tokens are the channels of a feature.")],
-        banner=_banner(found),
+        "batch_tokens_worth",
+        "What sorting the test images by class is worth where they are the tokens, in points of accuracy",
+        columns,
+        [row for row in rows if row["over_mixed"] is not None],
+        [Note("Sorted − channels: minus the same attention whose tokens are the channels of a feature.")],
+        _banner(found),
+        block=["shown"],
+        csv=False,
     )
 
 
-def _block(measured: Measured, sizes: Sequence[int]) -> list[list[Cell]]:
-    grid = measured.about["grid"]
-    rows = []
-    for tokens in grid["tokens"]:
-        for order in grid["orders"]:
-            cells = [_accuracy(measured.hits.get((tokens, order, size))) for size in sizes]
-            rows.append([Cell(measured.name), Cell(TOKENS[tokens]), Cell(NAMES[order]), *map(Cell, cells)])
-    return rows
-
-
-def _accuracy(hits: Hits | None) -> str:
-    if hits is None:
-        return DASH
-    mean, sd = mean_sd(100 * hits.mean(axis=1))
-    return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
+def _rows(found: Iterable[Measured]) -> list[Row]:
+    return [{**row, "shown": each.name} for each in found for row in records(each)]
 
 
 def _notes(found: Sequence[Measured]) -> Iterable[str]:
@@ -212,7 +224,7 @@ def _notes(found: Sequence[Measured]) -> Iterable[str]:
     )
     yield (
         f"All networks were trained in batches of {about['recipe']['batch_size']} images drawn at random; the network "
-        "of the last epoch is tested, so that no part chooses it. Only the tests differ."
+        "of the last epoch is tested, so that no split chooses it. Only the tests differ."
     )
     yield (
         f"Mixed: {ORDERS[MIXED]}. Sorted by class: as a loader of one folder a class yields them, without shuffling. "

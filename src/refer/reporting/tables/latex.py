@@ -1,14 +1,13 @@
-"""The LaTeX face of a table: a float that plain pdfLaTeX compiles, whatever stands in its cells."""
+"""A table as LaTeX: a float that plain pdfLaTeX compiles, whatever stands in its cells."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # tables.py writes what this makes
-    from refer.reporting.tables.table import Cell, Column, Table
+from refer.reporting.tables.table import Cell, Column, Table
 
 LATEX_ROWS = 30
 
@@ -19,25 +18,28 @@ def latex(table: Table) -> str:
     A wide table is scaled down to the line, and one of more than `LATEX_ROWS` rows becomes a float per block, with
     the notes below the last: a float cannot be broken over pages.
     """
-    if len(table.rows) <= LATEX_ROWS or len(table.blocks) == 1:
-        return _latex_float(table)
-    last = len(table.blocks)
+    blocks = table.blocks
+    if len(table.lines) <= LATEX_ROWS or len(blocks) == 1:
+        return _latex_float(table, blocks)
+    if len(blocks[-1]) == 1:  # a float of one row is none
+        blocks = [*blocks[:-2], [*blocks[-2], *blocks[-1]]]
+    last = len(blocks)
     return "\n".join(
         _latex_float(
             replace(
                 table,
                 name=f"{table.name}.{k}",
                 title=f"{table.title} ({k} of {last})",
-                blocks=[block],
                 notes=table.notes if k == last else [],
-            )
+            ),
+            [block],
         )
-        for k, block in enumerate(table.blocks, 1)
+        for k, block in enumerate(blocks, 1)
     )
 
 
-def _latex_float(table: Table) -> str:
-    width = len(table.columns)
+def _latex_float(table: Table, blocks: Sequence[Sequence[Sequence[Cell]]]) -> str:
+    width = len(table.heads)
     lines = [
         r"% Needs \usepackage{booktabs,graphicx} in the preamble. Written by refer; changes here will be lost.",
         r"\begin{table*}[t]",
@@ -45,17 +47,17 @@ def _latex_float(table: Table) -> str:
         rf"\caption{{{_latex_escape(table.title + ('. ' + table.banner if table.banner else ''))}.}}",
         rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]', '-', table.name)}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{@{{}}{''.join(map(_latex_column, table.columns))}@{{}}}}",
+        rf"\begin{{tabular}}{{@{{}}{''.join(map(_latex_column, table.heads))}@{{}}}}",
         r"\toprule",
     ]
     if table.banner:
         lines += [rf"\multicolumn{{{width}}}{{c}}{{\textbf{{{_latex_escape(table.banner)}}}}} \\", r"\midrule"]
-    if any(column.group for column in table.columns):
+    if any(column.group for column in table.heads):
         lines += _latex_groups(table)
-    lines += [" & ".join(_latex_escape(column.title) for column in table.columns) + r" \\"]
-    for block in table.blocks:
+    lines += [" & ".join(_latex_escape(column.title) for column in table.heads) + r" \\"]
+    for block in blocks:
         lines += [r"\midrule"]
-        lines += [" & ".join(map(_latex_cell, row, table.columns)) + r" \\" for row in block]
+        lines += [" & ".join(map(_latex_cell, row, table.heads)) + r" \\" for row in block]
     lines += [r"\bottomrule", r"\end{tabular}}"]
     if table.notes:
         lines += ["", r"\smallskip", r"\begin{minipage}{\linewidth}\scriptsize\raggedright"]

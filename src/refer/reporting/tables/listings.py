@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refer.reporting.audit import Audit, Near, read_audit
-from refer.reporting.evidence import Paper, Record, precision_of, read_records
+from refer.reporting.run_set import Record, precision_of, read_records
+from refer.reporting.tables import columns as c
 from refer.reporting.tables.table import (
-    Cell,
+    DASH,
     Column,
     Note,
+    Row,
     Table,
     dataset_name,
     several,
     stand_in_notice,
     thousands,
-    write_faces,
 )
+from refer.reporting.tables.write import write_tables
+
+if TYPE_CHECKING:
+    from refer.spec import Paper
+
+BLOCK = "block"
 
 
 def write_audit(audit: str | Path, outputs: Iterable[str | Path]) -> None:
     """Write what audit.json says to every path of `outputs` (.csv, .md, .tex, .html)."""
-    found = read_audit(audit)
-    write_faces(audit_records(found), [audit_table(found)], outputs)
-
-
-def write_ambiguities(paper: Paper, outputs: Iterable[str | Path]) -> None:
-    """Write what `paper` leaves open to every path of `outputs` (.csv, .md, .tex, .html)."""
-    write_faces(ambiguity_records(paper), [ambiguity_table(paper)], outputs)
+    write_tables([audit_table(read_audit(audit))], outputs)
 
 
 def write_runs(runs: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write one row per run.json to every path of `outputs`: what ran, on what, from which code, at what cost."""
-    records = list(read_records(runs).values())
-    write_faces([run_record(record) for record in records], [runs_table(records)], outputs)
+    write_tables([runs_table(list(read_records(runs).values()))], outputs)
 
 
 def audit_records(audit: Audit) -> list[dict[str, Any]]:
@@ -89,11 +89,11 @@ def audit_table(audit: Audit) -> Table:
     total = audit.images
     blocks = [
         [
-            _counted("Images that are copies of another (beyond the first of each group)", audit.surplus, total),
+            _counted("Images that are duplicates of another (beyond the first of each group)", audit.surplus, total),
             _counted("Images in groups of identical ones", audit.images_in_groups, total),
             _counted("Groups of identical images", audit.groups),
             *([_counted("Groups that cross splits", audit.groups_across_splits, audit.groups)] if audit.pairs else []),
-            _counted("Groups whose copies carry different labels", audit.conflicting_groups, audit.groups),
+            _counted("Groups whose duplicates carry different labels", audit.conflicting_groups, audit.groups),
         ],
         [_counted(f"Images of {b} that also stand in {a}", audit.also_in[b][a], audit.size(b)) for a, b in audit.pairs],
         _near_rows(audit, audit.near) if audit.near else [],
@@ -111,20 +111,30 @@ def audit_table(audit: Audit) -> Table:
             "or mirrored (docs/near-duplicates.md)."
         )
     if not audit.subjects_known:
-        notes.append("Who is in the images is not known, so people may be in several parts.")
+        notes.append("Who is in the images is not known, so people may be in several splits.")
     elif audit.near:
         notes.append("Of one person they are expected where images are frames of a video or were taken in a row.")
     return Table(
         name=f"audit.{audit.data}",
         title=f"Audit of {dataset_name(audit.dataset)}: {total:,} images",
-        columns=[Column("Finding"), Column("Count", right=True), Column("Of", right=True), Column("%", right=True)],
-        blocks=[block for block in blocks if block],
+        columns=[
+            *c.hidden("dataset", "data", "stand_in"),
+            Column("finding", "Finding"),
+            *c.hidden("split", "other_split"),
+            Column("count", "Count", right=True),
+            Column("", "Of", lambda row: thousands(row["of"]) if row["of"] else DASH, right=True),
+            Column("", "%", _share, right=True),
+        ],
+        rows=audit_records(audit),
+        shown=lambda _: False,
+        more=[{**row, BLOCK: number} for number, block in enumerate(blocks) for row in block],
+        block=[BLOCK],
         notes=[Note(" ".join(notes))],
         banner=stand_in_notice(audit.dataset) if audit.stand_in else "",
     )
 
 
-def _near_rows(audit: Audit, near: Near) -> list[list[Cell]]:
+def _near_rows(audit: Audit, near: Near) -> list[Row]:
     known = near.one_subject + near.two_subjects
     crossing, disagreeing = near.groups_across_splits, near.conflicting_groups
     return [
@@ -143,7 +153,7 @@ def _near_rows(audit: Audit, near: Near) -> list[list[Cell]]:
     ]
 
 
-def _camera_rows(audit: Audit) -> list[list[Cell]]:
+def _camera_rows(audit: Audit) -> list[Row]:
     if audit.pairs_complete is None:
         return []
     return [
@@ -156,7 +166,7 @@ def _camera_rows(audit: Audit) -> list[list[Cell]]:
     ]
 
 
-def _people_rows(audit: Audit) -> list[list[Cell]]:
+def _people_rows(audit: Audit) -> list[Row]:
     rows = []
     if audit.people:
         one = audit.people
@@ -196,18 +206,17 @@ def _choice(paper: Paper, name: str) -> str:
 
 def ambiguity_table(paper: Paper) -> Table:
     """Return what the paper leaves open, as a table to be read."""
-    columns = {
-        "question": Column("Question", width=0.27),
-        "choice": Column("Choice made", width=0.12),
-        "alternatives": Column("Alternatives", width=0.18),
-        "reason": Column("Why", width=0.36),
-    }
-    rows = [[Cell(row[key] or "–") for key in columns] for row in ambiguity_records(paper)]
     return Table(
         name=f"ambiguities.{paper.id}",
         title=f"{paper.id}: what the paper does not say, and what was chosen",
-        columns=list(columns.values()),
-        blocks=[rows],
+        columns=[
+            *c.hidden("paper", "ambiguity"),
+            Column("question", "Question", width=0.27),
+            Column("choice", "Choice made", width=0.12),
+            Column("alternatives", "Alternatives", width=0.18),
+            Column("reason", "Why", width=0.36),
+        ],
+        rows=ambiguity_records(paper),
         notes=[Note("Each alternative can be switched on in the configuration, under ambiguity.")],
     )
 
@@ -229,36 +238,13 @@ def run_record(record: Record) -> dict[str, Any]:
 
 def runs_table(records: Sequence[Record]) -> Table:
     """Return the provenance of every run, as a table to be read."""
-    heads = ["Paper", "Data", "Protocol", "Method", "Seed", "Checkpoint", "Data fingerprint", "Code", "Epoch",
-             "Seconds", "Images/s"]  # fmt: skip
-    right = {"Seed", "Fold", "Epoch", "Seconds", "Images/s"}
-    divided = any(record.get("fold") is not None for record in records)
-    if divided:
-        heads.insert(heads.index("Seed") + 1, "Fold")
-    rows = [
-        [
-            Cell(record["paper"]),
-            Cell(record["data"]),
-            Cell(record["protocol"]),
-            Cell(record["method"]),
-            Cell(str(record["seed"])),
-            *([Cell("–" if record.get("fold") is None else str(record["fold"]))] if divided else []),
-            Cell(record["checkpoint_sha256"][:12]),
-            Cell(record["data_fingerprint"][:12]),
-            Cell(_commit(record)),
-            Cell(f"{record['selected_epoch']} of {record['epochs']}" if record["epochs"] else "–"),
-            Cell(thousands(round(record["seconds"]))),
-            Cell(thousands(round(record["images_per_s"])) if record["epochs"] else "–"),
-        ]
-        for record in records
-    ]
     drawn = sorted({record["dataset"] for record in records if record["stand_in"]})
     switched = any("+" in record["paper"] for record in records)
     return Table(
         name="runs",
         title=f"Provenance of {several(len(records), 'run')}",
-        columns=[Column(head, right=head in right) for head in heads],
-        blocks=[rows],
+        columns=_run_columns(records),
+        rows=[run_record(record) for record in records],
         notes=[
             Note(
                 "Hashes are the first 12 digits of a SHA-256; runs.csv has them in full. Code: the commit, "
@@ -270,11 +256,45 @@ def runs_table(records: Sequence[Record]) -> Table:
     )
 
 
-def _commit(record: Record) -> str:
-    git = record.get("git") or {}
-    return f"{git['commit'][:8]}{'+' if git.get('dirty') else ''}" if git.get("commit") else "–"
+def _run_columns(records: Sequence[Record]) -> list[Column]:
+    shown = {
+        "paper": Column("paper", "Paper"),
+        "data": Column("data", "Data"),
+        "protocol": Column("protocol", "Protocol"),
+        "method": Column("method", "Method"),
+        "seed": Column("seed", "Seed", lambda row: str(row["seed"]), right=True),
+        "fold": Column("fold", "Fold", lambda row: DASH if row["fold"] is None else str(row["fold"]), right=True),
+        "checkpoint_sha256": Column("checkpoint_sha256", "Checkpoint", lambda row: row["checkpoint_sha256"][:12]),
+        "data_fingerprint": Column("data_fingerprint", "Data fingerprint", lambda row: row["data_fingerprint"][:12]),
+        "git_commit": Column("git_commit", "Code", _commit),
+        "selected_epoch": Column("selected_epoch", "Epoch", _epoch, right=True),
+        "seconds": Column("seconds", "Seconds", lambda row: thousands(round(row["seconds"])), right=True),
+        "images_per_s": Column("images_per_s", "Images/s", _speed, right=True),
+    }
+    if all(record.get("fold") is None for record in records):
+        shown["fold"] = Column("fold")
+    names = dict.fromkeys(name for record in records for name in run_record(record))
+    return [*(shown[name] for name in shown if name in names), *(Column(name) for name in names if name not in shown)]
 
 
-def _counted(finding: str, count: int, of: int | None = None) -> list[Cell]:
-    share = "–" if not of else "< 0.1" if 0 < count / of < 0.0005 else f"{100 * count / of:.1f}"
-    return [Cell(finding), Cell(thousands(count)), Cell(thousands(of) if of else "–"), Cell(share)]
+def _commit(row: Row) -> str:
+    return f"{row['git_commit'][:8]}{'+' if row['git_dirty'] else ''}" if row["git_commit"] else DASH
+
+
+def _epoch(row: Row) -> str:
+    return f"{row['selected_epoch']} of {row['epochs']}" if row["epochs"] else DASH
+
+
+def _speed(row: Row) -> str:
+    return thousands(round(row["images_per_s"])) if row["epochs"] else DASH
+
+
+def _counted(finding: str, count: int, of: int | None = None) -> Row:
+    return {"finding": finding, "count": count, "of": of}
+
+
+def _share(row: Row) -> str:
+    if not row["of"]:
+        return DASH
+    share = row["count"] / row["of"]
+    return "< 0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}"

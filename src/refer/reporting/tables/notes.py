@@ -2,96 +2,195 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from refer.evaluation.granularity import counts
-from refer.evaluation.predictions import Predictions
-from refer.reporting.evidence import Evidence, Paper, Record, Reported, precision_of
+from refer.reporting.comparison import Comparison
 from refer.reporting.names import listing, span
-from refer.reporting.results import Comparison, Result, Value
-from refer.reporting.tables.departures import departures
-from refer.reporting.tables.row_notes import Row, row_notes
-from refer.reporting.tables.table import Note, several, stand_in_notice
+from refer.reporting.run_set import Record, in_batches, precision_of
+from refer.reporting.tables.changes import changes
+from refer.reporting.tables.table import Note, Row, several
 
-UNKNOWN_PART = "The paper does not say on which part of the data this was measured, so the difference is given to each."
+if TYPE_CHECKING:
+    from refer.spec import Paper, Reported
+
+FEW = 3
+"""Changes of a kind that a note lists one by one."""
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+UNKNOWN_SPLIT = "The paper does not say on which split this was measured, so the difference is given to each."
 READING = (
     "Accuracy: mean ± standard deviation over seeds (n − 1 in the denominator; with one seed there is none). Diff.: "
-    "reproduced minus reported, in points. Bold: the highest mean of a protocol and part, which alone does not "
+    "reproduced minus reported, in points. Bold: the highest mean of a protocol and split, which alone does not "
     "make it better than the next."
 )
 
 
-@dataclass(frozen=True)
-class Footnotes:
-    """The notes below a table, and the letters that its rows carry."""
-
-    notes: list[Note]
-    marks: Mapping[Row, str]
-
-
-def footnotes(comparison: Comparison) -> Footnotes:
-    """Return the footnotes of the main table."""
-    evidence = comparison.evidence
-    claims = unique(claim for r in comparison.results for claim in r.reported)
-    lettered = [Note(UNKNOWN_PART, "a")] if any(claim.part is None for claim in claims) else []
+def footnotes(comparison: Comparison) -> tuple[list[Note], dict[tuple[str, str], str]]:
+    """Return the notes of the table of accuracies, and the letters of each row (protocol and method)."""
+    claims = claims_of(comparison)
+    lettered = [Note(UNKNOWN_SPLIT, "a")] if any(claim.part is None for claim in claims) else []
     marked, marks = row_notes(comparison, len(lettered))
     notes = [*lettered, *marked]
-    if evidence.stand_in:
-        notes.append(Note(f"{stand_in_notice(evidence.dataset)}; differences to reported numbers mean nothing."))
-    notes += [Note(READING), Note(interval_note(comparison.results))]
-    notes += verdict_notes(comparison)
+    if comparison.banner:
+        notes.append(Note(f"{comparison.banner}; differences to reported numbers mean nothing."))
+    notes += [Note(READING), Note(interval_note(comparison.accuracies))]
+    notes += verdict_notes(comparison, claims)
     if comparison.folds:
         notes.append(Note(fold_note(comparison)))
-    notes += [Note(_protocol_note(comparison, protocol)) for protocol in evidence.protocols]
+    notes += [Note(_protocol_note(comparison, protocol)) for protocol in comparison.protocols]
     notes += _different_images(comparison)
     notes += claim_notes(claims)
     if any(claim.sd is not None for claim in claims):
         notes.append(Note(f"Reported ±: standard deviation{' over folds' if comparison.folds else ''}."))
     if not claims:
-        elsewhere = [claim for claim in evidence.paper.reported if claim.dataset == evidence.dataset]
+        elsewhere = any(claim.dataset == comparison.dataset for claim in comparison.paper.reported)
         what = "of the methods that were run" if elsewhere else "on this data set"
         notes.append(Note(f"The paper reports no accuracy {what}."))
-    notes += departure_notes([evidence.paper])
-    notes.append(Note(f"Cost: {cost(evidence.records_of(evidence.runs))}."))
-    return Footnotes([*notes, Note(f"Paper: {evidence.paper.citation.rstrip('.')}.")], marks)
+    notes += departure_notes(comparison.of("departure"))
+    notes += change_notes([comparison.paper])
+    notes.append(Note(f"Cost: {cost(comparison.records_of())}."))
+    return [*notes, Note(f"Paper: {comparison.paper.citation.rstrip('.')}.")], marks
 
 
-def departure_notes(papers: Iterable[Paper]) -> list[Note]:
+def claims_of(comparison: Comparison, *, further: bool = False) -> list[Reported]:
+    """Return the accuracies that the paper reports of what was run, or with `further` its other numbers."""
+    rows = comparison.further if further else comparison.accuracies
+    ran = {(row["method"], row["metric"], each["source"], each["value"]) for row in rows for each in row["claims"]}
+    scored = comparison.paper.metrics.scored
+    return [claim for claim in comparison.paper.reported if claim.dataset == comparison.dataset
+            and (claim.method, scored(claim.metric), claim.source, claim.value) in ran]  # fmt: skip
+
+
+def change_notes(papers: Iterable[Paper]) -> list[Note]:
     """Return what the preset changes in the papers' files, a note a paper."""
     return [
-        Note(f"What this preset changes in papers/{paper.id}.yaml: {departures(paper)}.")
+        Note(f"What this preset changes in papers/{paper.id}.yaml: {changes(paper)}.")
         for paper in papers
         if paper.departures
     ]
 
 
-def verdict_notes(comparison: Comparison) -> list[Note]:
+def departure_notes(rows: Iterable[Row]) -> list[Note]:
+    """List what of their papers' methods runs changed, from the scope `departure`: by kind, the values if few."""
+    kinds: dict[str, dict[tuple[str, str], None]] = {}
+    for row in rows:
+        kinds.setdefault(row["what"], {})[row["source"], row["reason"]] = None
+    told = [
+        f"{kind} ({listing(f'{paper} → {run}' for paper, run in pairs)})" if len(pairs) <= FEW
+        else f"{kind} ({len(pairs)} changes)"
+        for kind, pairs in kinds.items()
+    ]  # fmt: skip
+    what = "Departures: in how many of network, weights, epochs, image size and recipe a run is not the paper's method"
+    return [Note(f"{what}. Here: {'; '.join(told)}. All of them: results.csv, scope departure.")] if told else []
+
+
+def lettered(
+    rows: Mapping[Any, Sequence[str]], used: int = 0, order: Iterable[str] = ()
+) -> tuple[list[Note], dict[Any, str]]:
+    """Return notes on what sets rows apart, and the letters of each; `used` letters are taken.
+
+    `rows` says of each row what holds for it, as the end of a sentence; `order` has all that is said. What holds for
+    every row needs no letter.
+    """
+    marked: list[Note] = []
+    general: list[Note] = []
+    marks = dict.fromkeys(rows, "")
+    for text in filter(None, dict.fromkeys(order)):
+        those = [row for row, texts in rows.items() if text in texts]
+        if not those:
+            continue
+        if len(those) == len(rows):
+            general.append(Note(f"Every method {text}."))
+            continue
+        letter = LETTERS[(used + len(marked)) % len(LETTERS)]
+        marked.append(Note(f"{text[0].upper()}{text[1:]}.", letter))
+        for row in those:
+            marks[row] += f", {letter}" if marks[row] else letter
+    return [*marked, *general], marks
+
+
+def row_notes(comparison: Comparison, used: int) -> tuple[list[Note], dict[tuple[str, str], str]]:
+    """Return the notes on what rows rest on, and the letters of each row; `used` letters are taken."""
+    rows = dict.fromkeys((row["protocol"], row["method"]) for row in comparison.accuracies)
+    facts: tuple[Callable[[Comparison, Record], str], ...] = (_parents, _learns, _composition, _reads_batch, _weights)
+    told = {
+        row: [[fact(comparison, record) for record in comparison.records_of(*row)] for fact in facts] for row in rows
+    }
+    order = [text for number in range(len(facts)) for texts in told.values() for text in texts[number]]
+    return lettered({row: [text for each in texts for text in each] for row, texts in told.items()}, used, order)
+
+
+def _parents(comparison: Comparison, record: Record) -> str:
+    parents = dict.fromkeys((record.get("starts_from") or {}).values())
+    again = "seed and fold" if record.get("fold") is not None else "seed"
+    if tested := record.get("tests"):
+        return f"tests the network of “{comparison.paper.methods[tested].label}” of the same {again}"
+    names = listing(f"“{comparison.paper.methods[name].label}”" for name in parents) if parents else ""
+    return f"goes on from the trained {names} of the same {again}" if names else ""
+
+
+def _learns(_: Comparison, record: Record) -> str:
+    return "" if record["epochs"] or record.get("tests") else "has nothing to train"
+
+
+def _composition(_: Comparison, record: Record) -> str:
+    recipe = record["recipe"]
+    if not recipe.get("compose"):
+        return ""
+    told = {True: "faces composed on backgrounds", False: "the images as they are"}
+    learnt, tested = (told[recipe.get(key, True)] for key in ("compose_train", "compose_test"))
+    return f"learns from {learnt}, is tested on {'such' if learnt == tested else tested}"
+
+
+def _reads_batch(_: Comparison, record: Record) -> str:
+    return in_batches(record)
+
+
+def _weights(comparison: Comparison, record: Record) -> str:
+    claimed, actual = _claimed_weights(comparison.paper, record["method"]), record["initial_weights"]
+    if claimed is None or actual.split(" (")[0] == claimed:
+        return ""
+    start = "scratch" if actual.startswith("none") else actual
+    return f"starts from {start}, where the paper's file says {'scratch' if claimed == 'none' else claimed}"
+
+
+def _claimed_weights(paper: Paper, method: str) -> str | None:
+    """Return the initial weights that the paper's file names for a method; None where the preset keeps to it."""
+    for key in (f"methods.{method}.network.weights", "network.weights"):
+        if key in paper.departures:
+            _, was, before = paper.departures[key].partition(" (was: ")
+            return before.removesuffix(")") if was else "none"
+        if "weights" in paper.methods[method].network:
+            return None
+    return None
+
+
+def verdict_notes(comparison: Comparison, claims: Sequence[Reported]) -> list[Note]:
     """Return the rule by which reported accuracies are judged, and which of them no count can give."""
-    judged = [r for r in comparison.results if r.reported]
-    if not judged:
+    if not claims:
         return []
-    if comparison.evidence.stand_in:
+    if comparison.banner:
         return [Note("Verdict: none on a reported number; it is not of drawn data, and says “stand-in”.")]
-    return [Note(rule(comparison.margin)), *impossible_notes(r for r in judged if r.against is not None)]
+    return [Note(rule(comparison.margin)), *impossible_notes(claims)]
 
 
 def rule(margin: float) -> str:
     """Return the rule of verdicts in a paragraph."""
     return (
-        f"Verdict on a reported number: reproduced, if the 95 % interval of the difference lies within ± {margin:g} "
-        "points; not reproduced, if it does not and excludes 0; otherwise nobody can tell. The interval counts the "
-        "sampling of both numbers (the reported one's from its n; where none is said, from that of the part tested "
+        "Verdict on a reported number: not tested at the paper's budget, if a run departs from the paper's method; "
+        f"otherwise reproduced, if the 90 % interval of the difference lies within ± {margin:g} points; not "
+        "reproduced, if it does not and the 95 % interval excludes 0; otherwise inconclusive. Intervals count the "
+        "sampling of both numbers (the reported one's from its n; where none is said, from that of the split tested "
         "here) and the seeds of ours (docs/verdicts.md)."
     )
 
 
-def impossible_notes(results: Iterable[Result]) -> list[Note]:
+def impossible_notes(claims: Iterable[Reported]) -> list[Note]:
     """Say which reported numbers no whole number of right answers gives, of the n that the paper states."""
     by_n: dict[int, dict[str, None]] = {}
-    for r in results:
-        claim = r.reported[0]
+    for claim in claims:
         if claim.n and claim.sd is None and not counts(claim.value, claim.n, claim.decimals):
             by_n.setdefault(claim.n, {}).setdefault(printed(claim.value, claim.decimals))
     return [
@@ -105,11 +204,6 @@ def impossible_notes(results: Iterable[Result]) -> list[Note]:
 def printed(value: float, decimals: int | None) -> str:
     """Return a reported number for a sentence: with the decimals that are stated, else with as few as it needs."""
     return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
-
-
-def unique(claims: Iterable[Reported]) -> list[Reported]:
-    """Return each claim once; one that names no part is that of several results."""
-    return list({id(claim): claim for claim in claims}.values())
 
 
 def cost(runs: Sequence[Record]) -> str:
@@ -169,9 +263,9 @@ def claim_notes(claims: Sequence[Reported]) -> list[Note]:
 
 def fold_note(comparison: Comparison) -> str:
     """Return what folds are, and how they are counted."""
-    evidence, folds = comparison.evidence, comparison.folds
-    wanted = evidence.paper.folds.get(evidence.dataset, len(folds))
-    run = f"all {wanted}" if len(folds) == wanted else f"{len(folds)} of {wanted} ({listing(map(str, folds))})"
+    folds = comparison.folds
+    wanted = comparison.paper.folds.get(comparison.dataset, len(folds))
+    run = f"all {wanted}" if len(folds) == wanted else f"{len(folds)} of {wanted} ({listing(folds)})"
     return (
         f"Folds: in each, other people are tested; {run} were run. The folds of a seed are pooled, so that each image "
         "counts once. Over folds: mean ± standard deviation of the folds' own values, each averaged over seeds."
@@ -190,47 +284,52 @@ INTERVALS = {
 }
 
 
-def interval_note(results: Iterable[Value], name: str = "95 % interval") -> str:
-    """Return how the intervals of `results` were made."""
-    used = {"folds" if len(r.folds) > 1 and r.interval.method == "crossed" else r.interval.method for r in results}
+def interval_note(rows: Iterable[Row], name: str = "95 % interval") -> str:
+    """Return how the intervals of `rows` were made."""
+    used = {
+        "folds" if (row["folds"] or 0) > 1 and row["interval_method"] == "crossed" else row["interval_method"]
+        for row in rows
+    }
     return f"{name}: {'; '.join(text for kind, text in INTERVALS.items() if kind in used)} (docs/verdicts.md)."
 
 
 def _protocol_note(comparison: Comparison, protocol: str) -> str:
     """Return what a protocol means, which epoch it tests, and what it removed."""
-    evidence = comparison.evidence
-    known = evidence.paper.protocols.get(protocol)  # type: ignore[call-overload]
-    rules = epoch_rules(evidence, (run for run in evidence.runs if run.key.protocol == protocol))
+    known = comparison.paper.protocols.get(protocol)  # type: ignore[call-overload]
+    rules = epoch_rules(comparison, comparison.records_of(protocol))
     text = f"{protocol}: {known.note.rstrip('.')}" if known and known.note else f"{protocol}"
     if rules:
         text += f"{'. ' if known and known.note else ': '}Epoch tested: {rules_told(rules)}"
-    chosen = [part for part in evidence.parts if any(part in rule.split() for rule in rules)]
+    chosen = [split for part, split in comparison.splits.items() if any(part in rule.split() for rule in rules)]
     if chosen:
-        text += f", so that {' and '.join(map(evidence.split, chosen))} is flattered"
-    removed: dict[str, list[Result]] = {}
-    for r in comparison.results:
-        if r.protocol == protocol and r.removed:
-            removed.setdefault(r.split, []).append(r)
+        text += f", which inflates {' and '.join(chosen)}"
+    removed: dict[str, list[Row]] = {}
+    for row in comparison.accuracies:
+        if row["protocol"] == protocol and row["removed"]:
+            removed.setdefault(row["split"], []).append(row)
     if removed:
-        listed = [f"{span(r.removed for r in those)} of {span(r.n + r.removed for r in those)} images of {split}"
-                  for split, those in removed.items()]  # fmt: skip
+        listed = [f"{span(r['removed'] for r in those)} of {span(r['n'] + r['removed'] for r in those)} images of "
+                  f"{split}" for split, those in removed.items()]  # fmt: skip
         text += f". Removed: {', '.join(listed)}"
     return f"{text}."
 
 
-def epoch_rules(evidence: Evidence, runs: Iterable[Predictions]) -> dict[str, list[str]]:
-    """Return the rules by which the epochs of `runs` were kept, each with its methods' labels; the commonest rule last.
+def epoch_rules(comparison: Comparison, records: Iterable[Record]) -> dict[str, list[str]]:
+    """Return the rules by which epochs were kept, each with its methods' labels; the commonest rule last.
 
     A method that tests another's network has that one's rule; one with nothing to train has none.
     """
     found: dict[str, dict[str, None]] = {}
-    for run in runs:
-        for single in run.runs:
-            record = evidence.records[single.key]
-            if tested := record.get("tests"):
-                record = evidence.records.get(single.key._replace(method=tested), record)
-            if record["epochs"]:
-                found.setdefault(record["selection"], {})[evidence.paper.methods[run.key.method].label] = None
+    for each in records:
+        record = each
+        if tested := each.get("tests"):
+            names = ("paper", "data", "protocol", "seed", "fold")
+            record = next(
+                (other for other in comparison.records.values() if other["method"] == tested
+                 and all(other.get(name) == each.get(name) for name in names)), each)  # fmt: skip
+        if record["epochs"]:
+            label = comparison.paper.methods[each["method"]].label
+            found.setdefault(record["selection"], {})[label] = None
     return {rule: list(found[rule]) for rule in sorted(found, key=lambda rule: (len(found[rule]), rule))}
 
 
@@ -244,29 +343,19 @@ def rules_told(rules: Mapping[str, Sequence[str]]) -> str:
 
 
 def _different_images(comparison: Comparison) -> list[Note]:
-    """Say for each protocol and part whether the methods were tested on different images, and which all share."""
-    evidence, notes = comparison.evidence, []
-    for protocol in evidence.protocols:
-        for part in evidence.parts:
-            first: dict[str, Predictions] = {}
-            for run in evidence.runs:
-                if run.key.protocol == protocol and part in run.parts:
-                    first.setdefault(run.key.method, run)
-            sets = [frozenset(run.ids[run.of(part)].tolist()) for run in first.values()]
-            if len(set(sets)) > 1:
-                common = len(frozenset.intersection(*sets))
-                notes.append(
-                    Note(
-                        f"{evidence.split(part)}, {protocol}: not all methods were tested on the same images; each "
-                        f"number is of the n in its row, {several(common, 'image')} of which all methods share."
-                    )
-                )
-    return notes
+    """Say for each protocol and split whether the methods were tested on different images, and which all share."""
+    return [
+        Note(
+            f"{row['split']}, {row['protocol']}: not all methods were tested on the same images; each "
+            f"number is of the n in its row, {several(row['n'], 'image')} of which all methods share."
+        )
+        for row in comparison.of("shared images")
+    ]
 
 
-def metrics_note(comparison: Comparison) -> str:
+def metrics_note(paper: Paper) -> str:
     """Return by which definition precision, recall and F1 were computed."""
-    averages = comparison.evidence.paper.metrics
+    averages = paper.metrics
     over = "weighted by the classes' images" if averages.average == "weighted" else "over the classes, unweighted"
     f1 = (
         "F1 the harmonic mean of these two means (not the mean of the classes' F1)"
@@ -276,9 +365,7 @@ def metrics_note(comparison: Comparison) -> str:
     return f"Precision and recall are means {over}, {f1}: as the paper defines them."
 
 
-def weight_note() -> str:
-    """Return how a reported number is taken that is neither a share of images nor has a spread."""
-    return (
-        "Precision, recall and F1: where the paper states no spread, its number is taken to be as uncertain as that of "
-        "one of our runs on as many images."
-    )
+WEIGHT_NOTE = (
+    "Precision, recall and F1: where the paper states no spread, its number is taken to be as uncertain as that of "
+    "one of our runs on as many images."
+)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from refer.evaluation.granularity import MOST, agree, decimals_of, f1_of, possible, possible_mean, sizes_of
-from refer.reporting.evidence import Paper, Reported
 from refer.reporting.names import listing
 from refer.reporting.tables.table import Cell, Note, dataset_name, number, stated, thousands
+
+if TYPE_CHECKING:
+    from refer.spec import Paper, Reported
 
 MARK = "a"
 """Of an F1 that no precision and recall have which are printed so."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refer.errors import UserError
 from refer.files import read_json
-from refer.reporting.evidence import Paper, Record, precision_of
-from refer.reporting.tables.table import (
-    Cell,
-    Column,
-    Note,
-    Table,
-    dataset_name,
-    number,
-    several,
-    thousands,
-    write_faces,
-)
+from refer.reporting.names import as_run
+from refer.reporting.run_set import Record, precision_of
+from refer.reporting.tables import columns as c
+from refer.reporting.tables.table import Cell, Column, Note, Row, Table, number, several, thousands
+from refer.reporting.tables.write import write_tables
+
+if TYPE_CHECKING:
+    from refer.spec import Paper
 
 RATES = (25, 30)
 """Frames per second that cameras commonly give; what a network is held against."""
@@ -34,9 +29,7 @@ def write_realtime(measured: Iterable[str | Path], outputs: Iterable[str | Path]
     Raises:
         UserError: a file is no such measurement, or there is none.
     """
-    records = read_realtime(measured)
-    rows = [realtime_record(record) for record in one_a_method(records)]
-    write_faces(rows, [realtime_table(records, papers)], outputs)
+    write_tables([realtime_table(read_realtime(measured), papers)], outputs)
 
 
 def read_realtime(measured: Iterable[str | Path]) -> list[Record]:
@@ -104,30 +97,41 @@ def realtime_table(records: Sequence[Record], papers: Iterable[Paper] = ()) -> T
     chosen = sorted(one_a_method(records), key=lambda record: _place(record, known))
     machines = list(dict.fromkeys(map(_machine, chosen)))
     marks = {machine: chr(ord("a") + place) if len(machines) > 1 else "" for place, machine in enumerate(machines)}
-    blocks = [
-        [_row(record, known, marks[_machine(record)]) for record in block]
-        for _, block in groupby(chosen, key=lambda record: (record["paper"], record["data"]))
-    ]
+    rows = [realtime_record(record) for record in chosen]
+    for row, record in zip(rows, chosen, strict=True):
+        paper = known.get(record["paper"])
+        row["label"] = as_run(paper, record["method"]) if paper else record["method"]
+        row["marks"] = "*" if record["reads_batch"] else "", marks[_machine(record)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    latency, size, rate = "Latency of one face (ms)", "Size", "Faces per second"
+    median, fast, slow = (f"one_face_{name}_ms" for name in ("median", "p5", "p95"))
+    shown = [
+        c.PAPER,
+        c.DATA,
+        Column("label", "Method", lambda row: Cell(row["label"], mark=row["marks"][0])),
+        Column("backbones", "Backbone"),
+        Column("parameters", "Parameters (M)", lambda row: number(row["parameters"] / 1e6, 2), right=True),
+        Column("face", "Face (px)", group=size, right=True),
+        Column("image_size", "seen (px)", lambda row: str(row["image_size"]), size, right=True),
+        Column(median, "median", lambda row: Cell(_milliseconds(row[median]), mark=row["marks"][1]), latency,
+               right=True),
+        Column(fast, "5–95 %", lambda row: f"{_milliseconds(row[fast])}–{_milliseconds(row[slow])}", latency,
+               right=True),
+        Column("network_alone_median_ms", "network alone",
+               lambda row: _milliseconds(row["network_alone_median_ms"]), latency, right=True),
+        *(Column(f"{name}_frames_per_s", title, _rates(name), rate,
+                 right=True)
+          for name, title in (("one_face", "one by one"), ("batch", f"{chosen[0]['batch']['size']} at once"))),
+        *(Column(f"keeps_{each}_per_s", f"{each}/s", group="Keeps up with") for each in RATES),
+    ]  # fmt: skip
+    own = {column.name for column in shown}
     return Table(
-        name="realtime",
-        title=f"One face on this machine: {several(len(chosen), 'method')}",
-        columns=[
-            Column("Paper"),
-            Column("Data"),
-            Column("Method"),
-            Column("Backbone"),
-            Column("Parameters (M)", right=True),
-            Column("Face (px)", "Size", right=True),
-            Column("seen (px)", "Size", right=True),
-            Column("median", "Latency of one face (ms)", right=True),
-            Column("5–95 %", "Latency of one face (ms)", right=True),
-            Column("network alone", "Latency of one face (ms)", right=True),
-            Column("one by one", "Faces per second", right=True),
-            Column(f"{chosen[0]['batch']['size']} at once", "Faces per second", right=True),
-            *(Column(f"{rate}/s", "Keeps up with") for rate in RATES),
-        ],
-        blocks=blocks,
-        notes=_notes(chosen, marks),
+        "realtime",
+        f"One face on this machine: {several(len(chosen), 'method')}",
+        [*shown, *c.hidden(*(name for name in names if name not in own and name != "marks"))],
+        rows,
+        _notes(chosen, marks),
+        block=["paper", "data"],
     )
 
 
@@ -166,25 +170,9 @@ def _notes(chosen: Sequence[Record], marks: Mapping[str, str]) -> list[Note]:
     return notes
 
 
-def _row(record: Record, papers: Mapping[str, Paper], mark: str) -> list[Cell]:
-    paper = papers.get(record["paper"])
-    label = paper.methods[record["method"]].label if paper else record["method"]
-    one = record["one_face"]
-    return [
-        Cell(record["paper"]),
-        Cell(dataset_name(record["dataset"])),
-        Cell(label, mark="*" if record["reads_batch"] else ""),
-        Cell(" + ".join(record["backbones"])),
-        Cell(number(record["parameters"] / 1e6, 2)),
-        Cell(_face(record)),
-        Cell(str(record["image_size"])),
-        Cell(_milliseconds(one["median_ms"]), mark=mark),
-        Cell(f"{_milliseconds(one['p5_ms'])}–{_milliseconds(one['p95_ms'])}"),
-        Cell(_milliseconds(record["network_alone"]["median_ms"])),
-        Cell(_rate(one["frames_per_s"])),
-        Cell(_rate(record["batch"]["frames_per_s"])),
-        *(Cell(keeps_up(record, rate)) for rate in RATES),
-    ]
+def _rates(name: str) -> Callable[[Row], str]:
+    """Return what prints faces per second."""
+    return lambda row: _rate(row[f"{name}_frames_per_s"])
 
 
 def _face(record: Record) -> str:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
 from refer.files import read_json
+from refer.reporting.tables import columns as c
 from refer.reporting.tables.table import (
     DASH,
-    Cell,
     Column,
     Note,
+    Row,
     Table,
     dataset_name,
     several,
     stand_in_notice,
     thousands,
-    write_faces,
 )
+from refer.reporting.tables.write import write_tables
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def read_splits(paths: Iterable[str | Path]) -> list[Split]:
 
 def write_splits(paths: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
     """Write how one paper divides one data set, a file a protocol, to every path of `outputs` (.csv, .md, .html)."""
-    splits = read_splits(paths)
-    write_faces(split_records(splits), [split_table(splits)], outputs)
+    write_tables([split_table(read_splits(paths))], outputs)
 
 
 def split_records(splits: Sequence[Split]) -> list[dict[str, Any]]:
@@ -88,20 +88,32 @@ def split_table(splits: Sequence[Split]) -> Table:
         raise UserError("A table of splits is of one paper on one data set; give it the files of these alone.")
     first, about = splits[0], splits[0].about
     cameras = len(about["modalities"]) > 1
-    heads = ["Protocol", "Part", *(["Camera"] if cameras else []), *about["classes"], "All", "Removed", "People"]
-    right = {*about["classes"], "All", "Removed", "People"}
+    classes = about["classes"]
     return Table(
         name=f"split.{first.paper}.{first.data}",
-        title=f"{first.paper} on {dataset_name(first.dataset)}: images of each part",
-        columns=[Column(head, right=head in right) for head in heads],
-        blocks=[list(_rows(split, cameras)) for split in splits],
+        title=f"{first.paper} on {dataset_name(first.dataset)}: images of each split",
+        columns=[
+            *c.hidden("paper", "dataset", "data", "stand_in"),
+            Column("protocol", "Protocol", c.text("protocol")),
+            *c.hidden("fold"),
+            Column("part", "Split", c.text("part")),
+            Column("modality", "Camera" if cameras else ""),
+            *c.hidden("class", "removed", "images"),
+            *(Column("", name, _kept(k), right=True) for k, name in enumerate(classes)),
+            *(Column("", name.title(), c.text(name), right=True)
+              for name in ("all", "removed", "people")),
+        ],
+        rows=split_records(splits),
+        shown=lambda _: False,
+        more=[row for split in splits for row in _rows(split)],
+        block=["of"],
         notes=[Note(f"{split.protocol}: {' '.join(_remarks(split))}") for split in splits],
         banner=stand_in_notice(first.dataset) if about["stand_in"] else "",
-    )
+    )  # fmt: skip
 
 
-def _rows(split: Split, cameras: bool) -> Iterator[list[Cell]]:
-    """Yield a row for each part and camera; of several folds the least and the most."""
+def _rows(split: Split) -> Iterator[Row]:
+    """Yield a row for each split and camera; of several folds the least and the most."""
     folds = split.about["folds"]
     for at, part in enumerate(split.about["parts"]):
         for number, modality in enumerate(split.about["modalities"]):
@@ -109,20 +121,26 @@ def _rows(split: Split, cameras: bool) -> Iterator[list[Cell]]:
             people = [fold["people"][part] for fold in folds]
             removed = [sum(map(sum, one["removed"].values())) for one in found]
             new = number == 0
-            yield [
-                Cell(split.protocol if at == 0 and new else ""),
-                Cell(part if new else ""),
-                *([Cell(modality)] if cameras else []),
-                *(_range([one["kept"][k] for one in found]) for k in range(len(split.about["classes"]))),
-                _range([sum(one["kept"]) for one in found]),
-                _range(removed) if split.about["audited"] else Cell(DASH),
-                (Cell(DASH) if None in people else _range(people)) if new else Cell(""),
-            ]
+            yield {
+                "of": split.protocol,
+                "protocol": split.protocol if at == 0 and new else "",
+                "part": part if new else "",
+                "modality": modality,
+                "kept": [_range([one["kept"][k] for one in found]) for k in range(len(split.about["classes"]))],
+                "all": _range([sum(one["kept"]) for one in found]),
+                "removed": _range(removed) if split.about["audited"] else DASH,
+                "people": (DASH if None in people else _range(people)) if new else "",
+            }
 
 
-def _range(counts: Sequence[int]) -> Cell:
+def _kept(number: int) -> Callable[[Row], str]:
+    """Return what prints the images of a class."""
+    return lambda row: str(row["kept"][number])
+
+
+def _range(counts: Sequence[int]) -> str:
     least, most = min(counts), max(counts)
-    return Cell(thousands(least) if least == most else f"{thousands(least)}–{thousands(most)}")
+    return thousands(least) if least == most else f"{thousands(least)}–{thousands(most)}"
 
 
 def _remarks(split: Split) -> Iterator[str]:
@@ -140,8 +158,8 @@ def _remarks(split: Split) -> Iterator[str]:
         yield f"{scheme['validation']} is {100 * scheme['share']:g} % of each class of training, drawn at random."
     if about["audited"] and about["off_target"] is not None:
         yield (
-            "Copies, near ones too, and one person's images stay together, so that parts differ from their shares of a "
-            f"class by up to {about['off_target']:g} images."
+            "Duplicates, near ones too, and one person's images stay together, so that splits differ from their "
+            f"shares of a class by up to {about['off_target']:g} images."
         )
     for reason, count in folds[0]["unused"].items():
         yield f"{_sentence(reason)}: {several(count, 'image')}."
@@ -158,10 +176,10 @@ def _remarks(split: Split) -> Iterator[str]:
 
 def _on_people(about: dict[str, Any], shared: int) -> str:
     if not about["people_known"]:
-        return "Who is in the images is not known, so people may be in several parts."
+        return "Who is in the images is not known, so people may be in several splits."
     if shared:
-        return f"{several(shared, 'person').replace('persons', 'people')} in several parts."
-    return "Nobody is in two parts."
+        return f"{several(shared, 'person').replace('persons', 'people')} in several splits."
+    return "Nobody is in two splits."
 
 
 def _sentence(text: str) -> str:

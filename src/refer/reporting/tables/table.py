@@ -1,26 +1,21 @@
-"""A table as data, and its four faces: Markdown, LaTeX, HTML, and CSV for machines."""
+"""A table as rows and columns, and how values are printed in it; `refer.reporting.tables.write` writes it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refer.spec import Reported
 
 from refer.datasets.catalog import DATASETS
-from refer.files import write_text
-from refer.reporting.tables.latex import latex
 
-if TYPE_CHECKING:  # evidence.py reads predictions, which a table does not need
-    from refer.reporting.evidence import Reported
-
+Row = Mapping[str, Any]
 DASH = "–"
 
 
@@ -33,17 +28,51 @@ class Cell:
     mark: str = ""
 
 
+Show = Callable[[Row], "str | Cell"]
+"""Makes the cell of a row."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, the heading that it shares with its neighbours, and its alignment.
+    """A column of a table, declared once for CSV, Markdown, LaTeX and HTML.
 
-    A column of sentences has a `width`, the share of the line that it takes in LaTeX, where text must wrap.
+    Attributes:
+        name: of the value in a row, and of the column in the CSV; empty: not in the CSV.
+        title: the heading for people; empty: in the CSV alone.
+        show: how a row's cell is printed; without it the value as its type asks.
+        group: the heading that it shares with its neighbours.
+        right: whether it is aligned to the right.
+        width: of a column of sentences the share of the line that it takes in LaTeX, where text must wrap.
+        wide: whether it stands once for each value that the table is spread over, see `Spread`.
+        only: those of these values for which it stands; None: all.
     """
 
-    title: str
+    name: str
+    title: str = ""
+    show: Show | None = None
     group: str = ""
     right: bool = False
     width: float = 0.0
+    wide: bool = False
+    only: frozenset[Any] | None = None
+
+    def cell(self, row: Row) -> Cell:
+        """Return the cell of a row."""
+        value = row.get(self.name)
+        made = self.show(row) if self.show else value if isinstance(value, Cell) else printed(value)
+        return made if isinstance(made, Cell) else Cell(made)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How rows that differ in one column alone stand beside each other: `titles` are its values and their headings.
+
+    `key` are the columns in which they agree.
+    """
+
+    by: str
+    titles: Mapping[Any, str]
+    key: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -56,24 +85,107 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to be read by people. `banner` stands on the table's face; `blocks` are separated by rules."""
+    """A table: rows of numbers, and columns that say how they are printed.
+
+    Attributes:
+        name: of its files and its label in LaTeX.
+        title: what it shows.
+        columns: from left to right.
+        rows: what the CSV holds.
+        notes: stand below it.
+        banner: stands above it.
+        block: the columns whose values rows between two rules share.
+        spread: how rows stand beside each other.
+        shown: which rows people see; None: all.
+        more: rows that only people see, below the others.
+        csv: whether its rows stand in the CSV.
+    """
 
     name: str
     title: str
     columns: Sequence[Column]
-    blocks: Sequence[Sequence[Sequence[Cell]]]
+    rows: Sequence[Row]
     notes: Sequence[Note] = field(default_factory=list)
     banner: str = ""
+    block: Sequence[str] = ()
+    spread: Spread | None = None
+    shown: Callable[[Row], bool] | None = None
+    more: Sequence[Row] = ()
+    csv: bool = True
+
+    @cached_property
+    def heads(self) -> list[Column]:
+        """The columns that people see, from left to right, those that are spread once for each value."""
+        return [column for column, _ in self._heads]
+
+    @cached_property
+    def blocks(self) -> list[list[list[Cell]]]:
+        """The cells that people see: blocks of rows of cells."""
+        shown = [row for row in self.rows if self.shown is None or self.shown(row)]
+        return [self._lines(rows) for part in (shown, self.more) for rows in self._divided(part)]
 
     @property
-    def rows(self) -> list[Sequence[Cell]]:
-        """Every row, top to bottom."""
+    def lines(self) -> list[list[Cell]]:
+        """Every row that people see, top to bottom."""
         return [row for block in self.blocks for row in block]
 
     @property
     def groups(self) -> list[tuple[str, int]]:
         """The upper line of headings as (heading, number of columns), left to right."""
-        return [(title, len(list(run))) for title, run in groupby(column.group for column in self.columns)]
+        return [(title, len(list(run))) for title, run in groupby(column.group for column in self.heads)]
+
+    @cached_property
+    def _heads(self) -> list[tuple[Column, Any]]:
+        shown = [column for column in self.columns if column.title]
+        fixed = [(column, None) for column in shown if not column.wide]
+        titles = self.spread.titles if self.spread else {}
+        return fixed + [
+            (replace(column, group=title), value)
+            for value, title in titles.items()
+            for column in shown
+            if column.wide and (column.only is None or value in column.only)
+        ]
+
+    def _divided(self, rows: Iterable[Row]) -> Iterable[list[Row]]:
+        blocks: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            blocks.setdefault(tuple(row[name] for name in self.block), []).append(row)
+        return blocks.values()
+
+    def _lines(self, rows: Iterable[Row]) -> list[list[Cell]]:
+        if self.spread is None:
+            return [[column.cell(row) for column in self.heads] for row in rows]
+        lines: dict[tuple[Any, ...], dict[Any, Row]] = {}
+        for row in rows:
+            lines.setdefault(tuple(row[name] for name in self.spread.key), {})[row[self.spread.by]] = row
+        return [[self._spread_cell(column, value, line) for column, value in self._heads] for line in lines.values()]
+
+    def _spread_cell(self, column: Column, value: Any, line: Mapping[Any, Row]) -> Cell:
+        if not column.wide:
+            return column.cell(next(iter(line.values())))
+        return column.cell(line[value]) if value in line else Cell(DASH)
+
+
+def printed(value: Any) -> str:
+    """Return a value as its type is printed: text as it is, counts with thousands, numbers with one decimal."""
+    if isinstance(value, str):
+        return value or DASH
+    return thousands(value) if isinstance(value, int) else number(value)
+
+
+def spread(mean: float | None, sd: float | None) -> str:
+    """Return mean ± standard deviation, or the mean alone."""
+    return number(mean) if sd is None else f"{number(mean)} ± {sd:.1f}"
+
+
+def span_of(low: float | None, high: float | None) -> str:
+    """Return an interval of percentages, a dash where there is none."""
+    return DASH if low is None or high is None else f"{low:.1f}{DASH}{high:.1f}"
+
+
+def signed_span(low: float | None, high: float | None) -> str:
+    """Return an interval of a difference, a dash where there is none."""
+    return DASH if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
 def dataset_name(dataset: str) -> str:
@@ -82,7 +194,7 @@ def dataset_name(dataset: str) -> str:
 
 
 def stand_in_notice(*datasets: str) -> str:
-    """Return the sentence that stands on the face of everything made from drawn data."""
+    """Return the sentence that stands above everything made from drawn data."""
     *before, last = map(dataset_name, datasets)
     names = f"{', '.join(before)} and {last}" if before else last
     return f"Drawn stand-in data: these numbers say nothing about {names}"
@@ -138,107 +250,14 @@ def several(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def write_table(table: Table, outputs: Iterable[str | Path]) -> None:
-    """Write `table` to every path of `outputs`, in the format that its suffix names (.md, .tex, .html)."""
-    write_tables([table], outputs)
+def frame(*tables: Table) -> pd.DataFrame:
+    """Return the rows of `tables` that stand in the CSV, with its columns, as a frame."""
+    import pandas as pd
 
-
-def write_tables(tables: Sequence[Table], outputs: Iterable[str | Path]) -> None:
-    """Write `tables`, one below the other, to every path of `outputs`; see `write_table`."""
-    for path in map(Path, outputs):
-        if path.suffix == ".html":
-            write_text(path, html_document(*tables))
-        else:
-            render = {".md": markdown, ".tex": latex}[path.suffix]
-            write_text(path, "\n".join(map(render, tables)))
-
-
-def write_faces(rows: Sequence[Mapping[str, Any]], tables: Sequence[Table], outputs: Iterable[str | Path]) -> None:
-    """Write `rows` to every .csv of `outputs`, and `tables`, one below the other, to every other path."""
-    paths = list(map(Path, outputs))
-    for path in paths:
-        if path.suffix == ".csv":
-            write_csv(rows, path)
-    write_tables(tables, [path for path in paths if path.suffix != ".csv"])
-
-
-def write_csv(rows: Sequence[Mapping[str, Any]], out: str | Path) -> None:
-    """Write `rows` as CSV: one value per cell, full precision, an empty cell for what is not known."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: csv_value(value) for key, value in row.items()})
-    write_text(out, buffer.getvalue())
-
-
-def markdown(table: Table) -> str:
-    """Return `table` as Markdown whose columns also line up when read raw."""
-    head = [f"{column.group}: {column.title}" if column.group else column.title for column in table.columns]
-    grid = [[_markdown_escape(text) for text in head]]
-    if table.banner:  # a row of numbers is copied together with its heading, so the heading says it as well
-        grid[0][0] += " (drawn data)"
-    for row in table.rows:
-        grid.append([_markdown_cell(cell) for cell in row])
-    widths = [max(3, *(len(line[k]) for line in grid)) for k in range(len(head))]
-    rule = [("-" * (w - 1) + ":") if c.right else "-" * w for w, c in zip(widths, table.columns, strict=True)]
-    lines = [
-        "| " + " | ".join(_pad(text, width, column.right) for text, width, column in parts) + " |"
-        for parts in (zip(line, widths, table.columns, strict=True) for line in [grid[0], rule, *grid[1:]])
-    ]
-    top = [f"**{_markdown_escape(table.title)}**", ""]
-    if table.banner:
-        top += [f"> **{_markdown_escape(table.banner)}.**", ""]
-    notes = [f"- {f'({note.mark}) ' if note.mark else ''}{_markdown_escape(note.text)}" for note in table.notes]
-    return "\n".join([*top, *lines, *([""] if notes else []), *notes]) + "\n"
-
-
-def html(table: Table) -> str:
-    """Return `table` as an HTML fragment (a <figure>), for a page that has the style sheet."""
-    return templates().get_template("table.html").render(table=table)
-
-
-def html_document(*tables: Table) -> str:
-    """Return `tables` as an HTML page that needs no other file."""
-    return templates().get_template("table_page.html").render(tables=tables)
-
-
-@cache
-def templates() -> jinja2.Environment:
-    """Return the templates of this package; whatever is put into them is escaped."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("refer.reporting.tables"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def csv_value(value: Any) -> Any:
-    """Return a value as it stands in a CSV."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return repr(round(value, 10))  # ten decimals: full for a percentage, without 83.00000000000001
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"  # a spreadsheet would take it for a formula, and run it
-    return value
-
-
-def _pad(text: str, width: int, right: bool) -> str:
-    return text.rjust(width) if right else text.ljust(width)
-
-
-def _markdown_cell(cell: Cell) -> str:
-    text = _markdown_escape(cell.text)
-    text = f"**{text}**" if cell.bold else text
-    return f"{text} ({cell.mark})" if cell.mark else text
-
-
-def _markdown_escape(text: str) -> str:
-    text = re.sub(r"([\\|*<>\[\]`]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))", r"\\\1", text)
-    return " ".join(text.split())
+    made = []
+    for table in tables:
+        names = [column.name for column in table.columns if column.name]
+        if table.csv:
+            made.append(pd.DataFrame([{name: row.get(name) for name in names} for row in table.rows], columns=names))
+    filled = [each for each in made if len(each)] or made[:1]
+    return pd.concat(filled, ignore_index=True)

@@ -100,7 +100,9 @@ class Recipe(Strict):
     )
     structure: bool = Field(False, description="feratt2019's Gaussian structure loss on the representation")
     mixed_labels: Literal["agreeing", "none", "neighbours", "shares"] = Field(
-        "shares", description="how the structure loss labels mixed representations; none: none are mixed"
+        "shares",
+        description="how the structure loss labels mixed representations; none: none are mixed. No default acts: a "
+        "recipe with `structure: true` says it (agreeing and none are in the authors' code, shares is not)",
     )
     sigma: float = later(0.5, gt=0, description="of the Gaussians of the structure loss")
     attention_coefficient: float = later(5.0, ge=0, description="factor of feratt2019's attention loss")
@@ -169,6 +171,10 @@ class Recipe(Strict):
     def _composed_alone(self) -> Recipe:
         if self.compose is not None and self.compose_train and self.augmentation != Augmentation():
             raise ValueError("composed faces are changed by `compose` alone: leave out augmentation, or set it to {}")
+        if self.structure and "mixed_labels" not in self.model_fields_set:
+            raise ValueError(
+                "the structure loss needs mixed_labels: none or agreeing, as in the authors' code, neighbours or shares"
+            )
         if self.structure and self.augmentation.mixup:
             raise ValueError("the structure loss mixes representations itself: leave out augmentation.mixup")
         if self.amsgrad and self.optimizer == "sgd":

@@ -305,7 +305,7 @@ def test_feratt_learns_from_the_clean_face_and_the_structure_of_its_representati
 ) -> None:
     network = {"name": "ferattention", "encoder": "compact", "filters": 2, "maps": 2, "backbone": "compact",
                "dim": 8, "weights": "none"}  # fmt: skip
-    plain = cell("rep", network, recipe(structure=True, epochs=1))
+    plain = cell("rep", network, recipe(structure=True, mixed_labels="agreeing", epochs=1))
     index, _ = load_index(paired.path, paired.split)
     built = task.build_task(plain, paired.path, index, 3, CPU, {}, None)
     assert isinstance(built.train, CleanLoader)
@@ -318,7 +318,9 @@ def test_feratt_learns_from_the_clean_face_and_the_structure_of_its_representati
     with_structure = objective(output, batch, plain.recipe, 3)
     without = objective(output, batch, recipe(), 3)
     assert with_structure > without > 0
-    composed = dataclasses.replace(plain, recipe=recipe(structure=True, epochs=1, compose=Composition(size=32)))
+    composed = dataclasses.replace(
+        plain, recipe=recipe(structure=True, mixed_labels="agreeing", epochs=1, compose=Composition(size=32))
+    )
     about = trained(paired, composed, tmp_path / "r", backgrounds=paired.backgrounds)
     assert about["recipe"]["compose"]["size"] == 32
     assert len(predicted(paired, tmp_path / "r", backgrounds=paired.backgrounds)) == 30

@@ -170,7 +170,11 @@ def test_averaged_weights_are_validated_and_kept(prepared: Prepared, run: Run, t
         ({"augmentation": {"copies": "fixed", "shear": 3.0}}, "copies are instead of all other changes"),
         ({"compose": {"size": 32}, "augmentation": {"mixup": 0.2}}, "composed faces are changed by"),
         ({"compose": {"size": 32}, "augmentation": {"flip": True}}, "composed faces are changed by"),
-        ({"structure": True, "augmentation": {"mixup": 0.2}}, "the structure loss mixes representations itself"),
+        ({"structure": True}, "the structure loss needs mixed_labels"),
+        (
+            {"structure": True, "mixed_labels": "none", "augmentation": {"mixup": 0.2}},
+            "the structure loss mixes representations itself",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(change: dict[str, Any], words: str) -> None:

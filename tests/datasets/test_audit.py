@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from data_fixtures import PARTS, as_zip, listed, noise, row, table
-from prepared_fixtures import brightened, cropped, jpeg, picture, write_prepared
+from prepared_fixtures import brightened, cropped, jpeg, picture, squeezed, write_prepared
 from refer.datasets.audit import audit
+from refer.datasets.near import near_between, near_duplicates
 from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
 from refer.datasets.readers.fer2013 import CLASSES
@@ -210,8 +212,10 @@ def test_blank_images_are_nobodys_near_duplicates(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real(real_prepared: Path) -> Path:
-    """Return a folder with raw/, prepared/ and audit/ of the real FER2013."""
-    audit("fer2013", real_prepared / "prepared", real_prepared / "audit")
+    """Return raw/, prepared/ and audit/ of the real FER2013, without the long search for near duplicates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("refer.datasets.audit.near_duplicates", lambda images, rows: near_duplicates(images, rows[:2]))
+        audit("fer2013", real_prepared / "prepared", real_prepared / "audit")
     return real_prepared
 
 
@@ -262,17 +266,37 @@ def test_the_real_audit(real: Path) -> None:
     assert len(pd.read_parquet(real / "audit/duplicates.parquet")) == 3369
 
 
+def turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    return np.asarray(squeezed(pixels).rotate(degrees, Image.Resampling.BICUBIC))[..., None]
+
+
 @pytest.mark.real
-def test_the_real_near_duplicates(real: Path) -> None:
-    """More than one in five test images is in training in one form or another; docs/near-duplicates.md has the sums."""
-    near = json.loads((real / "audit/audit.json").read_text())["near"]
-    print(json.dumps(near))
-    assert near["compared"] == 34_033
-    assert near["pairs"] == pytest.approx(5539, rel=0.01)
-    assert near["views"]["mirrored"] == pytest.approx(61, abs=4), "a face mirrored is as like others: the control"
-    assert near["also_in"]["PrivateTest"]["Training"] == pytest.approx(788, rel=0.02)
-    assert near["also_in"]["PublicTest"]["Training"] == pytest.approx(765, rel=0.02)
-    assert len(pd.read_parquet(real / "audit/near.parquet")) == near["pairs"]
+def test_changed_real_images_are_found_among_others(real: Path) -> None:
+    """Recall of 95 % of each kind at a precision of 99 %: the goal that was set; docs/near-duplicates.md has more."""
+    index = pd.read_parquet(real / "prepared/index.parquet")
+    images = np.load(real / "prepared/images.npy", mmap_mode="r")
+    distinct = index.index[~index["sha256"].duplicated() & (index["split"] == "PrivateTest")].to_numpy()[:1500]
+    linked = near_duplicates(images, distinct, above=0.65)
+    alone = np.setdiff1d(distinct, [linked.first, linked.second])[:80]
+    rng = np.random.default_rng(0)
+    sides = rng.uniform(0, 9.6, (len(alone), 2))  # of 48 pixels: 20 %, from anywhere
+    kinds = {
+        "turned": lambda p, at: turned(p, rng.uniform(-30, 30)),
+        "cropped": lambda p, at: cropped(p, *sides[at], *(9.6 - sides[at])),
+        "mirrored": lambda p, at: p[:, ::-1],
+        "brightened": lambda p, at: brightened(p, rng.uniform(-50, 50)),
+        "stretched": lambda p, at: brightened(p, -60, 1.5),
+        "compressed": lambda p, at: jpeg(p, 30),
+    }
+    copies = np.stack([change(images[row], at) for change in kinds.values() for at, row in enumerate(alone)])
+    pairs = near_between(images, distinct, copies, range(len(copies)), views=True)
+    right = pairs.first == np.tile(alone, len(kinds))[pairs.second]
+    recall = dict(
+        zip(kinds, np.bincount(pairs.second[right] // len(alone), minlength=len(kinds)) / len(alone), strict=True)
+    )
+    print(recall, (~right).sum(), "of", len(right))
+    assert min(recall.values()) >= 0.95
+    assert right.mean() >= 0.99
 
 
 @pytest.mark.real

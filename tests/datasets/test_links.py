@@ -18,6 +18,7 @@ from refer.datasets.prepare import prepare
 from refer.datasets.raw.obtain import obtain
 from refer.errors import UserError
 from refer.evaluation.label_agreement import agree, agreement
+from refer.plan import load_plan
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
@@ -145,3 +146,37 @@ def test_without_votes_classes_are_compared() -> None:
     )
     found = agreement(links, ["happy"], ["happiness", "anger"]).set_index(["class", "quantity"])["rate"]
     assert (found["all", "label"], found["happy", "label"]) == (0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"audit": {"between": ["fer2013", "ferpluss"]}}, "Did you mean 'ferplus'"),
+        ({"audit": {"between": ["fer2013"]}}, "expected two or more"),
+        ({"labels": {"ferplus": "mean"}}, "majority, plurality, votes"),
+        ({"labels": {"fer2013": "majority"}}, "Known: none"),
+    ],
+)
+def test_wrong_keys_are_refused_when_the_configuration_is_read(keys: dict, told: str) -> None:
+    config = {
+        "preset": "x",
+        "title": "x",
+        "reproduce": {"tran2023": {"data": []}},
+        "ferplus": "here",
+        "fer2013": "there",
+    }
+    with pytest.raises(UserError, match=told):
+        load_plan(config | keys, "here.yaml")
+
+
+def test_linked_data_sets_are_prepared_and_named_in_order() -> None:
+    config = {
+        "preset": "x",
+        "title": "x",
+        "reproduce": {"tran2023": {"data": []}},
+        "ferplus": "here",
+        "fer2013": "there",
+    }
+    plan = load_plan(config | {"audit": {"between": ["ferplus", "fer2013"]}}, "here.yaml")
+    assert plan.datasets() == ["ferplus", "fer2013"]
+    assert plan.linked() == [("ferplus", "fer2013")]

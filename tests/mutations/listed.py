@@ -225,7 +225,19 @@ MUTATIONS = (
         "kinds of near duplicates are confused",
         "datasets/test_near.py::test_copies_are_found_and_nothing_else",
     ),
+    _of(
+        "tie-counts-whole", "evaluation/label_agreement.py",
+        "shared = first / np.maximum((seen == most[:, None]).sum(axis=1), 1)", "shared = first",
+        "of equal votes each counts as most",
+        "datasets/test_links.py::test_rates_are_those_counted_by_hand",
+    ),
     # ---- readers
+    _of(
+        "single-votes-count", "datasets/readers/ferplus.py",
+        "number if number > 1 else 0", "number if number > 0 else 0",
+        "FER+'s majority is not that of its authors",
+        "datasets/test_ferplus.py::test_what_votes_say_under_each_rule",
+    ),
     _of(
         "classes-sorted", "datasets/readers/fer2013.py",
         "CLASSES.index(label), split", "sorted(CLASSES).index(label), split",

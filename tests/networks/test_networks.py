@@ -47,6 +47,7 @@ def test_logits_have_one_column_a_class(region: bool, mixing: bool, classes: int
         ("resnet34-3x3", 1, 6),
         ("vgg11", 1, 3),
         ("vgg13", 3, 3),
+        ("vgg13-bn", 1, 3),
         ("preactresnet18", 3, 6),
         ("preactresnet18-open", 1, 6),
         ("compact", 1, 6),
@@ -97,6 +98,7 @@ def test_parameter_counts_of_backbones_done_by_hand() -> None:
         "resnet34": (resnet((3, 4, 6, 3)), 21_284_672),
         "vgg11": (vgg([64, 128, 256, 256, 512, 512, 512, 512]), 9_220_480),
         "vgg13": (vgg([64, 64, 128, 128, 256, 256, 512, 512, 512, 512]), 9_404_992),
+        "vgg13-bn": (vgg(widths := [64, 64, 128, 128, 256, 256, 512, 512, 512, 512]) + 2 * sum(widths), 9_410_880),
         "preactresnet18": (preactivation(True), 11_167_040),
         "preactresnet18-open": (preactivation(False), 11_166_016),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -21,7 +22,7 @@ from refer.plan import Run, load_plan
 from refer.recipe import Augmentation, Recipe
 from refer.training import checkpoint
 from refer.training.testing import View, averaged, views_of
-from refer.training.train import moving_average, train
+from refer.training.train import follow, train
 
 BASE: dict[str, Any] = {"epochs": 1, "batch_size": 8, "image_size": 44, "optimizer": "sgd", "lr": 0.1}
 
@@ -114,19 +115,38 @@ def test_keys_that_came_later_are_not_in_a_recipe_that_does_not_use_them(run: Ru
 
 def test_the_average_is_its_formula_and_lets_go_of_the_first_weights() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
-    average = moving_average(network, 0.6)
-    expected = 0.0
+    torch.nn.init.constant_(network[0].weight, 5.0)
+    average, expected = copy.deepcopy(network), 5.0
     for step in range(12):
         torch.nn.init.constant_(network[0].weight, step**2)
         network[1].running_mean.fill_(-step)  # type: ignore[union-attr, operator]
         network[1].num_batches_tracked.fill_(step)  # type: ignore[union-attr, operator]
-        average.update_parameters(network)
-        decay = min(0.6, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * step**2 if step else 0.0
-        assert average.module[0].weight.item() == pytest.approx(expected)
-    assert 1 - min(0.6, 12 / 21) > 0.4, "the last steps have the recipe's decay, and the first ones less"
-    assert average.module[1].running_mean.item() < -8
-    assert average.module[1].num_batches_tracked.item() == 11, "counts are no averages"
+        follow(average, network, 0.6, step)
+        decay = min(0.6, (1 + step) / (10 + step))  # after the first step a tenth is left of the first weights
+        expected = decay * expected + (1 - decay) * step**2
+        assert average[0].weight.item() == pytest.approx(expected)
+    assert average[1].running_mean.item() < -8  # type: ignore[operator]
+    assert average[1].num_batches_tracked.item() == 11, "counts are no averages"  # type: ignore[operator]
+
+
+def test_the_average_is_that_of_pytorch() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    theirs = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.6), use_buffers=True
+    )
+    theirs.update_parameters(network)  # which takes the first weights as they are
+    mine = copy.deepcopy(network)
+    for step in range(20, 25):
+        network(torch.randn(8, 3))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        follow(mine, network, 0.6, step)  # not a half, which would hide what is taken for what
+        theirs.update_parameters(network)
+    for name, value in mine.state_dict().items():
+        if value.is_floating_point():  # theirs counts batches on average, too
+            torch.testing.assert_close(value, theirs.module.state_dict()[name])
 
 
 def test_averaged_weights_are_validated_and_kept(prepared: Prepared, run: Run, tmp_path: Path) -> None:
@@ -134,7 +154,7 @@ def test_averaged_weights_are_validated_and_kept(prepared: Prepared, run: Run, t
     train(run, prepared.path, prepared.split, tmp_path, keep_state=True)
     saved = checkpoint.load(tmp_path / "resume.safetensors")[0]
     kept = checkpoint.load(tmp_path / "checkpoint.safetensors")[0]["network"]
-    assert {f"module.{name}" for name in kept} < saved["average"].keys()
+    assert kept.keys() == saved["average"].keys()
     assert not torch.equal(kept["head.1.weight"], saved["network"]["head.1.weight"])
     # The curve was measured with the weights that are kept.
     infer(tmp_path / "checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "p.parquet")

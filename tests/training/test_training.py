@@ -322,7 +322,6 @@ def test_training_does_not_import_pytorchs_compiler() -> None:
         "    how = Recipe(epochs=1, batch_size=2, image_size=16, optimizer=name, lr=0.1)\n"
         "    optimizer = optimisation.build_optimizer(net.parameters(), how)\n"
         "    net(torch.ones(1, 3)).sum().backward(); optimizer.step(0.1)\n"
-        "train.moving_average(net, 0.9).update_parameters(net)\n"
         "print([name for name in ('torch._dynamo', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -95,7 +95,7 @@ rule audit:
     priority: DATA_FIRST
     conda:
         "../../envs/refer.yaml"
-    threads: 1
+    threads: cores_to_prepare
     resources:
         mem_mb=grows(2000),
         runtime=grows(30),

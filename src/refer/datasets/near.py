@@ -11,6 +11,7 @@ vectors of the aligned discs still agree. Precision and recall are measured in d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -34,9 +35,10 @@ JITTERS = 16  # small changes under which a vector should stay the same
 COARSE = (64, 5.0, 0.08)  # numbers of the vector; it bears turns of so many degrees, zooms and moves of such shares
 EXACT = (128, 2.0, 0.02)  # the same of the vector by which aligned discs are compared
 
-CANDIDATE_ABOVE = 0.63  # cosine of the vectors in the nearest view
+CANDIDATE_ABOVE = 0.60  # cosine of the vectors in the nearest view
 WORTH_FITTING = 0.70  # correlation of the discs after the first step of the alignment
 STEPS = 3  # of the alignment
+WORKERS = 2  # threads
 NEAR_ABOVE = 0.85  # cosine of the vectors of the aligned discs: a near duplicate
 
 VIEWS = ("as it is", "turned", "cropped", "mirrored")
@@ -258,8 +260,9 @@ def _search(
 ) -> list[Pairs]:
     """Return the near duplicates that alignments from these maps find; a pair may come several times."""
     plain = spaces.coarse.vectors(others, _affine())
-    found = []
-    for chart in charts:
+
+    def of(chart: Floats) -> list[Pairs]:
+        found = []
         for first, second, alike in _candidates(spaces.coarse.vectors(images, chart), plain, which):
             agreement, view = np.zeros(len(first), np.float32), np.zeros(len(first), np.int8)
             for start in range(0, len(first), 256):  # few enough to stay in the processor's cache
@@ -268,7 +271,11 @@ def _search(
                 view[some] = _view(fitted)
             near = agreement > above
             found.append(Pairs(first[near], second[near], view[near], 1 - alike[near], agreement[near]))
-    return found
+        return found
+
+    # Threads do, for NumPy lets others work while it multiplies and looks up.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return [pairs for found in pool.map(of, charts) for pairs in found]
 
 
 def _candidates(one: Floats, other: Floats, which: Which) -> Iterator[tuple[Rows, Rows, Floats]]:

@@ -7,6 +7,7 @@ after each epoch, and where the process is told to end (`stopping`); a run that 
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from refer import BEHAVIOUR, files
 from refer.errors import UserError
@@ -192,7 +192,8 @@ class Training:
         self.precision = Chosen("fp32", "nothing to train", where.type)
         self.call = called(task.network, task.validation)
         self.backbone = backbone_of(task.network)
-        self.optimizer, self.average = None, None
+        self.optimizer = None
+        self.average: nn.Module | None = None
         if task.learns:
             on_features = isinstance(task.train, FeatureLoader)
             wanted = run.recipe.precision or "fp32"
@@ -201,7 +202,7 @@ class Training:
                 raise UserError("recipe.freeze_epochs: the network has no backbone that trains; leave the key out.")
             self.optimizer = build_optimizer(task.network.parameters(), run.recipe, self.backbone)
             if run.recipe.ema:
-                self.average = moving_average(task.network, run.recipe.ema)
+                self.average = copy.deepcopy(task.network).requires_grad_(False)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self._losses: list[tuple[int, float, Tensor]] = []  # of the latest steps, on the device until they are checked
@@ -273,6 +274,8 @@ class Training:
             if number < now.steps:
                 continue
             loss, hits = self.step(self.task.train.train_batch(items, now.epoch), rate)
+            if self.average is not None:
+                follow(self.average, self.network, self.recipe.ema, step)
             now.loss, now.hits = now.loss + loss * len(items), now.hits + hits
             now.steps, now.seen = number + 1, now.seen + len(items)
             now.spent = time.perf_counter() - began
@@ -294,8 +297,6 @@ class Training:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step(rate)
-        if self.average is not None:
-            self.average.update_parameters(self.network)
         return loss.detach(), (logits_of(output).detach().argmax(1) == batch.foremost).sum()
 
     def check_losses(self, steps: int) -> None:
@@ -345,7 +346,7 @@ class Training:
     @property
     def kept(self) -> nn.Module:
         """The network with the weights that are validated and kept: its own, or their moving average."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else self.average
 
     @torch.no_grad()
     def validate(self, loader: Loader, views: Sequence[View] | None = None) -> tuple[float, float]:
@@ -392,23 +393,21 @@ def backbone_of(network: nn.Module) -> list[nn.Parameter]:
     return [parameter for part in inside for parameter in part.parameters() if parameter.requires_grad]
 
 
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """Return the moving average of a network's weights: v ← d v + (1 - d) w, with d = min(decay, (1 + n) / (10 + n)).
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Take a step's weights w into their moving average: v ← d v + (1 - d) w, with d = min(decay, (1 + n) / (10 + n)).
 
-    n counts the steps from 0; after step 0 it has the weights themselves. The second bound, of TensorFlow's
-    ExponentialMovingAverage, lets go of the first weights soon. Running means of normalisations are averaged too.
+    n counts the steps from 0. The second bound, of TensorFlow's ExponentialMovingAverage, lets go of the first weights
+    soon. Running means of normalisations are averaged too; counts are copied.
     """
-
-    @torch.no_grad()
-    def follow(averaged: Any, current: Any, _: Tensor | int) -> None:
-        step = int(average.n_averaged)  # on the host, while what is passed here lies on the device
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + step) / (10 + step)))
-        else:
-            torch._foreach_copy_(averaged, current)
-
-    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
-    return average
+    pairs = list(
+        zip([*average.parameters(), *average.buffers()], [*network.parameters(), *network.buffers()], strict=True)
+    )
+    mine, theirs = ([pair[place] for pair in pairs if pair[0].is_floating_point()] for place in (0, 1))
+    torch._foreach_lerp_(mine, theirs, 1 - min(decay, (1 + step) / (10 + step)))
+    for one, other in pairs:
+        if not one.is_floating_point():
+            one.copy_(other)
 
 
 def best_epoch(run: Run, history: Sequence[Mapping[str, float]]) -> int:

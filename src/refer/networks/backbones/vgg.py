@@ -1,4 +1,4 @@
-"""VGG-11 and -13: torchvision's (Simonyan and Zisserman 2015)."""
+"""VGG-11 and -13, and -13 with batch normalisation: torchvision's (Simonyan and Zisserman 2015)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def vgg(name: str, channels: int, weights: str) -> Backbone:
     9,220,480 and 9,404,992 parameters with three channels.
     """
     return _backbone(_torchvision(name, weights), channels)
+
+
+@backbone("vgg13-bn", side=lambda side: halved_down(side, 4))
+def vgg_bn(name: str, channels: int, weights: str) -> Backbone:
+    """Build torchvision's VGG-13 features with batch normalisation, without the last pooling: stride 16, 512 channels.
+
+    9,410,880 parameters with three channels.
+    """
+    return _backbone(_torchvision(name.replace("-", "_"), weights), channels)
 
 
 def whole_vgg(name: str, channels: int, weights: str, classes: int, dropout: float) -> tuple[Backbone, nn.Sequential]:

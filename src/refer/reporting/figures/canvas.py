@@ -61,7 +61,11 @@ def canvas(height: float, title: str, subtitle: str, notice: str, outputs: Itera
         yield body
         layout.execute(figure)  # once, not once a format
         figure.set_layout_engine(None)
-        for axes in figure.axes:  # the layout's solver differs in the last bits from process to process
+        # The layout's solver differs in the last bits from time to time, and an edge may fall on either of two pixels.
+        body.bbox_relative.p0, body.bbox_relative.p1 = (
+            edge.round(6) for edge in (body.bbox_relative.p0, body.bbox_relative.p1)
+        )
+        for axes in figure.axes:
             left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
             axes.set_position((left, bottom, width, height))
         for path in map(Path, outputs):

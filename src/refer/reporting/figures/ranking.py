@@ -15,7 +15,7 @@ from refer.reporting.run_set import Record, read_records
 from refer.reporting.tables.table import stand_in_notice
 
 METHOD = ["paper", "data", "protocol", "method"]
-BUDGET = {"seeds": ("seeds", 30), "epochs": ("epochs", 36), "size": ("side", 30), "views": ("views", 44),
+BUDGET = {"seeds": ("seeds", 30), "epochs": ("epochs", 36), "size": ("image", 32), "views": ("views", 44),
           "weights": ("weights", 40)}  # fmt: skip
 """Column → its title and its width in points."""
 VIEWS = {"none": "1", "flip": "2 (flip)", "ten-crop": "10 (crops)"}
@@ -34,6 +34,8 @@ def draw_ranking(
         ranked = ranked.merge(_budgets(runs), on=METHOD, how="left")
     told = ["dots: mean accuracy on the images that all methods were tested on, bars: 95 % intervals, cut at an arrow",
             "line: the best of all", "hollow: significantly less (p by Holm < 0.05)"]  # fmt: skip
+    if "epochs" in ranked and ranked["epochs"].str.contains("+", regex=False).any():
+        told.append("epochs: of the networks that it begins with + its own")
     if (ranked["p_holm"].isna() & (ranked["place"] > 1)).any():
         told.append("stroke: not compared, no seed in common")
     told = told if len(ranked) else ["no two methods were tested on the same images"]

@@ -39,11 +39,11 @@ def peak(work: Callable[[], object]) -> int:
 
 
 def test_a_prediction_that_is_scored_takes_little_more_than_its_probabilities(load: ModuleType, tmp_path: Path) -> None:
-    few, many = (load.write_predictions(tmp_path / str(count), count, 2_000) for count in (3, 23))
+    few, many = (load.write_predictions(tmp_path / str(count), count, 20_000) for count in (3, 13))
     score(Asked({}), few, [], [tmp_path / "warm.parquet"])
     least = peak(lambda: score(Asked({}), few, [], [tmp_path / "few.parquet"]))
     most = peak(lambda: score(Asked({}), many, [], [tmp_path / "many.parquet"]))
-    each = (most - least) / (20 * 2_000)
+    each = (most - least) / (10 * 20_000)
     assert each < 90, f"{each:.0f} bytes a prediction, of which 56 are seven probabilities"
 
 

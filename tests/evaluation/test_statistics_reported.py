@@ -48,7 +48,7 @@ def test_viri_is_76_against_74_of_90_and_nobody_can_tell(root: Path) -> None:
     (text,) = untold(paper, beside_best(paper))
     assert text == (
         "Fused against Visible light on VIRI: 76 of 90 against 74 of 90 images. 90 images cannot tell them apart "
-        "(p = 0.84); about 4,400 could."
+        "(p = 0.84); about 1,800 could."
     )
     assert text in markdown(claims_table(paper))
     # By hand: (1.960 + 0.842)² (p q + r s) / d².

@@ -13,7 +13,7 @@ from refer.evaluation.departures import Departure
 from refer.evaluation.departures import departures as departures_from
 from refer.evaluation.intervals import interval_of, mean_sd
 from refer.evaluation.predictions import Predictions
-from refer.evaluation.reported import STAND_IN, Claim, against, claim, weight_of
+from refer.evaluation.reported import STAND_IN, Claim, against, claim, correlation_of, weight_of
 from refer.evaluation.scores import scored
 from refer.reporting.names import as_run
 from refer.reporting.run_set import AUDITED, RunSet
@@ -85,11 +85,14 @@ def departures_of(runs: RunSet, mine: Sequence[Predictions]) -> list[Departure]:
     filed: Paper | None = getattr(runs.paper, "as_filed", None)
     if not mine or filed is None:
         return []
-    key = mine[0].runs[0].key
-    record = runs.records[key]
-    names = {*(record.get("starts_from") or {}).values(), record.get("tests")} - {None}
-    parents = [runs.records[other] for name in sorted(names) if (other := key._replace(method=name)) in runs.records]
-    return departures_from(filed, record, parents)
+    found: dict[Departure, None] = {}
+    for key in (single.key for run in mine for single in run.runs):
+        record = runs.records[key]
+        names = {*(record.get("starts_from") or {}).values(), record.get("tests")} - {None}
+        parents = [key._replace(method=name) for name in sorted(names)]
+        records = [runs.records[parent] for parent in parents if parent in runs.records]
+        found |= dict.fromkeys(departures_from(filed, record, records))
+    return list(found)
 
 
 def single_runs(run: Predictions) -> Iterator[dict[str, Any]]:
@@ -269,6 +272,7 @@ def _difference(
         _sample(runs, stated, values, folds, mean["removed"]),
         margin=margin,
         shared=mean["n"] if same else 0,
+        correlation=correlation_of(_hits_beside(runs, mean)) if same else 0.0,
         departures=departed,
     )
     return {
@@ -282,6 +286,14 @@ def _difference(
         "verdict": found.verdict,
         "images_to_tell": found.images,
     }
+
+
+def _hits_beside(runs: RunSet, row: Mapping[str, Any]) -> list[NDArray[np.bool_]]:
+    """Return the right answers of every method that was tested on the same images as that of a row."""
+    part = row["part"]
+    tested = {method: runs.of(row["protocol"], method, part) for method in runs.paper.methods}
+    ids = {method: mine[0].ids[mine[0].of(part)] for method, mine in tested.items() if mine}
+    return [hits_of(tested[each], part) for each in ids if np.array_equal(ids[each], ids[row["method"]])]
 
 
 def _sample(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refer.evaluation.granularity import counts, decimals_of
-from refer.evaluation.paired import holm
-from refer.evaluation.reported import Claim, claim, fisher, images_to_tell
+from refer.evaluation.paired import holm, images_to_find
+from refer.evaluation.reported import CORRELATION, Claim, claim, discordance_of, fisher
 from refer.reporting.names import measure
 from refer.reporting.tables import columns as c
 from refer.reporting.tables.possible import Possible, every_from, f1_cell, possibility, possible_cell, possible_notes
@@ -107,7 +107,7 @@ def _compare(paper: Paper, one: Reported, best: Reported) -> Beside:
     elif one.n and best.n:
         right = mine.counts or (round(mine.value * mine.n),)
         p = max(fisher(each, mine.n, theirs.counts or (round(theirs.value * theirs.n),), theirs.n) for each in right)
-        images = images_to_tell(mine.value, theirs.value, 0.0) if gap else None
+        images = images_to_find(gap, discordance_of(mine.value, theirs.value)) if gap else None
     return Beside(one, mine, sort, best, 100 * low, 100 * high, p, None, images)
 
 
@@ -235,7 +235,7 @@ def _notes(paper: Paper, found: Sequence[Beside]) -> list[Note]:
             "p: Fisher's exact test that both methods are right equally often, as if on test images of their own: "
             "which of them each got right is not published; Holm: for all comparisons of a data set and measure. "
             "Images to tell: the test set that finds such a difference in four of five cases (two-sided 5 %, power "
-            "80 %)."
+            f"80 %), if the right answers of both on its images correlate as {CORRELATION:g} (docs/verdicts.md)."
         )
     if any(each.sample is not None and not each.sample.counts and each.stated.n for each in found):
         notes.append(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE = 2000  # images that are looked at, evenly spaced
+SAMPLE = 2000  # images of 48 pixels that are looked at, evenly spaced; of larger ones as many pixels
+AT_ONCE = 100  # of these images are held as floating-point numbers
 EQUALISED_BELOW = 0.03  # of the range: mean distance of sorted grey levels from evenly spread ones
 MOSTLY = 0.5  # of the images: more than this, and the set is said to be so
 STEPS = range(2, 65)  # of JPEG's quantisation that are looked for, in grey levels
@@ -27,9 +28,17 @@ def traces(images: NDArray[np.uint8], *, resized: bool) -> dict[str, Any]:
     cosine transform of blocks of 8×8 pixels, for each of COEFFICIENTS, None where none shows; of images that were
     resized here it is None, for resizing removes them. `said` puts it in words, "" where there is nothing to say.
     """
-    grey = np.asarray(images[:: max(1, -(-len(images) // SAMPLE))]).mean(axis=3)
-    share = float((_unevenness(grey) < EQUALISED_BELOW).mean())
-    steps = None if resized else _jpeg_steps(grey)
+    height, width = images.shape[1:3]
+    wanted = max(1, SAMPLE * 48**2 // (height * width))
+    chosen = np.arange(0, len(images), max(1, -(-len(images) // wanted)))
+    uneven, coefficients = [], []
+    for some in np.array_split(chosen, -(-len(chosen) // max(1, AT_ONCE * 48**2 // (height * width)))):
+        grey = images[some].mean(axis=3)
+        uneven.append(_unevenness(grey))
+        if not resized:
+            coefficients.append(_coefficients(grey))
+    share = float((np.concatenate(uneven) < EQUALISED_BELOW).mean())
+    steps = None if resized else _jpeg_steps(np.concatenate(coefficients, axis=1))
     said = []
     if share > MOSTLY:
         said.append("histogram-equalised")
@@ -46,25 +55,29 @@ def _unevenness(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     return distance
 
 
-def _jpeg_steps(grey: NDArray[np.float64]) -> list[int | None]:
-    """Return the step of which the coefficients are multiples, for each of COEFFICIENTS."""
+def _coefficients(grey: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return COEFFICIENTS of all whole blocks of 8×8 pixels of images (N, H, W): (6, blocks)."""
     from scipy.fft import dctn
 
-    height, width = (side // 8 * 8 for side in grey.shape[1:])
+    height, width = (side // 8 for side in grey.shape[1:])
     if not height or not width:
-        return [None] * len(COEFFICIENTS)
-    blocks = grey[:, :height, :width].reshape(len(grey), height // 8, 8, width // 8, 8)
+        return np.empty((len(COEFFICIENTS), 0), np.float32)
+    blocks = grey[:, : height * 8, : width * 8].reshape(len(grey), height, 8, width, 8)
     found = dctn(blocks, axes=(2, 4), norm="ortho")
+    return np.stack([found[:, :, down, :, right].ravel() for down, right in COEFFICIENTS]).astype(np.float32)
+
+
+def _jpeg_steps(coefficients: NDArray[np.float32]) -> list[int | None]:
+    """Return the step of which the coefficients (6, blocks) are multiples, for each of COEFFICIENTS."""
     steps = []
-    for down, right in COEFFICIENTS:
-        values = found[:, :, down, :, right].ravel()
+    for values in coefficients:
         combs = [_comb(values, step) for step in STEPS]
         best = int(np.argmax(combs))
         steps.append(STEPS[best] if combs[best] > COMB_ABOVE else None)
     return steps
 
 
-def _comb(values: NDArray[np.float64], step: int) -> float:
+def _comb(values: NDArray[np.float32], step: int) -> float:
     """Return how near coefficients that are not zero come to multiples of a step: from -1 to 1."""
     some = values[np.abs(values) > step / 2]
     return float(np.cos(2 * np.pi * some / step).mean()) if len(some) > FEWEST else 0.0

@@ -92,7 +92,7 @@ def test_any_turned_bit_of_the_index_is_found_or_changes_nothing(data: Path) -> 
             found += 1
             continue
         again = pq.read_table(path)
-        assert all(again[name].equals(table[name]) for name in made.COLUMNS)
+        assert all(again[name].equals(table[name]) for name in made.COLUMNS if name in table.column_names)
     assert found > 15
 
 
@@ -250,7 +250,7 @@ def test_resume_starts_what_was_killed_before_it_left_anything(tmp_path: Path, m
 
 def test_every_test_that_the_page_names_exists() -> None:
     page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
-    named = re.findall(r"\[`(test_\w+)`\]\(\.\./tests/(\w+\.py)\)", page)
+    named = re.findall(r"\[`(test_\w+)`\]\(\.\./tests/([\w/]+\.py)\)", page)
     assert len(named) > 70
     missing = [
         name for name, file in named if f"def {name}(" not in (ROOT / "tests" / file).read_text(encoding="utf-8")

@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 from cluster import Cluster, wait
-
-from refer import files
+from filelock import SoftFileLease
 
 FER = "khalid2025/fer2013-standin/audited"
 VIRI = "naseem2025/viri-standin/audited"
@@ -197,7 +196,13 @@ class Freezer(threading.Thread):
                     self._look(method, self.story.clone / "results/small/runs" / run, since)
 
     def _look(self, method: str, run: Path, since: dict[str, int]) -> None:
-        owner = files.read_json(run / ".lock")
+        # All nodes are of this machine, so the job of a lock's owner stands in its environment.
+        record = SoftFileLease(run / ".lock", lease_duration=180, heartbeat_interval=30).owner
+        if record is None:
+            return
+        environment = Path(f"/proc/{record.pid}/environ").read_bytes().split(b"\0")
+        job = next(each.partition(b"=")[2] for each in environment if each.startswith(b"SLURM_JOB_ID="))
+        owner = {"token": record.token, "pid": record.pid, "slurm_job": int(job)}
         began = since.setdefault(owner["token"], (run / ".lock").stat().st_mtime_ns)
         lives = self.story.lives[method]
         if lives and owner["token"] == lives[-1]["token"]:

@@ -41,7 +41,7 @@ def test_an_option_is_compared_with_the_choice_from_raw_to_table(root: Path, tmp
     assert "split 1 " in counts
     done = snakemake(clone, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = pd.read_csv(clone / table).set_index("ambiguity")
+    rows = pd.read_csv(clone / table).set_index("what")
     assert rows.state.to_dict() == {"residual": "run", "optimizer": "overruled"}
     row = rows.loc["residual"]
     runs = clone / "results/small/runs"
@@ -52,8 +52,8 @@ def test_an_option_is_compared_with_the_choice_from_raw_to_table(root: Path, tmp
         frame = frame[frame.part == "test"]
         accuracy[paper] = 100 * (frame.filter(like="p_").to_numpy().argmax(axis=1) == frame.label).mean()
         assert files.read_json(folder / "run.json")["paper"] == paper
-    assert row.default_accuracy == pytest.approx(accuracy["invented2026"])
-    assert row.accuracy == pytest.approx(accuracy["invented2026+residual-yes"])
+    assert row.default == pytest.approx(accuracy["invented2026"])
+    assert row["mean"] == pytest.approx(accuracy["invented2026+residual-yes"])
     assert {path.name for path in runs.glob("invented2026+residual-yes/*/*/*")} == {"joined"}
     assert (clone / "results/small/figures/sensitivity.svg").is_file()
     again = snakemake(clone, *arguments, "-n")

@@ -167,7 +167,7 @@ def test_an_altered_prediction_is_named_where_a_release_says_what_it_was(
 
 
 def test_the_reviewers_rules_are_those_of_the_whole_workflow_and_none_reads_data(root: Path) -> None:
-    names = ("report", "matrix", "data_and_times", "page", "sensitivity")
+    names = ("report", "data_and_times", "page")
     rules = [root / f"workflow/rules/{name}.smk" for name in names]
     entry, whole = (root / "workflow/report.smk").read_text(), (root / "workflow/Snakefile").read_text()
     for path in rules:

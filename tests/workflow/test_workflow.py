@@ -174,7 +174,11 @@ def test_snakemakes_report_needs_nothing_else(demo: Path) -> None:
     done = snakemake(demo, "--report", "report.html")
     assert done.returncode == 0, done.stderr
     page = (demo / "report.html").read_text(encoding="utf-8")
-    for caption in ("Confusion matrices of khalid2025", "What the paper reports beside what was reproduced", "Audit of fer2013-standin"):
+    for caption in (
+        "Confusion matrices of khalid2025",
+        "What the paper reports beside what was reproduced",
+        "Audit of fer2013-standin",
+    ):
         assert caption in page
     held = re.findall(r'"(results/demo/[^"]+)": \{\s*"name"', page)
     results = Path("results/demo")

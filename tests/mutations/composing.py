@@ -42,15 +42,14 @@ MUTATIONS = (
         "mask-ignored", "training/composer.py",
         "image.lerp_(lit, mask)", "image.lerp_(lit, mask.round())",
         "the face's edge is hard",
-        "training/test_composer.py::test_the_padding_shrinks_the_face_and_the_mean_of_four_pixels_is_taken",
-        "training/test_composer.py::test_the_target_is_black_where_the_mask_is_not_and_the_background_stays_there",
+        "training/test_composer.py::test_when_nothing_is_drawn_the_face_lies_on_the_background",
     ),
     _of(
         "light-of-the-whole-scene", "training/composer.py",
         "around = (scene * mask).sum((2, 3), keepdim=True) / area",
         "around = scene.mean((2, 3), keepdim=True)",
         "the face is lit like the whole background, not like what it covers",
-        "training/test_composer.py::test_light_takes_the_face_towards_the_mean_of_what_it_covers",
+        "training/test_composer.py::test_light_can_match_the_contrast_too",
     ),
     _of(
         "gamma-upside-down", "training/composer.py",

@@ -49,7 +49,7 @@ MUTATIONS = (
         "around = (scene * mask).sum((2, 3), keepdim=True) / area",
         "around = scene.mean((2, 3), keepdim=True)",
         "the face is lit like the whole background, not like what it covers",
-        "training/test_composer.py::test_light_can_match_the_contrast_too",
+        "training/test_composer.py::test_the_light_is_that_of_what_the_face_covers_alone",
     ),
     _of(
         "gamma-upside-down", "training/composer.py",

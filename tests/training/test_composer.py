@@ -114,6 +114,15 @@ def test_light_takes_the_face_towards_the_mean_of_what_it_covers(faces: torch.Te
             assert torch.allclose(one[where], (before[where] * wanted).clamp(25.5, 229.5), rtol=0.01, atol=0.6)
 
 
+def test_the_light_is_that_of_what_the_face_covers_alone() -> None:
+    half = torch.zeros((1, 1, H, H), dtype=torch.uint8)
+    half[..., : H // 2] = 1
+    face, scene = torch.full_like(half, 100), 130 * half + 230 * (1 - half)
+    image, _, mask = Composer(face, 255 * half, scene, replace(WHOLE, light="mean"))(torch.arange(1), 0, np.arange(1))
+    # 130 / 100 is within the limits of 0.5 and 1.5; with the rest of the scene it would be 1.8.
+    assert image[mask > 0.9999].mean().item() == pytest.approx(130, abs=1.5)
+
+
 def test_light_can_match_the_contrast_too(faces: torch.Tensor, shapes: torch.Tensor) -> None:
     scene = smooth(np.random.default_rng(4), 1, H, coarse=30)
     how = replace(WHOLE, light="mean and contrast", light_limits=(0.01, 100.0), light_range=(-10, 10))

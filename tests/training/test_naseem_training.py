@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import warnings
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 from scipy.fft import dctn
 
+from benchmark_fixtures import benchmark
 from refer.errors import UserError
 from refer.papers import load_paper
 from refer.plan import Run, load_plan
@@ -223,11 +223,7 @@ def test_each_new_option_trains(paired: Paired, tmp_path: Path, root: Path, chan
 
 
 def test_what_the_best_of_many_epochs_gains_by_chance(root: Path) -> None:
-    source = importlib.util.spec_from_file_location("selection", root / "benchmarks/selection.py")
-    assert source is not None
-    assert source.loader is not None
-    selection = importlib.util.module_from_spec(source)
-    source.loader.exec_module(selection)
+    selection = benchmark("selection")
     rng = np.random.default_rng(1)
     text = " ".join((root / "docs/verdicts.md").read_text(encoding="utf-8").split())
     for right in (37, 74, 76):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import shutil
@@ -11,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from benchmark_fixtures import benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = (
@@ -23,12 +24,7 @@ ELSEWHERE = {"LC_ALL": "C.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu",
 
 @pytest.fixture(scope="module")
 def kill() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kill", ROOT / "benchmarks/kill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("kill")
 
 
 @pytest.mark.workflow

@@ -28,7 +28,7 @@ ROLES = {
     "split": rf"data/{DATA}/split\.[a-z0-9_+-]+\.(?:published|audited)\.json",
     "batches": r"batch_tokens/[a-z0-9_.-]+\.parquet",
     "realtime": r"realtime/[^/]+\.json",
-    "results": r"results\.(?:parquet|csv)",
+    "results": r"results\.parquet",
     "table": r"tables/[^/]+\.(?:csv|md|tex|html)",
     "figure": rf"figures/(?:(?:{'|'.join(FIGURES)})|(?:{'|'.join(FACES)})(?=/[^/]*-standin))(?:/.*)?\.(?:svg|png)",
     "page": r"report\.html",
@@ -38,13 +38,13 @@ LEFT_OUT = "|".join(
     [
         rf"{RUN}/(?:checkpoint|explanations|resume)\.safetensors",
         rf"{RUN}/resume\.stale",
-        r"release\.json|workflow\.html",
+        r"release\.json|workflow\.html|results\.csv",
         r"metrics/[^/]+\.json|plots/[^/]+/[^/]+\.csv",
         r"(?:.*/)?\.[^/]+",
     ]
 )
-"""What lies there too and is no part of the release: weights, Snakemake's own page, DVC's copies of numbers, hidden
-files."""
+"""What lies there too and is no part of the release: weights, Snakemake's own page, the results table once more as
+text, DVC's copies of numbers, hidden files."""
 
 
 def role_of(path: str) -> str | None:

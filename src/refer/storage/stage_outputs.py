@@ -74,7 +74,7 @@ class StageOutputs:
 
     def drawn_up(self) -> list[str]:
         """What the report's rules make of the evidence. Pictures that need images lie among the figures, too."""
-        names = ("results.parquet", "results.csv", "tables", "figures", "metrics", "plots", "report.html")
+        names = ("results.parquet", "tables", "figures", "metrics", "plots", "report.html")
         return [f"{self.results}/{name}" for name in names]
 
     def papers(self) -> list[str]:

@@ -83,7 +83,7 @@ def departure_notes(rows: Iterable[Row]) -> list[Note]:
         for kind, pairs in kinds.items()
     ]  # fmt: skip
     what = "Departures: in how many of network, weights, epochs, image size and recipe a run is not the paper's method"
-    return [Note(f"{what}. Here: {'; '.join(told)}. All of them: results.csv, scope departure.")] if told else []
+    return [Note(f"{what}. Here: {'; '.join(told)}. All of them: results.parquet, scope departure.")] if told else []
 
 
 def lettered(

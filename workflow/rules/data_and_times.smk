@@ -120,7 +120,7 @@ rule batch_tokens_table:
 
 rule realtime_table:
     input:
-        papers=[paper_path(paper) for paper in plan.config.reproduce],
+        papers=PAPERS,
         measured=released(TIMES),
     output:
         shown(
@@ -146,5 +146,6 @@ rule realtime_table:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
+        config=CHECKED,
     script:
         "../scripts/realtime_table.py"

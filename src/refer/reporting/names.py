@@ -85,6 +85,11 @@ def brief(label: str) -> str:
     return re.sub(r"(\(\w+)\S* \+ [^)]*\)$", r"\1 …)", name) if len(name) > LONG else name
 
 
+def in_figures(paper: Paper, method: str) -> str:
+    """Return a method's name for a figure, by the network that ran."""
+    return brief(as_run(paper, method))
+
+
 def _named(network: str, label: str) -> re.Match[str] | None:
     """Find a network's name in a method's, whatever its case and hyphens: resnet18 in ResNet-18."""
     letters = "[- ]?".join(map(re.escape, network.replace("-", "")))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from refer.errors import UserError
 from refer.reporting.figures.canvas import INK, SOFT, WIDTH, canvas, hang, wall
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
+from refer.reporting.names import in_figures
 from refer.reporting.tables.table import stand_in_notice
 from refer.spec import Paper
 
@@ -50,7 +51,7 @@ def draw_attention(paper: Paper, run: Explained, outputs: Iterable[str | Path]) 
         f"{whose(paper, about)} · the first images of each class, not chosen by result · below each class the one "
         f"that was predicted and its probability · {what}"
     )
-    title, notice = f"{paper.methods[about['method']].label}: where it looks", stand_in_notice(about["dataset"])
+    title, notice = f"{in_figures(paper, about['method'])}: where it looks", stand_in_notice(about["dataset"])
     names, chances = about["classes"], tensors["examples/probabilities"]
     labels = [f"{names[label]}\n→ {names[chance.argmax()]}\n{100 * chance.max():.0f} %"
               for label, chance in zip(tensors["examples/labels"], chances, strict=True)]  # fmt: skip

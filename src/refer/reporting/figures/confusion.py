@@ -15,7 +15,7 @@ from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, read_all
 from refer.reporting.estimates import confusion
 from refer.reporting.figures.canvas import COLOURS, INK, canvas, described, heading
-from refer.reporting.names import by_stem, short
+from refer.reporting.names import by_stem, in_figures, short
 from refer.reporting.tables.table import several, stand_in_notice
 from refer.spec import Paper
 
@@ -57,7 +57,7 @@ def _draw(paper: Paper, runs: Sequence[Predictions], part: str, outputs: Sequenc
     first, counts = runs[0], confusion(runs, part)
     many = f"summed over {len(runs)} seeds" if len(runs) > 1 else "one seed"
     folds = f", {several(len(first.folds), 'fold')} pooled" if first.folds else ""
-    title = f"{paper.methods[first.key.method].label}: confusion on {paper.parts[first.dataset][part]}"
+    title = f"{in_figures(paper, first.key.method)}: confusion on {paper.parts[first.dataset][part]}"
     subtitle = (
         f"{described(first.dataset, first.stand_in)} · {paper.id}, {first.key.protocol} protocol · "
         f"n = {first.of(part).sum():,} images, {many}{folds} · accuracy {100 * counts.trace() / counts.sum():.1f} %"

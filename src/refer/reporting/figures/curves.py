@@ -17,7 +17,7 @@ from scipy.optimize import isotonic_regression
 from refer.errors import UserError
 from refer.evaluation.predictions import RunKey
 from refer.reporting.figures.canvas import COLOURS, canvas, described, heading
-from refer.reporting.names import by_stem, span
+from refer.reporting.names import by_stem, in_figures, span
 from refer.reporting.run_set import Record, read_records
 from refer.reporting.tables.table import several, stand_in_notice
 from refer.spec import Paper
@@ -111,17 +111,17 @@ def _panels(
 ) -> None:
     """Draw each group of methods, loss above accuracy, training beside validation, all on the same scales."""
     grid = figure.subplots(2 * len(groups), 2, sharex=True, squeeze=False)
-    ends: list[tuple[Axes, dict[str, float]]] = []
+    ends: list[tuple[Axes, list[tuple[str, float]]]] = []
     for number, row in enumerate(grid):
         metric, name = list(METRICS.items())[number % 2]
         for axes, (part, told) in zip(row, columns.items(), strict=True):
             axes.set_yscale("log" if metric == "loss" else "linear")
             if axes is not grid[number % 2, 0]:
                 axes.sharey(grid[number % 2, 0])
-            found = {}
+            found = []
             for colour, method in zip(COLOURS, groups[number // 2], strict=False):
                 mine = [curve for curve in curves if curve.record["method"] == method]
-                found[paper.methods[method].label] = _lines(axes, mine, part, metric, colour)
+                found.append((in_figures(paper, method), _lines(axes, mine, part, metric, colour)))
             heading(axes, f"{name.split(' (')[0]}, {told}")
             axes.grid(axis="y")
         axes.tick_params(labelleft=False)
@@ -132,8 +132,8 @@ def _panels(
     grid[0, 0].yaxis.set_major_formatter(ScalarFormatter())
     grid[0, 0].yaxis.set_minor_locator(NullLocator())
     for axes, found in ends:
-        heights = [(axes.transScale + axes.transLimits).transform((1, end))[1] for end in found.values()]
-        for place, colour, label in zip(apart(heights, 0.12 / HIGH), COLOURS, found, strict=False):
+        heights = [(axes.transScale + axes.transLimits).transform((1, end))[1] for _, end in found]
+        for place, colour, (label, _) in zip(apart(heights, 0.12 / HIGH), COLOURS, found, strict=False):
             axes.annotate(label, (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points", color=colour,
                           va="center_baseline", annotation_clip=False)  # fmt: skip
     for axes in grid[-1]:

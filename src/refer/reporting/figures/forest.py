@@ -25,7 +25,7 @@ from refer.reporting.figures.canvas import (
     table_of,
 )
 from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, interval, limits, lines
-from refer.reporting.names import measure, span
+from refer.reporting.names import brief, measure, span
 from refer.reporting.results import Row
 from refer.reporting.tables.table import dataset_name, several, stand_in_notice, stated
 from refer.reporting.tables.verdicts import tally
@@ -67,8 +67,9 @@ def draw_forest(paper: Paper, table: pd.DataFrame | str | Path, outputs: Iterabl
             _panel(axes, mine, places)
             lines(axes, labels, max(places.values()) + 1)
             sizes = {protocol: span(each["n"]) for protocol, each in groups(mine, "protocol")}
-            n = [*sizes.values()] if len({*sizes.values()}) == 1 else [f"{n} {name}" for name, n in sizes.items()]
-            heading(axes, f"{mine['split'].iloc[0]}, n = {n[0] if len({*n}) == 1 else ', '.join(n)}")
+            every = ", ".join(f"{n} {name}" for name, n in sizes.items())
+            n = f", n = {span(mine['n'])}" if len({*sizes.values()}) == 1 else f"\nn = {every}"
+            heading(axes, mine["split"].iloc[0] + n)
             axes.set_xlabel("accuracy (%)")
         _key(figure, rows)
 
@@ -82,7 +83,7 @@ def draw_overview(
     """
     tests = {(paper.id, dataset): split for paper in papers for dataset, split in paper.test_sets.items()}
     ran = [row for row in judged if row["mean"] is not None and row["part"] == tests[row["paper"], row["dataset"]]]
-    rows = pd.DataFrame(ran)
+    rows = pd.DataFrame([{**row, "label": brief(str(row["label"]))} for row in ran])
     counts = ", ".join(f"{count} {name}" for name, count in tally(judged).items())
     told = [f"reported numbers: {counts or 'none'}", "bars: 95 % intervals, cut at an arrow"]
     told.append(f"grey: ± {margin:g} points around the reported one, the margin of the verdicts")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from refer.errors import UserError
 from refer.reporting.figures.canvas import INK, canvas, described, table_of
-from refer.reporting.names import by_stem, span
+from refer.reporting.names import by_stem, in_figures, span
 from refer.reporting.tables.table import several, signed, stand_in_notice
 from refer.spec import Paper
 
@@ -55,7 +55,7 @@ def _draw(paper: Paper, data: str, protocol: str, pairs: pd.DataFrame, outputs: 
     height = cell * len(methods) + (0.35 if methods else 0.1)
     with canvas(height, title, " · ".join(told), notice if data != dataset else "", outputs) as figure:
         if methods:
-            _map(figure.subplots(), methods, [paper.methods[method].label for method in methods], pairs)
+            _map(figure.subplots(), methods, [in_figures(paper, method) for method in methods], pairs)
 
 
 def _map(axes: Axes, methods: list[str], labels: list[str], pairs: pd.DataFrame) -> None:

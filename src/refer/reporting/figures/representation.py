@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from refer.evaluation.principal import principal_axes
 from refer.reporting.figures.canvas import COLOURS, INK, MARKERS, canvas, heading, key
 from refer.reporting.figures.explanation_file import DIGITS, Explained, whose
+from refer.reporting.names import in_figures
 from refer.reporting.tables.table import stand_in_notice
 from refer.spec import Paper
 
@@ -67,7 +68,7 @@ def draw_representations(paper: Paper, runs: Sequence[Explained], outputs: Itera
     with canvas(rows * (side + 0.55) + 0.4, title, subtitle, notice, outputs) as figure:
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, run in zip(grid, runs, strict=False):
-            _space(axes, run, paper.methods[run.about["method"]].label)
+            _space(axes, run, in_figures(paper, run.about["method"]))
         for axes in grid[len(runs) :]:
             axes.set_axis_off()
         signs = [Line2D([], [], linestyle="none", markersize=5, label=name, **_sign(place))

@@ -138,7 +138,7 @@ def test_tables_of_runs_audits_and_choices_have_their_sources_too(project: Path)
     tables = project / "results/small/tables"
     one = trace(tables / "runs.csv", ["full", "seed=1"], "seconds")
     assert (one["agrees"], one["value"], len(one["runs"])) == (True, "130.0", 1)
-    audit = trace(tables / "audit.fer2013-standin.csv", ["surplus copies"], "count")
+    audit = trace(tables / "audit.fer2013-standin.csv", ["surplus duplicates"], "count")
     assert (audit["agrees"], audit["value"], audit["runs"]) == (True, "1853", [])
     assert audit["from"] == "data/fer2013-standin/audit.json"
     assert audit["data"][0]["data_fingerprint"]

@@ -45,7 +45,7 @@ def audit_records(audit: Audit) -> list[dict[str, Any]]:
         ("images", "", "", audit.images),
         ("groups of identical images", "", "", audit.groups),
         ("images in these groups", "", "", audit.images_in_groups),
-        ("surplus copies", "", "", audit.surplus),
+        ("surplus duplicates", "", "", audit.surplus),
         ("groups that cross splits", "", "", audit.groups_across_splits),
         ("groups with conflicting labels", "", "", audit.conflicting_groups),
         *_between("images that also stand in the other split", audit.also_in),

@@ -91,8 +91,8 @@ def _table(
     ]
     if {cell.mark for row in cells for cell in row} - {""}:
         notes.append(
-            "r: reproduced, n: not reproduced, by the rule below the table of accuracies (docs/verdicts.md); of the "
-            "others nobody can tell."
+            "r: reproduced, n: not reproduced, by the rule below the table of accuracies (docs/verdicts.md); the "
+            "others are inconclusive or were not tested at the paper's budget."
         )
     if used:
         seeds = sorted({row["seeds"] for row in used})

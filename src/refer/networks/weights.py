@@ -23,6 +23,12 @@ TORCHVISION_SHA256 = {
 eight digits in its name, and these are compared; of a library's backbone all 64 then stand in run.json."""
 
 
+def file_of_weights(network: Mapping[str, Any]) -> str | None:
+    """Return the file that a network section starts from; None where it names none of the user's."""
+    weights = str(network.get("weights", "none"))
+    return None if weights in ("none", "imagenet") or is_package(weights) else weights
+
+
 def initial_weights(network: Mapping[str, Any]) -> str:
     """Say what a network section starts from: a file by its name and SHA-256."""
     weights = str(network.get("weights", "none"))

@@ -9,6 +9,7 @@ from refer.configuration import STAND_IN, Config
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.networks import catalog
+from refer.networks.standard import reads_as
 from refer.papers import merged
 from refer.run import Cell, Run
 from refer.spec import Paper, Protocol, Recipe
@@ -115,7 +116,7 @@ class Cells:
         for parent in {*chosen.starts_from.values(), *filter(None, [chosen.tests])}:
             theirs = {**spec.network, **spec.methods[parent].network}
             weights = [str(each.get("weights", "none")) for each in (network, theirs)]
-            if (weights[0] == "imagenet") != (weights[1] == "imagenet"):
+            if reads_as(network) != reads_as(theirs):
                 raise UserError(
                     f"{paper}: methods.{method}.network.weights: found {weights[0]!r}, but {parent}, whose network it "
                     f"needs, has {weights[1]!r} and learns from images standardised for that; give both the same."

@@ -16,7 +16,7 @@ from typing import Any
 from refer import yaml
 from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
-from refer.networks.maps import check_grid
+from refer.networks.maps import check_backbones, check_grid
 from refer.spec import Paper, Recipe
 from refer.validation import validated
 
@@ -95,6 +95,7 @@ def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
         where = f"{path}: methods.{name}"
         catalog.check({**paper.network, **method.network}, f"{where}.network")
         recipe = validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
+        check_backbones({**paper.network, **method.network}, recipe.image_size, where)
         check_grid({**paper.network, **method.network}, recipe.image_size, where)
         _refuse_test_batch(method.recipe, [str({**paper.network, **method.network}["name"])], f"{where}.recipe")
     own = {key: value for key, value in raw["recipe"].items() if key in TEST_BATCH}

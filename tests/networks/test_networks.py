@@ -211,7 +211,7 @@ def test_weights_that_cannot_be_had_say_which_file_to_put_where(monkeypatch: pyt
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     with pytest.raises(UserError, match=r"(?s)resnet18.*no network.*Put https://.*resnet18-.*\.pth at "):
         build_backbone("resnet18", 3, "imagenet")
     with pytest.raises(UserError, match="3 channels"):
@@ -224,11 +224,11 @@ def test_broken_weights_are_told_from_missing_ones(tmp_path: Path, monkeypatch: 
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("invalid hash value (expected 1, got 2)")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(UserError, match="could not be downloaded"):
         build_backbone("resnet18", 3, "imagenet")
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints").mkdir(exist_ok=True)
     (tmp_path / "checkpoints/resnet18-f37072fd.pth").touch()
     with pytest.raises(UserError, match=r"(?s)its SHA-256 is not .* not whole.*resnet18-f37072fd.pth, whole, or set"):
         build_backbone("resnet18", 3, "imagenet")

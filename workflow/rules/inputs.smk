@@ -1,6 +1,7 @@
 # What the rules left of the predictions ask of the plan: which files a job needs, and what decides its outcome.
 
 from refer.evaluation.ahead import Asked, stands_ready
+from refer.networks.weights import file_of_weights
 from refer.workflow import fingerprint_of_source, gpus
 
 
@@ -81,8 +82,7 @@ def how_to_draw(wildcards):
 
 def weights_file(wildcards):
     """A file of initial weights, if the run starts from one."""
-    weights = run_of(wildcards)["network"].get("weights", "none")
-    return [] if weights in ("none", "imagenet") else weights
+    return file_of_weights(run_of(wildcards)["network"]) or []
 
 
 def cell_of(wildcards):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from refer.errors import UserError, unknown
-from refer.networks.registry import NetworkEntry, backbones, networks
+from refer.networks.registry import NetworkEntry, is_backbone, networks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +49,7 @@ def modalities(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def backbones_of(options: Mapping[str, Any]) -> list[str]:
     """Return the CNNs that a checked network section is made of, those that it leaves at their defaults among them."""
-    return [value for value in complete(options).values() if value in backbones()]
+    return [value for value in complete(options).values() if is_backbone(value)]
 
 
 def can_read_batch(name: str) -> bool:

@@ -6,12 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from refer.errors import UserError
-from refer.networks.catalog import current
-from refer.networks.registry import backbones, networks
+from refer.networks.backbones import check_weights
+from refer.networks.catalog import backbones_of, complete, current
+from refer.networks.registry import backbone_of, networks
 
 
 class GridError(UserError):
     """A grid of regions is larger than the map over which it lies."""
+
+
+def check_backbones(network: Mapping[str, Any], size: int, where: str) -> None:
+    """Refuse a library's backbone that cannot read the images, and weights of another network than its own.
+
+    Args:
+        network: a checked network section.
+        size: side of its images in pixels.
+        where: of what the section is, for the message.
+
+    Raises:
+        UserError: says what it can read.
+    """
+    options = complete(network)
+    weights, channels = str(options.get("weights", "none")), int(options.get("channels", 3))
+    for name in backbones_of(network):
+        entry = backbone_of(name)
+        try:
+            if "/" in name or weights.startswith("package:"):
+                check_weights(name, channels, weights)
+            if entry is not None and entry.check is not None:
+                entry.check(channels, options.get("side") or size)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
 
 
 def check_grid(network: Mapping[str, Any], size: int, where: str) -> None:
@@ -29,7 +54,10 @@ def check_grid(network: Mapping[str, Any], size: int, where: str) -> None:
     if not {"grid", "backbone"} <= fields.keys():
         return
     grid, backbone = (network.get(key, fields[key].default) for key in ("grid", "backbone"))
-    side_of = backbones()[backbone].side
+    entry = backbone_of(backbone)
+    if entry is None:
+        return
+    side_of = entry.side
     side = side_of(size)
     if grid > side:
         enough = next(larger for larger in range(size, 32 * (grid + 1)) if side_of(larger) >= grid)

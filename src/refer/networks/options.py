@@ -2,7 +2,7 @@
 
 A network is a class here and the function that the class names: `@network("cnn", "classifier:cnn")` says that
 `refer.networks.classifier.cnn` builds it, called with these options and the number of classes. Every network has the
-option `weights`: `none`, `imagenet`, or a .safetensors file, unless its class says otherwise.
+option `weights`: `none`, `imagenet`, `package:<name>` or a .safetensors file, unless its class says otherwise.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic.fields import FieldInfo
 
-from refer.errors import unknown
-from refer.networks.registry import Options, backbones, network
+from refer.errors import UserError
+from refer.networks.registry import Options, backbone_of, network
 
 
 def _known(name: str) -> str:
-    if name not in backbones():
-        raise ValueError(f"no backbone {unknown(name, backbones())}")
+    try:
+        backbone_of(name)
+    except UserError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
     return name
 
 
 _IS_BACKBONE = AfterValidator(_known)
 BackboneName = Annotated[str, _IS_BACKBONE]
-"""A backbone of `refer.networks.backbones`."""
+"""A backbone of `refer.networks.backbones`, `timm/<name>` or `torchvision/<name>`."""
 
 Channels = Literal[1, 3]
 """Of the images that a network expects: grey or colour."""

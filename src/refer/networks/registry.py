@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from refer.errors import UserError, unknown
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 Build = Callable[[str, int, str], "Backbone"]
 """Takes the backbone's name, the channels of its images and its weights; see `backbones.build_backbone`."""
+
+Standard = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of pixels 0..1, one number a channel, that weights were trained with."""
 
 
 class Options(BaseModel):
@@ -69,13 +74,21 @@ class BackboneEntry(NamedTuple):
         build: the function that builds it; it imports torch.
         side: side of the last map for a side of the image, both in pixels.
         imagenet: whether torchvision has a network of this name with ImageNet weights.
+        check: refuses channels and sides of images, in pixels, that it cannot read; None where it reads all.
+        standard: what images of its pretrained weights are normalised by; None for what is done everywhere here.
     """
 
     build: Build
     side: Callable[[int], int]
     imagenet: bool = False
+    check: Callable[[int, int], None] | None = None
+    standard: Callable[[], Standard] | None = None
 
 
+Family = Callable[[str], BackboneEntry | None]
+"""Takes a name without the library's; None where the library's networks cannot be looked at, for want of PyTorch."""
+
+_FAMILIES: dict[str, Family] = {}
 _NETWORKS: dict[str, NetworkEntry] = {}
 _BACKBONES: dict[str, BackboneEntry] = {}
 
@@ -100,6 +113,19 @@ def backbone(*names: str, side: Callable[[int], int], imagenet: bool = False) ->
     return declare
 
 
+def family(library: str) -> Callable[[Family], Family]:
+    """Declare the function that knows all backbones of a library: those named `<library>/<name>`.
+
+    It raises UserError for a name that the library has not, and where the library is not installed.
+    """
+
+    def declare(known: Family) -> Family:
+        _FAMILIES[library] = cache(known)
+        return known
+
+    return declare
+
+
 @cache
 def networks() -> Mapping[str, NetworkEntry]:
     """Return every network by its name."""
@@ -114,3 +140,24 @@ def backbones() -> Mapping[str, BackboneEntry]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     return dict(sorted(_BACKBONES.items()))
+
+
+def is_backbone(name: object) -> bool:
+    """Whether a value is the name of a backbone: one of ours, or what looks like one of a library's."""
+    return isinstance(name, str) and (name in backbones() or ("/" in name and name.partition("/")[0] in _FAMILIES))
+
+
+def backbone_of(name: str) -> BackboneEntry | None:
+    """Return what is known of a backbone: of this folder, or `<library>/<name>` of a library.
+
+    Returns None for one of a library where PyTorch is absent: nothing is trained there, so nothing is asked.
+
+    Raises:
+        UserError: there is no such backbone, or its library is not installed.
+    """
+    if name in backbones():
+        return backbones()[name]
+    library, slash, rest = name.partition("/")
+    if slash and library in _FAMILIES:
+        return _FAMILIES[library](rest)
+    raise UserError(f"no backbone {unknown(name, [*backbones(), *(f'{each}/<name>' for each in sorted(_FAMILIES))])}.")

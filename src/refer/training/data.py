@@ -20,6 +20,8 @@ from torch.nn import functional
 from refer import files
 from refer.datasets.prepared import check, open_images, read_parquet
 from refer.errors import UserError
+from refer.networks.registry import Standard
+from refer.networks.standard import standard_of
 from refer.run import Run
 
 LUMA = (0.299, 0.587, 0.114)
@@ -231,8 +233,17 @@ def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device, side: 
     return found
 
 
-def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False, unit: bool = False) -> Tensor:
+def standardise(
+    images: Tensor,
+    channels: int,
+    size: int,
+    imagenet: bool = False,
+    unit: bool = False,
+    standard: Standard | None = None,
+) -> Tensor:
     """(B, C, H, W) uint8 0..255 → (B, channels, size, size) float32, centred and scaled, or with `unit` 0..1.
+
+    `standard` is what a library's weights were trained with; a network of one channel takes the means of its numbers.
 
     Grey images are repeated where the network wants three channels; colour images become grey by the
     luma of ITU-R BT.601 where it wants one.
@@ -243,6 +254,10 @@ def standardise(images: Tensor, channels: int, size: int, imagenet: bool = False
     result = resized(result, size)
     if unit:
         return (result / 255).expand(-1, channels, -1, -1)
+    if standard is not None:
+        each = standard if channels > 1 else tuple((sum(numbers) / len(numbers),) for numbers in standard)
+        mean, spread = (constant(numbers, result.device) for numbers in each)
+        return (result.expand(-1, channels, -1, -1) / 255 - mean) / spread
     if imagenet:
         mean, spread = (constant(each, result.device) for each in (IMAGENET_MEAN, IMAGENET_SPREAD))
         return (result.expand(-1, 3, -1, -1) - mean) / spread
@@ -260,17 +275,23 @@ class Reader:
     """Turns uint8 images into what one network expects."""
 
     def __init__(
-        self, network: nn.Module, weights: str, size: int, layout: torch.memory_format = torch.channels_last
+        self,
+        network: nn.Module,
+        weights: str,
+        size: int,
+        layout: torch.memory_format = torch.channels_last,
+        standard: Standard | None = None,
     ) -> None:
         self.channels = int(getattr(network, "channels", 3))
         self.unit = getattr(network, "pixels", "by-weights") == "unit"
         self.imagenet = weights == "imagenet"
+        self.standard = standard
         self.size = size
         self.layout = layout
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 (or float32, 0..255) → (B, channels, size, size) float32."""
-        ready = standardise(images, self.channels, self.size, self.imagenet, self.unit)
+        ready = standardise(images, self.channels, self.size, self.imagenet, self.unit, self.standard)
         return ready.contiguous(memory_format=self.layout)
 
 
@@ -283,7 +304,8 @@ def placed(network: nn.Module, run: Run, where: torch.device) -> tuple[nn.Module
     """A network on a device, and what reads images for it, in the order of memory that is quickest there."""
     layout = memory_format(where, run.recipe.image_size)
     network = network.to(where).to(memory_format=layout)
-    return network, Reader(network, str(run.network.get("weights", "none")), run.recipe.image_size, layout)
+    weights, standard = str(run.network.get("weights", "none")), standard_of(run.network)
+    return network, Reader(network, weights, run.recipe.image_size, layout, standard)
 
 
 # --- between host and device --------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refer.errors import UserError, unknown
-from refer.networks.registry import backbones
+from refer.errors import UserError
+from refer.networks.packages import is_package, package_of
+from refer.networks.registry import backbone_of, backbones
 
 if TYPE_CHECKING:
     from refer.networks.stages import Backbone
@@ -18,23 +19,40 @@ def build_backbone(name: str, channels: int, weights: str) -> Backbone:
     """Return the backbone of that name.
 
     Args:
-        name: of a backbone in this folder.
+        name: of a backbone in this folder, `timm/<name>` or `torchvision/<name>`.
         channels: of the images, 1 or 3.
-        weights: `none`, `imagenet`, or the path of a state_dict of torchvision's whole network as safetensors.
+        weights: `none`, `imagenet`, `package:<name>`, or the path of a state_dict of the whole network, as torchvision
+            or timm has it, as safetensors.
 
     Raises:
         UserError: the weights do not fit the backbone, or there is no such backbone.
     """
-    if name not in backbones():
-        raise UserError(f"network.backbone: no backbone {unknown(name, backbones())}.")
-    entry = backbones()[name]
-    if weights != "none" and not (entry.imagenet and channels == 3):
+    try:
+        entry = backbone_of(name)
+    except UserError as error:
+        raise UserError(f"network.backbone: {error}") from None
+    if entry is None:
+        raise UserError(f"network.backbone: {name} needs PyTorch, which is not installed.")
+    check_weights(name, channels, weights)
+    return entry.build(name, channels, weights)
+
+
+def check_weights(name: str, channels: int, weights: str) -> None:
+    """Refuse weights that are of another network than a known backbone.
+
+    Raises:
+        UserError: says which they fit.
+    """
+    if is_package(weights):
+        theirs = package_of(weights).backbone
+        if name != theirs:
+            raise UserError(f"network.weights: {weights} holds weights of {theirs}, not of {name}; name that backbone.")
+    elif weights != "none" and name in backbones() and not (backbones()[name].imagenet and channels == 3):
         fitting = [name for name, entry in backbones().items() if entry.imagenet]
         raise UserError(
             f"network: weights {weights!r} fit {', '.join(fitting)} with 3 channels, "
             f"not {name} with {channels}; set weights to 'none' or change the backbone."
         )
-    return entry.build(name, channels, weights)
 
 
 def halved_up(side: int, times: int) -> int:

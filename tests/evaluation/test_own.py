@@ -155,6 +155,7 @@ def test_one_hash_answers_for_all_images_with_these_pixels(prediction: Path) -> 
     own = taken(frame.drop(index=place[TESTED[4]]), listed)
     predicted = dict(zip(own.ids.tolist(), own.predicted.tolist(), strict=True))
     assert len(own.at) == 12
+    assert list(own.told) == []
     assert predicted[TESTED[4]] == predicted[TESTED[0]]
     frame.iloc[place[TESTED[4]]] = frame.iloc[place[TESTED[0]]]
     assert np.array_equal(taken(frame, listed).predicted, own.predicted)
@@ -166,7 +167,7 @@ def test_other_splits_and_columns_are_left_out_and_said(prediction: Path, listed
     own = taken(frame, listed)
     assert same(own, prediction)
     assert list(own.told) == [
-        "6 images of PublicTest are not in the test set and were left out",
+        "not in the test set and left out: 6 images of PublicTest",
         "columns that were not needed: seconds",
     ]
     assert "no image of PrivateTest" in refused(frame.iloc[:0].pipe(lambda _: frame[~frame["image"].isin(TESTED)]),

@@ -6,6 +6,7 @@ Nothing is guessed: an image or a class that is not known for certain is an erro
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,7 +173,7 @@ def match(table: Given, listed: ImageList, partial: bool = False) -> Own:
     tested = np.flatnonzero(listed.tested)
     at = np.array([place for place in tested if place in of], dtype=np.int64)
     missing = [str(listed.id[place]) for place in tested if place not in of]
-    other = _elsewhere(listed, of)
+    other = _elsewhere(listed, places)
     told = []
     if unknown:
         told.append(f"{_names_of(table, unknown)} not found in {listed.path.name}{_why(table, listed)}")
@@ -188,7 +189,7 @@ def match(table: Given, listed: ImageList, partial: bool = False) -> Own:
         raise UserError(f"{table.path}: no image of {listed.test_split}; expected its {len(tested):,} images. "
                         f"{' '.join(f'{text}.' for text in told)}")  # fmt: skip
     if other:
-        told.append(f"{other} are not in the test set and were left out")
+        told.append(f"not in the test set and left out: {other}")
     if table.ignored:
         told.append(f"columns that were not needed: {', '.join(table.ignored)}")
     rows = np.array([of[place][0] for place in at])
@@ -323,11 +324,11 @@ def _same(table: Given, rows: Sequence[int], images: int) -> bool:
     return alike and len(set(table.predicted[rows].tolist())) == 1
 
 
-def _elsewhere(listed: ImageList, places: Iterable[int]) -> str:
-    """Return how many of these images are of which other split."""
-    rows = np.array(sorted(places), dtype=np.int64)
-    names, counts = np.unique(listed.split[rows[~listed.tested[rows]]], return_counts=True)
-    return " and ".join(f"{count:,} images of {name}" for name, count in zip(names, counts, strict=True))
+def _elsewhere(listed: ImageList, places: Iterable[Sequence[int]]) -> str:
+    """Return how many rows name images of other splits alone, and of which (of identical pixels the first image's)."""
+    rows = [found[0] for found in places if found and not listed.tested[list(found)].any()]
+    counts = sorted(Counter(listed.split[rows].tolist()).items())
+    return " and ".join(f"{count:,} image{'' if count == 1 else 's'} of {name}" for name, count in counts)
 
 
 def _why(table: Given, listed: ImageList) -> str:

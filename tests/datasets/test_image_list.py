@@ -12,7 +12,7 @@ import pytest
 from prepared_fixtures import picture, write_prepared
 from refer.cli import main
 from refer.datasets.audit import audit
-from refer.datasets.image_list import read_image_list, write_image_list
+from refer.datasets.image_list import _rows, read_image_list, write_image_list
 from refer.datasets.split import split
 from refer.datasets.splitting import Scheme
 from refer.errors import UserError
@@ -110,6 +110,19 @@ def test_in_folds_an_image_has_the_part_in_which_it_is_tested(tmp_path: Path) ->
     (tmp_path / "rows.csv").write_text("id,row\nimage0003,70\n", encoding="utf-8")
     write_image_list(known, out, tmp_path / "images.parquet", "test", tmp_path / "rows.csv")
     assert read_image_list(tmp_path / "images.parquet").row.tolist() == [-1, -1, -1, 70, *[-1] * 8]
+
+
+def test_rows_come_from_links_to_files_that_are_numbered_by_them(tmp_path: Path) -> None:
+    links = tmp_path / "fer2013.in.ferplus.parquet"
+    told = {"id": ["a.jpg", "c.jpg"], "other": ["fer0032298.png", "fer0000007.png"], "correlation": [0.99, 0.98]}
+    pd.DataFrame(told).to_parquet(links)
+    assert _rows(["a.jpg", "b.jpg", "c.jpg", "fer2013.csv#5"], links) == [32298, None, 7, 5]
+    pd.DataFrame(told | {"other": ["fer0032298.png", "fer0032298.png"]}).to_parquet(links)
+    with pytest.raises(UserError, match="an id or a row stands there twice"):
+        _rows(["a.jpg"], links)
+    pd.DataFrame(told | {"other": ["x.png", "y.png"]}).to_parquet(links)
+    with pytest.raises(UserError, match="expected a table with the columns id and row"):
+        _rows(["a.jpg"], links)
 
 
 def split_of() -> str:

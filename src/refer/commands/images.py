@@ -14,7 +14,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--split", type=Path, required=True, metavar="FILE",
                         help="data/splits/<data>/<paper>.audited.parquet")  # fmt: skip
     parser.add_argument("--test", required=True, metavar="PART", help="the part that is the test set, e.g. private")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="table of id and row, where ids do not tell rows")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="table of id and row, where ids do not tell rows; or links to FER+"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE",
                         help="results/<preset>/data/<data>/images.parquet")  # fmt: skip
     parser.set_defaults(run=run)

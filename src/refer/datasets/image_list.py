@@ -77,7 +77,9 @@ def write_image_list(
         split: a split assignment of these data, <paper>.<protocol>.parquet.
         out: the file to write.
         test: the part that is the test set.
-        rows: a table (CSV or parquet) with the columns id and row, where ids do not tell the rows.
+        rows: a table (CSV or parquet) with the columns id and row, where ids do not tell the rows; or with other in
+            place of row, the names of the same images in a data set whose files are numbered by row, as FER+'s are
+            (fer0032298.png): what `links.link` writes.
 
     Raises:
         UserError: a file is missing or broken, or split and images are of different data.
@@ -171,8 +173,12 @@ def _rows(ids: list[str], table: str | Path | None) -> list[int | None]:
 
         try:
             read = pd.read_parquet(table) if Path(table).suffix == ".parquet" else pd.read_csv(table)
+            if "row" not in read and "other" in read:
+                read["row"] = read["other"].astype(str).str.extract(r"(\d+)\.[a-z]+$", expand=False)
             known = dict(zip(read["id"].astype(str), read["row"].astype(int), strict=True))
         except (KeyError, OSError, ValueError) as error:
             raise UserError(f"{table}: {str(error)[:120]}; expected a table with the columns id and row.") from None
+        if len(set(known.values())) < len(read):
+            raise UserError(f"{table}: an id or a row stands there twice; expected one row for each image.")
     found = (re.search(r"#(\d+)$", name) for name in ids)
     return [int(match[1]) if match else known.get(name) for name, match in zip(ids, found, strict=True)]

@@ -226,6 +226,17 @@ def test_part_of_the_images_is_compared_if_that_is_asked_for(inside: Path, capsy
     assert "50 of 120 images of PrivateTest" in capsys.readouterr().out
 
 
+def test_without_a_duplicate_free_image_nothing_is_compared(
+    inside: Path, own: Own, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv("mine.csv")
+    frame[frame["image"].isin(own.ids[~own.kept])].to_csv("part.csv", index=False)
+    assert main(["compare", "part.csv", "--preset", "small", "--partial", "--out", "out"]) == 0
+    assert "No released method has images in common with the file" in capsys.readouterr().out
+    assert {row["images"] for row in table(inside / "out/measures.csv")} == {"all"}
+    assert table(inside / "out/compared.csv") == []
+
+
 def test_what_is_not_there_is_said_in_a_line(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listed = inside / "results/small/data/fer2013/images.parquet"
     wrong = [

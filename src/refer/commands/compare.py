@@ -131,8 +131,8 @@ def _show(table: Table, console: Console) -> None:
         return Text(brief(cell.text) if column.name == "label" else cell.text, style="bold" if cell.bold else "")
 
     grid = Grid(title=Text(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column, cells in zip(table.heads, zip(*table.lines, strict=True), strict=True):
-        longest = max(len(text(column, cell)) for cell in cells)
+    for place, column in enumerate(table.heads):
+        longest = max((len(text(column, row[place])) for row in table.lines), default=0)
         side: Literal["left", "right"] = "right" if column.right else "left"
         grid.add_column(Text(column.title), justify=side, overflow="fold", min_width=min(longest, LONG))
     for block in table.blocks:

@@ -139,7 +139,7 @@ def _compared(own: Own, data: Sequence[Entry], name: str, apart: Sequence[str]) 
         *([f"p, two-sided: {'; '.join(told)}; adjusted by Holm for all {several(len(compared), 'method')}. "
            f"Bold points: below 0.05, which are {better} better and {worse} worse than the method; with {rest} no "
            "difference is statistically significant.", FOUND] if compared else [NOBODY]),
-        interval_note(rows),
+        *([interval_note(rows)] if rows else []),
         *([f"Not compared, no image in common: {', '.join(strangers)}."] if strangers else []),
         *(f"Not compared: {text}." for text in apart),
         ONE_TRAINING,

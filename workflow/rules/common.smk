@@ -154,6 +154,19 @@ SPLITS = [
     f"{RESULTS}/data/{data}/split.{paper}.{protocol}.json"
     for data, paper, protocol in plan.splits()
 ]
+# By whose split assignment each data set's list of images says which ones are tested, and which are left out.
+LISTED = {
+    data: next(
+        (
+            (name, kind)
+            for of, name, kind in plan.splits()
+            if (of, kind) == (data, "audited")
+        ),
+        next((name, kind) for of, name, kind in plan.splits() if of == data),
+    )
+    for data in dict.fromkeys(data for data, _, _ in plan.splits())
+}
+IMAGES = [f"{RESULTS}/data/{data}/images.parquet" for data in LISTED]
 BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES, *BATCH_TOKENS]
 REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
 LACKING = []

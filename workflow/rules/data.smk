@@ -243,3 +243,31 @@ rule keep_split:
         behaviour=BEHAVIOUR["reporting"],
     script:
         "../scripts/keep_split.py"
+
+
+# What own predictions are matched with (refer compare): which images there are, without any picture.
+rule keep_images:
+    input:
+        index="data/prepared/{data}/index.parquet",
+        images="data/prepared/{data}/images.npy",
+        about="data/prepared/{data}/prepare.json",
+        split=listing_split,
+    output:
+        f"{RESULTS}/data/{{data}}/images.parquet",
+    log:
+        f"{LOGS}/data/{{data}}/images.log",
+    benchmark:
+        f"{LOGS}/data/{{data}}/images.tsv"
+    localrule: True
+    conda:
+        "../../envs/refer.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=5,
+        gpu=0,
+    params:
+        behaviour=BEHAVIOUR["datasets"],
+        test=listing_test,
+    script:
+        "../scripts/keep_images.py"

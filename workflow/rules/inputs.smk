@@ -165,3 +165,14 @@ def audited_split(wildcards):
 
 
 TOKENS = "{paper}.{data}.{method}.seed{seed}.{tokens}"
+
+
+def listing_split(wildcards):
+    """The split assignment that the list of a data set's images follows."""
+    paper, protocol = LISTED[wildcards.data]
+    return f"data/splits/{wildcards.data}/{paper}.{protocol}.parquet"
+
+
+def listing_test(wildcards):
+    """The part that this paper tests on."""
+    return plan.paper(LISTED[wildcards.data][0]).test_sets[dataset_of(wildcards)]

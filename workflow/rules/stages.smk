@@ -5,6 +5,7 @@ rule prepared:
     input:
         AUDITS,
         SPLITS,
+        IMAGES,
         (
             f"data/backgrounds/{BACKGROUNDS}/backgrounds.npy"
             if any(run.recipe.compose for run in plan.runs())

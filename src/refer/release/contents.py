@@ -26,6 +26,7 @@ ROLES = {
     "curve": rf"{RUN}/training\.csv",
     "audit": rf"data/{DATA}/audit\.json",
     "split": rf"data/{DATA}/split\.[a-z0-9_+-]+\.(?:published|audited)\.json",
+    "images": rf"data/{DATA}/images\.parquet",
     "batches": r"batch_tokens/[a-z0-9_.-]+\.parquet",
     "realtime": r"realtime/[^/]+\.json",
     "results": r"results\.parquet",

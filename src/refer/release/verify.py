@@ -20,7 +20,7 @@ from refer.release.manifest import NAME, altered, read_manifest, tools
 from refer.release.runs import Preset
 from refer.reporting.tables.table import several
 
-BORDER = ("prediction", "record", "curve", "audit", "split", "batches", "realtime")
+BORDER = ("prediction", "record", "curve", "audit", "split", "images", "batches", "realtime")
 """Roles of the files that all others are made from."""
 DRAWN = ("figure", "page")
 """Roles of files whose bytes depend on the version of Matplotlib."""

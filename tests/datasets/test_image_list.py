@@ -1,0 +1,141 @@
+"""The list of a data set's images: what it says of each follows from the prepared data and their split."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prepared_fixtures import picture, write_prepared
+from refer.cli import main
+from refer.datasets.audit import audit
+from refer.datasets.image_list import _rows, read_image_list, write_image_list
+from refer.datasets.split import split
+from refer.datasets.splitting import Scheme
+from refer.errors import UserError
+from refer.files import read_json, write_json
+
+PARTS = {"train": "Training", "public": "PublicTest", "private": "PrivateTest"}
+IMAGES = [  # seed of the pixels, split; 1 stands in training and in the test set, 3 in validation and in the test set
+    (1, "Training"), (2, "Training"), (3, "PublicTest"), (4, "PublicTest"),
+    (1, "PrivateTest"), (3, "PrivateTest"), (5, "PrivateTest"), (6, "PrivateTest"), (7, "PrivateTest"),
+]  # fmt: skip
+
+
+def place(number: int) -> str:
+    return f"fer2013.csv#{10 + number}"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Prepared, audited and split images that were drawn."""
+    rows = [{"id": place(k), "pixels": picture(seed), "label": k % 7, "split": name}
+            for k, (seed, name) in enumerate(IMAGES)]  # fmt: skip
+    write_prepared(tmp_path / "prepared", "fer2013", rows)
+    audit("fer2013", tmp_path / "prepared", tmp_path / "audit")
+    scheme = Scheme(parts=PARTS)
+    out = tmp_path / "splits/khalid2025.audited.parquet"
+    split(tmp_path / "prepared", tmp_path / "audit", out, scheme=scheme, audited=True, near=True, select="public")
+    return tmp_path
+
+
+def listing(data: Path, test: str = "private", rows: Path | None = None) -> Path:
+    out = data / "images.parquet"
+    write_image_list(data / "prepared", data / "splits/khalid2025.audited.parquet", out, test, rows)
+    return out
+
+
+def test_each_image_has_its_name_row_pixels_label_and_whether_it_counts(data: Path) -> None:
+    found = pd.read_parquet(listing(data))
+    assert list(found["id"]) == [place(k) for k in range(len(IMAGES))]
+    assert list(found["row"]) == [10 + k for k in range(len(IMAGES))]
+    assert list(found["sha256"]) == [hashlib.sha256(picture(seed).tobytes()).hexdigest() for seed, _ in IMAGES]
+    assert list(found["label"]) == [k % 7 for k in range(len(IMAGES))]
+    assert list(found["split"]) == [name for _, name in IMAGES]
+    assert list(found["kept"]) == [True] * 4 + [False, False, True, True, True]
+    assert list(found["reason"][4:6]) == ["same image in train", "same image in public"]
+
+
+def test_it_is_read_as_it_was_written(data: Path) -> None:
+    found = read_image_list(listing(data))
+    assert found.test_split == "PrivateTest"
+    assert found.tested.tolist() == [name == "PrivateTest" for _, name in IMAGES]
+    assert (found.about["paper"], found.about["protocol"], found.about["near"]) == ("khalid2025", "audited", True)
+    assert found.about["data_fingerprint"] == read_json(data / "prepared/prepare.json")["fingerprint"]
+    assert found.classes == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+
+
+def test_rows_that_ids_do_not_tell_come_from_a_table(data: Path, tmp_path: Path) -> None:
+    index = pd.read_parquet(data / "prepared/index.parquet")
+    assert len(index) == len(IMAGES)
+    table = tmp_path / "rows.csv"
+    table.write_text("id,row\nother,3\n", encoding="utf-8")
+    assert read_image_list(listing(data, rows=table)).row.tolist() == [10 + k for k in range(len(IMAGES))]
+    table.write_text("name,row\nother,3\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"rows\.csv: .*columns id and row"):
+        listing(data, rows=table)
+
+
+def test_the_split_of_other_data_is_refused(data: Path) -> None:
+    about = read_json(data / "prepared/prepare.json")
+    split_file = data / "splits/khalid2025.audited.parquet"
+    rows = [{"id": place(k), "pixels": picture(90 + k), "label": 0} for k in range(3)]
+    write_prepared(data / "others", "fer2013", rows)
+    with pytest.raises(UserError, match="split of other data"):
+        write_image_list(data / "others", split_file, data / "out.parquet", "private")
+    with pytest.raises(UserError, match="no part 'test'; expected one of private, public, train"):
+        listing(data, "test")
+    write_json(data / "prepared/prepare.json", about | {"fingerprint": "0" * 64})
+    with pytest.raises(UserError):
+        listing(data)
+    assert not (data / "images.parquet").exists()
+
+
+def test_in_folds_an_image_has_the_part_in_which_it_is_tested(tmp_path: Path) -> None:
+    rows = [{"pixels": picture(k), "label": k % 6, "split": "all", "subject": f"s{k % 4}"} for k in range(12)]
+    known = write_prepared(tmp_path / "prepared", "ckplus", [{**row, "split": split_of()} for row in rows])
+    audit("ckplus", known, tmp_path / "audit")
+    out = tmp_path / "splits/naseem2025.audited.parquet"
+    split(known, tmp_path / "audit", out, scheme=Scheme(folds=4, validation="validation"), audited=True,
+          select="validation")  # fmt: skip
+    assert len(pd.read_parquet(out)) == 4 * 12
+    write_image_list(known, out, tmp_path / "images.parquet", "test")
+    found = read_image_list(tmp_path / "images.parquet")
+    assert len(found.id) == 12
+    assert found.tested.all()
+    assert np.array_equal(found.row, np.full(12, -1))
+    (tmp_path / "rows.csv").write_text("id,row\nimage0003,70\n", encoding="utf-8")
+    write_image_list(known, out, tmp_path / "images.parquet", "test", tmp_path / "rows.csv")
+    assert read_image_list(tmp_path / "images.parquet").row.tolist() == [-1, -1, -1, 70, *[-1] * 8]
+
+
+def test_rows_come_from_links_to_files_that_are_numbered_by_them(tmp_path: Path) -> None:
+    links = tmp_path / "fer2013.in.ferplus.parquet"
+    told = {"id": ["a.jpg", "c.jpg"], "other": ["fer0032298.png", "fer0000007.png"], "correlation": [0.99, 0.98]}
+    pd.DataFrame(told).to_parquet(links)
+    assert _rows(["a.jpg", "b.jpg", "c.jpg", "fer2013.csv#5"], links) == [32298, None, 7, 5]
+    pd.DataFrame(told | {"other": ["fer0032298.png", "fer0032298.png"]}).to_parquet(links)
+    with pytest.raises(UserError, match="an id or a row stands there twice"):
+        _rows(["a.jpg"], links)
+    pd.DataFrame(told | {"other": ["x.png", "y.png"]}).to_parquet(links)
+    with pytest.raises(UserError, match="expected a table with the columns id and row"):
+        _rows(["a.jpg"], links)
+
+
+def split_of() -> str:
+    from refer.datasets import catalog
+
+    return catalog.dataset("ckplus").splits[0]
+
+
+def test_the_command_says_what_it_wrote(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = data / "results/images.parquet"
+    words = ["images", "--prepared", str(data / "prepared"), "--split", str(data / "splits/khalid2025.audited.parquet"),
+             "--test", "private", "--out", str(out)]  # fmt: skip
+    assert main(words) == 0
+    assert "9 images of fer2013, 5 of them in the test set (PrivateTest), 3 of these duplicate-free; 9 rows known" in (
+        capsys.readouterr().out
+    )

@@ -20,7 +20,6 @@ ADVICE = {
     "counts": "Get the whole set, or list `counts` under `tolerate` to go on with what there is.",
     "contrast": "See how the images were stored; list `contrast` under `tolerate` where they are meant to be so.",
 }
-DEPTH_ADVICE = "State which values are black and white, such as `grey_levels: {viri: [1800, 4000]}` for 18 to 40 °C."
 SENTENCE = {
     "unreadable": "cannot be decoded",
     "labels": "have no clear label or split",
@@ -71,7 +70,7 @@ class Report:
         if self.verdict:
             said.append(f"{self.verdict.what}.\n{self.verdict.advice}")
         if self.depth:
-            said.append(f"{self.depth}.\n{DEPTH_ADVICE}")
+            said.append(self.depth)
         for kind in DEFECTS[::-1]:
             found = [problem for problem in self.problems if problem.kind == kind]
             if found and kind not in self.tolerate:

@@ -103,7 +103,7 @@ def prepare(
         if not receipt["stand_in"]:
             report.compare(known, rows)
             report.compare_codes(known, found_codes, meant, splits)
-        levels = pixels_of_16_bits(archive, rows, grey_levels, report) if pixels is None else None
+        levels = pixels_of_16_bits(archive, rows, grey_levels, report, dataset) if pixels is None else None
         recipe = Recipe(known.shape, known.fit, "sizes" in tolerate, known.locate, levels)
         if report.refused():
             # What decoding finds is told too, so that all complaints come at once.

@@ -73,7 +73,7 @@ class Report:
             said.append(self.depth)
         for kind in DEFECTS[::-1]:
             found = [problem for problem in self.problems if problem.kind == kind]
-            if found and kind not in self.tolerate:
+            if found and kind not in self.tolerate and (left or kind != "counts" or not said):
                 first = some([f"{problem.id}: {problem.what}" for problem in found], 3)
                 said.append(f"{len(found):,} {_noun(kind)}{SENTENCE[kind]} ({first}).{self._advice(kind, left)}")
         if said:

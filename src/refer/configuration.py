@@ -231,6 +231,16 @@ class Config(Sources):
     that a new data set leaves it as it is; a name that no data set has is refused when the configuration is read.
     """
 
+    @field_validator("coding", mode="before")
+    @classmethod
+    def _codes_as_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {str(code): each for code, each in codes.items()} if isinstance(codes, dict) else codes
+            for name, codes in value.items()
+        }
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core)
@@ -247,9 +257,20 @@ class Config(Sources):
     labels: dict[Name, str] = Field(
         {}, description="data set → rule by which its labels follow from votes (ferplus: majority, plurality, votes)"
     )
+    coding: dict[Name, str | dict[str, str]] = Field(
+        {},
+        description="data set → what its codes of classes mean, if not the owner's: alphabetical, affectnet, "
+        "fer2013, ferplus, rafdb, official, with -from-0 or -from-1 behind it, or code → class",
+    )
+    swapped: dict[Name, Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
+        {}, description="data set → two splits whose names are exchanged in its files"
+    )
+    grey_levels: dict[Name, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        {}, description="data set → the values of its 16-bit images that are black and white"
+    )
     backgrounds: Backgrounds = Backgrounds()
     standin: dict[Name, StandIn] = Field({})
-    tolerate: dict[Name, list[Literal["counts", "unreadable", "labels", "sizes"]]] = Field({})
+    tolerate: dict[Name, list[Literal["counts", "unreadable", "labels", "sizes", "contrast"]]] = Field({})
     reproduce: dict[Name, Reproduction] = Field(min_length=1)
     matrix: Matrix | None = None
     sensitivity: dict[Name, Sensitivity] = Field({}, description="paper → what is switched to see what it is worth")

@@ -11,6 +11,7 @@ from typing import Any
 from refer.cells import Cells
 from refer.configuration import Config, Reproduction, folds_of, named, unfold
 from refer.datasets.catalog import DATASETS
+from refer.datasets.codings import exchange, resolve
 from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
 from refer.papers import load_paper, with_parents
@@ -230,13 +231,17 @@ def _check_batch_tokens(plan: Plan, where: str) -> None:
 def _check_data(plan: Plan, where: str) -> None:
     """Compare what the configuration says of data sets with what they are."""
     config = plan.config
-    for section in ("data", "standin", "tolerate", "subject_pattern", "labels"):
+    for section in ("data", "standin", "tolerate", "subject_pattern", "labels", "coding", "swapped", "grey_levels"):
         refuse_unknown(f"{where}: {section}", "data set", getattr(config, section), DATASETS)
     refuse_unknown(f"{where}: audit.between", "data set", config.audit.between, DATASETS)
     if len(config.audit.between) == 1:
         raise UserError(f"{where}: audit.between: found one data set; expected two or more, or none.")
     for name, rule in config.labels.items():
         refuse_unknown(f"{where}: labels.{name}", "rule", [rule], DATASETS[name].label_rules)
+    for name, coding in config.coding.items():
+        resolve(DATASETS[name], coding)
+    for name, pair in config.swapped.items():
+        exchange(DATASETS[name], pair)
     for name in config.subject_pattern:
         if DATASETS[name].names_subjects:
             raise UserError(f"{where}: subject_pattern.{name}: {name}'s reader knows the people; remove the pattern.")

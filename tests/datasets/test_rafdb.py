@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from data_fixtures import encoded, noise
 from reader_fixtures import read, through, told
-from refer.datasets.readers import rafdb
 from refer.datasets.readers.rafdb import CLASSES, RAFDB
 from refer.errors import UserError
 
@@ -164,26 +163,6 @@ def test_files_with_other_names_go_by_their_folders() -> None:
         (f"train/{code}/IMG ü{code}", code - 1, "train") for code in range(1, 8)
     }
     assert listing.unused == ["train_labels.csv"]
-
-
-def test_class_folders_numbered_otherwise_are_recognised_by_their_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {"train": (1, 2, 3, 4, 5, 6, 7), "test": (2, 1, 3, 4, 5, 6, 7)}
-    monkeypatch.setattr(rafdb, "COUNTS", counts)
-    alphabet = {name: number for number, name in enumerate(sorted(CLASSES))}
-
-    def files(folder: dict[str, object]) -> dict[str, bytes]:
-        return {
-            f"{split}/{folder[name]}/{split}_{label}{copy}_aligned.jpg": b""
-            for split, numbers in counts.items()
-            for label, name in enumerate(CLASSES)
-            for copy in range(numbers[label])
-        }
-
-    assert len(read(RAFDB, files({name: label + 1 for label, name in enumerate(CLASSES)})).rows) == 56
-    for shift in (0, 1):
-        wrong = {name: number + shift for name, number in alphabet.items()}
-        with pytest.raises(UserError, match=rf"{shift} is angry, .*Rename them to the owner's: 1 surprise, 2 fear"):
-            read(RAFDB, files(wrong))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

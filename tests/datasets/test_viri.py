@@ -287,9 +287,41 @@ def test_subjects_come_from_the_pattern_and_the_rest_is_counted(tmp_path: Path) 
     assert found.notes["images whose name matches no subject"] == 1
 
 
-def test_an_optional_or_empty_group_is_no_subject(tmp_path: Path) -> None:
-    assert {one.subject for one in listing(tmp_path, archives(), r"VIRI(?P<subject>_\d+)?").rows} == {None}
-    assert {one.subject for one in listing(tmp_path, archives(), r"VIRI(?P<subject>x*)").rows} == {None}
+@pytest.mark.parametrize("pattern", [r"VIRI(?P<subject>_\d+)?", r"VIRI(?P<subject>x*)", r"(?P<subject>S\d+)"])
+def test_a_pattern_that_finds_nobody_is_refused(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(UserError, match=r"finds nobody in 20 images, such as VIRI-.*expected at least two people"):
+        listing(tmp_path, archives(), pattern)
+
+
+def test_a_pattern_begins_where_a_word_does(tmp_path: Path) -> None:
+    names = [f"VIRI-{name}-{how}/GLASSES1/P{n:03d}.JPG" for name in CLASSES for how in ("Vis", "Ir") for n in (1, 2)]
+    with pytest.raises(UserError, match="finds nobody in 20 images"):
+        listing(tmp_path, names, r"(?P<subject>S\d+)")
+    assert {one.subject for one in listing(tmp_path, names, r"(?P<subject>P\d+)").rows} == {"P001", "P002"}
+    after = [name.replace("/P", "/S") for name in names]
+    assert {one.subject for one in listing(tmp_path, after, r"(?P<subject>S\d+)").rows} == {"S001", "S002"}
+    with pytest.raises(UserError, match="finds nobody"):
+        listing(tmp_path, names, r"P(?P<subject>\d\d)")
+
+
+def test_what_a_pattern_finds_must_be_people(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="one person alone, GLASSES1, in 20 of 20 images"):
+        listing(tmp_path, [name.replace("/", "/GLASSES1/") for name in archives()], r"(?P<subject>GLASSES\d+)")
+    numbered = [
+        f"VIRI-{name}-{how}/{10 * label + n}.JPG"
+        for label, name in enumerate(CLASSES)
+        for how in ("Vis", "Ir")
+        for n in (1, 2)
+    ]
+    with pytest.raises(UserError, match="another person in each of 10 pictures"):
+        listing(tmp_path, numbered, r"(?P<subject>\d+)")
+    mostly = archives(tuple(f"S{1 + n // 6}_{n}" for n in range(8)))
+    with pytest.raises(UserError, match="2 people, of whom S1 is on 60 of 80 images"):
+        listing(tmp_path, mostly, r"(?P<subject>S\d+)")
+    found = listing(tmp_path, archives(("S1_1", "S2_1", "S2_2")), r"(?P<subject>S\d+)").notes
+    assert found["people found by the subject pattern"] == 2
+    assert found["images of one of these people, at most"] == 20
+    assert found["images of one of these people, at least"] == 10
 
 
 def test_the_two_pictures_of_a_radiometric_jpeg_are_one_persons(tmp_path: Path) -> None:

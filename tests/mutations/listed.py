@@ -240,7 +240,8 @@ MUTATIONS = (
     ),
     _of(
         "classes-sorted", "datasets/readers/fer2013.py",
-        "CLASSES.index(label), split", "sorted(CLASSES).index(label), split",
+        "ImageRow(key, label, split, None, name)",
+        "ImageRow(key, sorted(CLASSES).index(CLASSES[label]), split, None, name)",
         "FER2013's folders get the labels of the alphabet, its table those of the owner",
         "datasets/test_prepare.py::test_folders",
     ),
@@ -252,8 +253,8 @@ MUTATIONS = (
         "datasets/test_prepare.py::test_folders",
     ),
     _of(
-        "codes-from-zero", "datasets/readers/rafdb.py",
-        "{str(label + 1): label for", "{str((label + 2) % 8): label for",
+        "codes-from-zero", "datasets/codings.py",
+        "{str(start + place): own.index(each)", "{str((start + place + 1) % 8): own.index(each)",
         "RAF-DB's codes are off by one",
         "datasets/test_rafdb.py::test_every_layout_and_mirror_gives_the_same_data",
     ),

@@ -76,6 +76,9 @@ rule prepare:
         tolerate=tolerated,
         subject_pattern=subject_pattern,
         labels=label_rule,
+        coding=coding,
+        swapped=swapped,
+        grey_levels=grey_levels,
     script:
         "../scripts/prepare.py"
 

@@ -65,6 +65,21 @@ def label_rule(wildcards):
     return plan.config.labels.get(dataset_of(wildcards))
 
 
+def coding(wildcards):
+    """What the files' codes of classes mean, where the configuration says it; drawn ones are the owner's."""
+    return None if is_drawn(wildcards) else plan.config.coding.get(dataset_of(wildcards))
+
+
+def swapped(wildcards):
+    """Two splits whose names are exchanged in the files."""
+    return None if is_drawn(wildcards) else plan.config.swapped.get(dataset_of(wildcards))
+
+
+def grey_levels(wildcards):
+    """The values of 16-bit images that are black and white."""
+    return None if is_drawn(wildcards) else plan.config.grey_levels.get(dataset_of(wildcards))
+
+
 def cores_to_prepare(wildcards):
     """One for a stand-in, which is decoded before a second core would be free."""
     return 1 if is_drawn(wildcards) else 2

@@ -13,6 +13,9 @@ with job(snakemake) as track:
         tolerate=snakemake.params.tolerate,
         subject_pattern=snakemake.params.subject_pattern,
         labels=snakemake.params.labels,
+        coding=snakemake.params.coding,
+        swapped=snakemake.params.swapped,
+        grey_levels=snakemake.params.grey_levels,
         workers=snakemake.threads,
         progress=track("preparing", "images"),
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from refer.datasets import words
 from refer.datasets.model import ProgressCallback, some
 from refer.datasets.raw import archive
 from refer.errors import UserError
@@ -28,7 +29,7 @@ SIZE = 277
 """Pixels of a side at which feratt2019's crops of 148/640 are the 64 pixels that its network sees."""
 LEAST = 8
 """Fewer photographs than this are no collection, and most likely the wrong folder."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = tuple(f".{suffix}" for suffix in words.SUFFIXES)
 LICENCE = "its owners': the photographs are packed for training, and are not to be passed on with results"
 HOW = (
     "Give a folder or archive of photographs as `backgrounds` (say COCO's val2017.zip, from https://cocodataset.org), "

@@ -5,7 +5,7 @@
 | colour, palette, CMYK          | to grey by ITU-R 601 luma where grey is wanted                         |
 | grey                           | repeated where colour is wanted                                        |
 | transparency                   | ignored: the colour below it counts                                    |
-| 16 bits                        | the upper 8 (Pillow's own conversion would clip at 255)                |
+| 16 bits                        | as they are up to 255, else the upper 8 or as `levels` says (deep.py)  |
 | 1 bit                          | 0 and 255                                                              |
 | EXIF orientation               | applied, before any box is cut out                                     |
 | several frames                 | the first                                                              |
@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # Pillow knows more, some of which start other programs
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")  # Pillow knows more, some of which start other programs
 MAX_PIXELS = 64 << 20  # a header may state any size: refused before memory is taken for it
 MAX_BYTES = 256 << 20  # the same for the file itself
 DRAFT_GAP = 2  # times the wanted size that a JPEG is decoded at least: what is drafted then differs at 53 dB
@@ -48,13 +48,15 @@ class Recipe(NamedTuple):
     """What every image file of a data set becomes.
 
     `shape` is height, width and channels (1 is grey, 3 is RGB); `fit` as in Dataset; `resize` lets images of
-    another size pass where `fit` is "exact"; `locate` looks for the face where a row brings no box.
+    another size pass where `fit` is "exact"; `locate` looks for the face where a row brings no box; `levels` are the
+    values of 16-bit images that become black and white.
     """
 
     shape: tuple[int, int, int]
     fit: Literal["exact", "squash", "square", "cover"] = "exact"
     resize: bool = False
     locate: Locate | None = None
+    levels: tuple[float, float] | None = None
 
     @property
     def mode(self) -> str:
@@ -136,13 +138,25 @@ def _open(content: bytes, recipe: Recipe, box: Box | None) -> _Opened:
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 0xFFFF:
             raise ValueError("more than 16 bits a pixel have no stated range")
-        steps.append("16 bits")
-        image = Image.fromarray((deep.astype(np.uint16) >> 8).astype(np.uint8))
+        how, values = _eight(deep, recipe.levels)
+        steps.append(how)
+        image = Image.fromarray(values)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no stated range")
     if image.mode != recipe.mode:
         steps.append(f"{image.mode} to {recipe.mode}")
     return _Opened(_converted(image, recipe.mode), " and ".join(steps), size, scale)
+
+
+def _eight(deep: np.ndarray, levels: tuple[float, float] | None) -> tuple[str, np.ndarray]:
+    """Return values of 16 bits as grey levels (uint8), and what was done; refer.datasets.deep says why."""
+    if levels is not None:
+        black, white = levels
+        scaled = (deep.astype(np.float64) - black) * (255 / (white - black))
+        return f"16 bits from {black:g} to {white:g}", np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    if deep.max() <= 255:
+        return "16 bits that hold 8", deep.astype(np.uint8)
+    return "16 bits", (deep.astype(np.uint16) >> 8).astype(np.uint8)
 
 
 def _converted(image: Image.Image, wanted: str) -> Image.Image:

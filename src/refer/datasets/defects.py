@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from refer.datasets.codings import Coding, Verdict, judge
 from refer.datasets.model import DEFECTS, Dataset, ImageRow, Problem, some
 from refer.errors import UserError
 
+FLAT = 3.0  # grey levels of 255: the standard deviation of an image that shows next to nothing
+FLAT_SHARE = 0.01  # of the images that may be so: real sets have a few blank ones
 ADVICE = {
     "unreadable": "Get the archive again, or list `unreadable` under `tolerate` to leave them out.",
     "labels": "Correct them, or list `labels` under `tolerate` to leave them out.",
     "sizes": "Give the owner's images, or list `sizes` under `tolerate` to resize them.",
     "counts": "Get the whole set, or list `counts` under `tolerate` to go on with what there is.",
+    "contrast": "See how the images were stored; list `contrast` under `tolerate` where they are meant to be so.",
 }
 SENTENCE = {
     "unreadable": "cannot be decoded",
     "labels": "have no clear label or split",
     "sizes": "have another size than the set",
     "counts": "classes have another number of images than the owner states",
+    "contrast": f"hardly any contrast (a standard deviation below {FLAT:g} of 255)",
 }
 
 
@@ -34,19 +39,53 @@ class Report:
     sizes: Counter[str] = field(default_factory=Counter)  # "640x490" → how many raw images have it
 
     differences: list[Problem] = field(default_factory=list)  # from counts that others than the owner report
+    verdict: Verdict | None = None  # about codes and splits: never tolerated
+    depth: str = ""  # what the values of 16-bit images are, where that says nothing
+    unused: Sequence[str] = ()  # files that were not read
 
     def compare(self, known: Dataset, rows: Sequence[ImageRow]) -> None:
         """Compare the counts of `rows` with the known ones; the problems so far are rows that are not there."""
         differing = _differences(known, rows, dropped=len(self.problems))
         (self.problems if known.counts_are == "exact" else self.differences).extend(differing)
 
-    def refuse(self, title: str) -> None:
-        """Raise about the first kind of defect that is not tolerated, naming the first few."""
+    def compare_codes(
+        self, known: Dataset, found: Mapping[tuple[str, str], int], coding: Coding, splits: Mapping[str, str]
+    ) -> None:
+        """See whether the numbers of images speak for what codes and splits are taken for; after `compare`."""
+        differs = any(problem.kind == "counts" for problem in self.problems)
+        self.verdict = judge(known, found, coding, splits, differs)
+
+    def see_contrast(self, flat: Sequence[str], images: int) -> None:
+        """Complain about the images named in `flat`, which show next to nothing, where they are too many."""
+        if len(flat) > FLAT_SHARE * images:
+            self.problems += [Problem("contrast", id_, f"one of {len(flat):,} of {images:,} images") for id_ in flat]
+
+    def refused(self) -> bool:
+        """Tell whether there is a defect that is not tolerated."""
+        return bool(self.verdict or self.depth) or any(problem.kind not in self.tolerate for problem in self.problems)
+
+    def refuse(self, title: str, left: int = 1) -> None:
+        """Raise about all that is not tolerated, each kind with the first few; `left` is how many images remain."""
+        said = []
+        if self.verdict:
+            said.append(f"{self.verdict.what}.\n{self.verdict.advice}")
+        if self.depth:
+            said.append(self.depth)
         for kind in DEFECTS[::-1]:
             found = [problem for problem in self.problems if problem.kind == kind]
-            if found and kind not in self.tolerate:
+            if found and kind not in self.tolerate and (left or kind != "counts" or not said):
                 first = some([f"{problem.id}: {problem.what}" for problem in found], 3)
-                raise UserError(f"{title}: {len(found)} {_noun(kind)}{SENTENCE[kind]} ({first}).\n{ADVICE[kind]}")
+                said.append(f"{len(found):,} {_noun(kind)}{SENTENCE[kind]} ({first}).{self._advice(kind, left)}")
+        if said:
+            besides = f"\nNot read: {len(self.unused):,} files ({some(sorted(self.unused), 3)})." if self.unused else ""
+            raise UserError(f"{title}: " + "\n".join(said) + besides)
+
+    def _advice(self, kind: str, left: int) -> str:
+        if self.verdict and kind in ("labels", "counts"):
+            return ""  # what they are taken for comes first
+        if kind in ("labels", "unreadable") and not left:
+            return "\nWithout them no image is left."
+        return f"\n{ADVICE[kind]}"
 
     def tolerated(self) -> dict[str, list[dict[str, str]]]:
         """Return every defect that was let pass, by kind."""
@@ -62,7 +101,7 @@ def named(problems: Sequence[Problem]) -> list[dict[str, str]]:
 
 
 def _noun(kind: str) -> str:
-    return "" if kind == "counts" else "images "
+    return {"counts": "", "contrast": "images have "}.get(kind, "images ")
 
 
 def check_tolerated(tolerate: Collection[str]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ProgressCallback = Callable[[int, int | None], None]
 """Called with (done, total); total is None where it is not known beforehand."""
 
-DEFECTS = ("counts", "unreadable", "labels", "sizes")
+DEFECTS = ("counts", "unreadable", "labels", "sizes", "contrast")
 """What `tolerate` may name: defects of raw data that are otherwise errors."""
 
 
@@ -53,7 +53,9 @@ class Listing:
 
     `pixels` (N×H×W×C, uint8, row i belongs to rows[i]) is given by layouts that hold pixels as text; where it
     is None each row's `member` is an image file. `notes` are counts that prepare.json passes on, each under a
-    few words that a report can show ("visible images without an infrared one": 3).
+    few words that a report can show ("visible images without an infrared one": 3). `codes` are the images of each
+    split and code or class name, as the files have them and whatever they are taken for (see refer.datasets.codings);
+    empty: the labels are no codes.
     """
 
     rows: list[ImageRow]
@@ -61,6 +63,7 @@ class Listing:
     unused: list[str] = field(default_factory=list)
     pixels: np.ndarray | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class OwnersFile(NamedTuple):
@@ -88,8 +91,9 @@ class Dataset:
     was looked for and what was found. `read` takes the opened raw archive; where `subject_pattern` is allowed
     (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
     a member's name. Where `label_rules` names rules by which labels follow from votes, it takes one; the first is the
-    usual one. `locate` finds the face in a decoded image where the owner gives neither box nor outline (see
-    refer.datasets.decode).
+    usual one. Where `first_code` says with which number the owner's codes of the classes begin, it takes a `coding`
+    (refer.datasets.codings). `locate` finds the face in a decoded image where the owner gives neither box nor outline
+    (see refer.datasets.decode).
 
     `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
     `frames` is how many images are listed of each one that is counted. `expected` is how many images a plan reckons
@@ -118,6 +122,7 @@ class Dataset:
     files: tuple[OwnersFile, ...] = ()
     layouts: tuple[str, ...] = ()
     label_rules: tuple[str, ...] = ()
+    first_code: int | None = None
     locate: Callable[..., Any] | None = None
     stand_in: str | None = None
     frames: int = 1

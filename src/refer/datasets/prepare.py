@@ -17,9 +17,10 @@ from typing import IO, Any
 import numpy as np
 
 import refer
-from refer.datasets import catalog
+from refer.datasets import catalog, codings
 from refer.datasets.decode import Recipe, Verdict
-from refer.datasets.defects import Report, check_tolerated, compared, named
+from refer.datasets.deep import pixels_of_16_bits
+from refer.datasets.defects import FLAT, Report, check_tolerated, compared, named
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCallback, natural, some
 from refer.datasets.pixel_traces import traces
 from refer.datasets.pixels import decoded, given, pixel_hash
@@ -41,6 +42,9 @@ def prepare(
     tolerate: Collection[str] = (),
     subject_pattern: str | None = None,
     labels: str | None = None,
+    coding: str | Mapping[str, str] | None = None,
+    swapped: Sequence[str] | None = None,
+    grey_levels: tuple[float, float] | None = None,
     workers: int = 2,
     progress: ProgressCallback | None = None,
 ) -> None:
@@ -58,10 +62,15 @@ def prepare(
             their counts are not compared with the owner's.
         out: folder for the outputs.
         tolerate: which of DEFECTS are reported in prepare.json instead of raised: "counts" (differ from the
-            owner's), "unreadable" and "labels" (the rows are left out), "sizes" (the images are resized).
+            owner's), "unreadable" and "labels" (the rows are left out), "sizes" (the images are resized), "contrast"
+            (too many images show next to nothing). What labels and splits mean is never tolerated to be unclear.
         subject_pattern: a regular expression whose group `subject` finds the person in a file's name, for
             data sets that do not name their subjects.
         labels: the rule by which labels follow from votes, one of the data set's `label_rules`; None: its usual one.
+        coding: what the files' codes of classes mean, by name or code → class (see refer.datasets.codings); None: what
+            the owner's do.
+        swapped: two splits whose names are exchanged in the files.
+        grey_levels: the values of 16-bit images that become black (0) and white (255).
         workers: processes that decode.
         progress: called with the images done and their number.
 
@@ -79,22 +88,41 @@ def prepare(
     receipt = read_receipt(raw, dataset)
     started = time.perf_counter()
     report = Report(tolerate)
+    meant, splits = codings.resolve(known, coding), codings.exchange(known, swapped)
     with zipfile.ZipFile(raw / FILES) as archive, room(out):
         rule = labels or next(iter(known.label_rules), None)
         told = [rule] if rule else [] if known.names_subjects else [subject_pattern]
-        listing = known.read(archive, *told)
+        listing = known.read(archive, *told, **({} if known.first_code is None else {"coding": meant}))
         rows, pixels = _in_order(known, listing)
+        found_codes = listing.codes or Counter(
+            (row.split, known.classes[row.label]) for row in rows if known.counted(row)
+        )
+        rows = _meant(known, rows, meant, splits)
         report.problems += listing.problems
+        report.unused = listing.unused
         if not receipt["stand_in"]:
             report.compare(known, rows)
-        report.refuse(known.title)
+            report.compare_codes(known, found_codes, meant, splits)
+        levels = pixels_of_16_bits(archive, rows, grey_levels, report, dataset) if pixels is None else None
+        recipe = Recipe(known.shape, known.fit, "sizes" in tolerate, known.locate, levels)
+        if report.refused():
+            # What decoding finds is told too, so that all complaints come at once.
+            for row, (_, verdict) in zip(
+                rows, decoded(raw / FILES, rows, recipe, workers) if pixels is None else (), strict=False
+            ):
+                if verdict.defect:
+                    report.problems.append(Problem(verdict.defect[0], row.id, verdict.defect[1]))
+        report.refuse(known.title, len(rows))
         listed = time.perf_counter()
-        recipe = Recipe(known.shape, known.fit, "sizes" in tolerate, known.locate)
         with ExitStack() as outputs:
             images, index, summary = (outputs.enter_context(whole(out / name)) for name in (IMAGES, INDEX, SUMMARY))
             found = decoded(raw / FILES, rows, recipe, workers) if pixels is None else given(pixels)
             kept = _collect(images, known.shape, rows, found, report, progress)
-            report.refuse(known.title)
+            if not receipt["stand_in"]:
+                report.see_contrast(
+                    [row.id for row, flat in zip(kept.rows, kept.flat, strict=True) if flat], len(kept.rows)
+                )
+            report.refuse(known.title, len(kept.rows))
             if not kept.rows:
                 raise UserError(f"{known.title}: not one image is left of {len(rows)}. Get the archive again.")
             _write_index(index, known, kept)
@@ -109,6 +137,9 @@ def prepare(
                     "pixels": seen,
                     "subject_pattern": subject_pattern,
                     **({"labels": rule} if rule else {}),
+                    **({"coding": coding} if coding else {}),
+                    **({"swapped": list(swapped)} if swapped else {}),
+                    **({"grey_levels": list(grey_levels)} if grey_levels else {}),
                     "seconds": {"read": round(listed - started, 2), "decode_and_write": round(done - listed, 2)},
                     "images_per_s": round(len(kept.rows) / (done - started)),
                     "workers": workers,
@@ -124,6 +155,7 @@ class _Kept:
     rows: list[ImageRow] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     outlines: list[tuple[float, ...] | None] = field(default_factory=list)
+    flat: list[bool] = field(default_factory=list)  # whether they show next to nothing
 
 
 def _summary(
@@ -172,6 +204,16 @@ def _in_order(known: Dataset, listing: Listing) -> tuple[list[ImageRow], np.ndar
     return rows, None if listing.pixels is None else listing.pixels[order]
 
 
+def _meant(
+    known: Dataset, rows: Sequence[ImageRow], coding: codings.Coding, splits: Mapping[str, str]
+) -> list[ImageRow]:
+    """Return the rows with the splits that are meant and, where a reader does not ask for a coding, the labels."""
+    if known.first_code is None and coding.labels:
+        told = [coding.label(name) for name in known.classes]
+        rows = [row._replace(label=row.label if (label := told[row.label]) is None else label) for row in rows]
+    return [row._replace(split=splits.get(row.split, row.split)) for row in rows]
+
+
 def _collect(
     path: Path,
     shape: tuple[int, int, int],
@@ -196,6 +238,7 @@ def _collect(
                 kept.rows.append(row)
                 kept.hashes.append(pixel_hash(image))
                 kept.outlines.append(verdict.outline)
+                kept.flat.append(float(image.std()) < FLAT)
             if progress and (done % REPORT_EACH == 0 or done == len(rows)):
                 progress(done, len(rows))
         handle.seek(0)

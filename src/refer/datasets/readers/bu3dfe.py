@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, some
+from refer.datasets.words import SUFFIX
 from refer.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 CODES = {code: label for label, code in enumerate(("AN", "DI", "FE", "HA", "SA", "SU", "NE"))}
 PEOPLE = {"F": 56, "M": 44}
 
-IMAGE = re.compile(r"(?:.*/)?(?P<stem>[^/]*)_F2D\.(?:bmp|png|jpe?g|tiff?)", re.IGNORECASE)
+IMAGE = re.compile(rf"(?:.*/)?(?P<stem>[^/]*)_F2D\.{SUFFIX}", re.IGNORECASE)
 STEM = re.compile(r"(?P<sex>[FM])(?P<number>\d{4})_(?P<code>[A-Z]{2})(?P<level>\d{2})(?P<ancestry>[A-Z]{2})")
 LOOKED_FOR = "F0001/F0001_AN01WH_F2D.bmp and so on"
 

@@ -14,15 +14,15 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from refer.datasets import words
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
-NAMES = {name: label for label, name in enumerate(CLASSES)} | {"anger": 1, "happiness": 5, "sadness": 6}
 LAST = 3  # frames at the end of a sequence that are listed
 
 FRAME = r"(?P<stem>(?P<sequence>(?P<subject>S\d{3})_(?P<take>\d{3}))_(?P<frame>\d{8}))"
-IMAGE = re.compile(rf"(?P<folders>(?:.*/)?){FRAME}\.(?:png|tiff?|jpe?g|bmp)", re.IGNORECASE)
+IMAGE = re.compile(rf"(?P<folders>(?:.*/)?){FRAME}\.{words.SUFFIX}", re.IGNORECASE)
 LABEL = re.compile(rf"(?:.*/)?{FRAME}_emotion\.txt", re.IGNORECASE)
 LANDMARKS = re.compile(rf"(?:.*/)?{FRAME}_landmarks\.txt", re.IGNORECASE)
 TABLE = "ckextended.csv"
@@ -66,6 +66,12 @@ def recognise(names: Sequence[str]) -> str:
             f"{tables[0]} is a copy of CK+ that says of no image whose face it is or which frame, so that no split "
             "can keep people apart: give the owners' archives or CK+48."
         )
+    numbered = [found[0] for found in frames if re.search(r"(?:^|/)\d{1,2}/$", found["folders"])]
+    if numbered and not labels:
+        raise UserError(
+            f"CK+ in numbered folders ({some(numbered, 2)}): several orders of its classes go about, and no picture "
+            f"tells which this is. Look at some, and rename the folders to {', '.join(CLASSES)}."
+        )
     missing = "their labels (Emotion_labels.zip)" if frames else "their frames (extended-cohn-kanade-images.zip)"
     part = f"a part without {missing}: put both into one folder" if frames or labels else some(sorted(names))
     raise UserError(f"This is no CK+: looked for {LOOKED_FOR} (any folder above, any case); found {part or 'nothing'}.")
@@ -91,7 +97,12 @@ def _sequences(names: Iterable[str]) -> dict[str, dict[int, str]]:
 
 def _emotion(folders: str) -> int | None:
     """Return the class that the innermost folder names, None where it names none."""
-    return NAMES.get(folders.rstrip("/").rpartition("/")[2].lower())
+    return words.class_of(folders.rstrip("/").rpartition("/")[2], CLASSES)
+
+
+def _above(folders: str) -> str:
+    """Return the folder in which the innermost one lies."""
+    return folders.rstrip("/").rpartition("/")[0].lower()
 
 
 def _read_official(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
@@ -218,21 +229,27 @@ def _square(outline: Sequence[Point]) -> tuple[float, float, float, float]:
 
 def _read_crops(names: Sequence[str]) -> Listing:
     """Read CK+48: of each sequence its last frames, in the folder of its emotion."""
-    emotions = {name: _emotion(found["folders"]) for name in names if (found := IMAGE.fullmatch(name))}
+    frames = {name: found for name in names if (found := IMAGE.fullmatch(name))}
+    emotions = {name: _emotion(found["folders"]) for name, found in frames.items()}
     members = [name for name, emotion in emotions.items() if emotion is not None]
     rows: list[ImageRow] = []
-    problems: list[Problem] = []
-    for sequence, frames in _sequences(members).items():
-        labels = {emotions[member] for member in frames.values()} - {0}
+    beside = {_above(frames[name]["folders"]) for name in members}
+    problems = [
+        Problem("labels", name, f"its folder is none of {', '.join(CLASSES)}")
+        for name, found in frames.items()
+        if emotions[name] is None and _above(found["folders"]) in beside
+    ]
+    for sequence, shot in _sequences(members).items():
+        labels = {emotions[member] for member in shot.values()} - {0}
         if len(labels) > 1:
             said = " and ".join(CLASSES[label] for label in sorted(filter(None, labels)))
-            problems += [Problem("labels", f"{sequence}_{frame:08d}", f"{sequence} is {said}") for frame in frames]
+            problems += [Problem("labels", f"{sequence}_{frame:08d}", f"{sequence} is {said}") for frame in shot]
             continue
-        peaks = sorted((frame for frame, member in frames.items() if emotions[member]), reverse=True)
-        levels = {frame: 0 for frame in frames if frame not in peaks}
+        peaks = sorted((frame for frame, member in shot.items() if emotions[member]), reverse=True)
+        levels = {frame: 0 for frame in shot if frame not in peaks}
         levels |= {frame: level for level, frame in enumerate(peaks[:LAST], 1)}
         for frame, level in levels.items():
-            member = frames[frame]
+            member = shot[frame]
             label = emotions[member] or 0
             rows.append(ImageRow(f"{sequence}_{frame:08d}", label, "all", sequence[:4], member, level=level))
     used = {row.member for row in rows}

@@ -9,9 +9,12 @@ import csv
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from refer.datasets import words
+from refer.datasets.codings import Coding
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
@@ -21,15 +24,16 @@ if TYPE_CHECKING:
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 CODES = {str(code): code for code in range(len(CLASSES))}
+OFFICIAL = Coding("official", CLASSES, CODES)
 SIZE = (48, 48)
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")  # in order of preference: their content is the same
 SUBJECTS = "subjects.csv"
 COLUMNS = ("emotion", "pixels", "usage")
-FOLDERS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")}
+FOLDERS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest"), "val": ("PublicTest", "PrivateTest")}
 LOOKED_FOR = "train/<class>/Training_*.jpg with test/<class>/{PublicTest,PrivateTest}_*.jpg, or " + " or ".join(TABLES)
 
-IN_FOLDERS = re.compile(r"(?P<root>(?:.*/)?)(?P<folder>train|test)/(?P<name>[^/]+)/(?P<file>[^/]+)", re.IGNORECASE)
+IN_FOLDERS = re.compile(rf"(?P<root>(?:.*/)?)(?P<folder>{words.FOLDER})/(?P<name>[^/]+)/(?P<file>[^/]+)", re.IGNORECASE)
 USAGE = re.compile(rf"({'|'.join(SPLITS)})_", re.IGNORECASE)
 
 
@@ -59,11 +63,11 @@ def recognise(names: Sequence[str]) -> str:
     return "folders" if roots else base_name(tables[0])
 
 
-def read(raw: zipfile.ZipFile) -> Listing:
-    """Read whichever layout the raw archive has; rows and problems in the archive's order."""
+def read(raw: zipfile.ZipFile, coding: Coding = OFFICIAL) -> Listing:
+    """Read whichever layout the raw archive has, its codes as `coding` says; rows in the archive's order."""
     names = [info.filename for info in raw.infolist()]
     layout = recognise(names)
-    listing = _read_folders(names) if layout == "folders" else _read_table(raw, _tables(names)[0])
+    listing = _read_folders(names, coding) if layout == "folders" else _read_table(raw, _tables(names)[0], coding)
     return _with_subjects(raw, names, listing)
 
 
@@ -78,47 +82,59 @@ def _tables(names: Sequence[str]) -> list[str]:
 
 
 def _in_class_folder(name: str) -> re.Match[str] | None:
-    """Match a file of train/<class>/ or test/<class>/ where <class> is one of the seven."""
+    """Match an image of train/<class>/ or test/<class>/, where <class> is one of the seven, or a number."""
     found = IN_FOLDERS.fullmatch(name)
-    return found if found and found["name"].lower() in CLASSES else None
+    if not found or not words.is_image(name):
+        return None
+    named = words.class_of(found["name"], CLASSES) is not None
+    return found if named or (found["name"].isdecimal() and USAGE.match(found["file"])) else None
 
 
-def _read_folders(names: Sequence[str]) -> Listing:
+def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     rows: list[ImageRow] = []
     problems: list[Problem] = []
     unused: list[str] = []
+    codes: Counter[tuple[str, str]] = Counter()
     root = next(found["root"] for name in names if (found := _in_class_folder(name)))
     for name in names:
         found = IN_FOLDERS.fullmatch(name)
-        if not found or found["root"] != root:
+        if not found or found["root"] != root or not words.is_image(name):
             unused.append(name)
             continue
-        folder, label = found["folder"].lower(), found["name"].lower()
-        key = f"{folder}/{label}/{found['file']}"
+        folder, code = words.FOLDERS[found["folder"].lower()], found["name"].lower()
+        label = coding.label(code)
+        # One id in every mirror: PublicTest's images stand in test/ or in val/, a class goes by several names.
+        key = f"{'train' if folder == 'train' else 'test'}/{code if label is None else CLASSES[label]}/{found['file']}"
         usage = USAGE.match(found["file"])
         split = _split(usage[1]) if usage else None
-        if label not in CLASSES:
-            problems.append(Problem("labels", key, f"{label!r} is none of {', '.join(CLASSES)}"))
+        if split is not None:
+            codes[split, words.canonical(code) or code] += 1
+        if label is None:
+            problems.append(Problem("labels", key, f"{code!r} is none of {', '.join(CLASSES)}"))
         elif split is None:
             problems.append(Problem("labels", key, f"the name begins with none of {', '.join(SPLITS)}"))
         elif split not in FOLDERS[folder]:
-            problems.append(Problem("labels", key, f"a {split} file stands in {folder}/"))
+            problems.append(Problem("labels", key, f"a {split} file stands in {found['folder']}/"))
         else:
-            rows.append(ImageRow(key, CLASSES.index(label), split, None, name))
-    return Listing(rows, problems, unused)
+            rows.append(ImageRow(key, label, split, None, name))
+    return Listing(rows, problems, unused, codes=codes)
 
 
-def _read_table(raw: zipfile.ZipFile, member: str) -> Listing:
+def _read_table(raw: zipfile.ZipFile, member: str, coding: Coding) -> Listing:
     import numpy as np
 
     rows: list[ImageRow] = []
     problems: list[Problem] = []
     pixels: list[np.ndarray] = []
+    codes: Counter[tuple[str, str]] = Counter()
     for number, (emotion, values, usage) in enumerate(_records(raw, member)):
         key = f"{base_name(member)}#{number}"
-        label, split = _code(emotion), _split(usage.strip())
+        label, split = coding.label(emotion), _split(usage.strip())
+        if split is not None:
+            codes[split, words.canonical(emotion) or emotion.strip()] += 1
         if label is None:
-            problems.append(Problem("labels", key, f"emotion {emotion[:20]!r} is no code from 0 to {len(CLASSES) - 1}"))
+            first, last = min(coding.labels, default=""), max(coding.labels, default="")
+            problems.append(Problem("labels", key, f"emotion {emotion[:20]!r} is no code from {first} to {last}"))
         elif split is None:
             problems.append(Problem("labels", key, f"Usage {usage[:20]!r} is none of {', '.join(SPLITS)}"))
         elif isinstance(values, str):
@@ -128,7 +144,7 @@ def _read_table(raw: zipfile.ZipFile, member: str) -> Listing:
             pixels.append(values)
     stacked = np.stack(pixels) if pixels else np.empty((0, SIZE[0] * SIZE[1]), np.uint8)
     unused = [name for name in raw.namelist() if name != member]
-    return Listing(rows, problems, unused, stacked.reshape(-1, *SIZE, 1))
+    return Listing(rows, problems, unused, stacked.reshape(-1, *SIZE, 1), codes=codes)
 
 
 def _records(raw: zipfile.ZipFile, member: str) -> Iterator[tuple[str, np.ndarray | str, str]]:
@@ -208,11 +224,6 @@ def _split(usage: str) -> str | None:
     return next((split for split in SPLITS if split.lower() == usage.lower()), None)
 
 
-def _code(emotion: str) -> int | None:
-    """Return an emotion code as a label, None where it is none of 0..6."""
-    return CODES.get(emotion.strip())
-
-
 def _with_subjects(raw: zipfile.ZipFile, names: Sequence[str], listing: Listing) -> Listing:
     """Add the subject ids of an optional subjects.csv (columns id, subject) to the rows."""
     tables = [name for name in names if base_name(name) == SUBJECTS]
@@ -230,7 +241,7 @@ def _with_subjects(raw: zipfile.ZipFile, names: Sequence[str], listing: Listing)
         )
     rows = [row._replace(subject=subjects.get(row.id)) for row in listing.rows]
     unused = [name for name in listing.unused if name != tables[0]]
-    return Listing(rows, listing.problems, unused, listing.pixels)
+    return Listing(rows, listing.problems, unused, listing.pixels, codes=listing.codes)
 
 
 def _subjects(content: bytes, member: str) -> Mapping[str, str]:
@@ -271,5 +282,6 @@ FER2013 = Dataset(
     recognise=recognise,
     read=read,
     layouts=("folders", *TABLES),
+    first_code=0,
     stand_in="fer2013",
 )

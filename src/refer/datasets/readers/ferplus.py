@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, some
+from refer.datasets.words import SUFFIX
 from refer.errors import UserError
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -22,7 +23,7 @@ TABLE = "fer2013new.csv"
 VOTES = (*CLASSES, "unknown", "NF")  # NF: not a face
 RULES = ("majority", "plurality", "votes")
 
-IMAGE = re.compile(rf"(?P<root>(?:.*/)?)data/(?P<folder>{'|'.join(FOLDERS)})/(?P<file>fer\d+\.png)", re.IGNORECASE)
+IMAGE = re.compile(rf"(?P<root>(?:.*/)?)data/(?P<folder>{'|'.join(FOLDERS)})/(?P<file>fer\d+)\.{SUFFIX}", re.IGNORECASE)
 LOOKED_FOR = f"{TABLE} and data/{{FER2013Train,FER2013Valid,FER2013Test}}/fer*.png"
 
 
@@ -78,7 +79,7 @@ def read(raw: zipfile.ZipFile, rule: str = "majority") -> Listing:
     for number, (split, file, votes) in enumerate(_records(raw, table)):
         if not file:  # not a face, for the authors
             continue
-        member = images.pop((split, file.lower()), None)
+        member = images.pop((split, file.lower().rpartition(".")[0]), None)
         if split not in SPLITS:
             problems.append(Problem("labels", file, f"Usage {split[:20]!r} is none of {', '.join(SPLITS)}"))
         elif votes is None:

@@ -9,23 +9,24 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from refer.datasets import words
+from refer.datasets.codings import Coding
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
 from refer.errors import UserError
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 CODES = {str(label + 1): label for label in range(len(CLASSES))}
-NAMES = {name: label for label, name in enumerate(CLASSES)} | {
-    "surprised": 0, "fearful": 1, "disgusted": 2, "happiness": 3, "sadness": 4, "anger": 5
-}  # fmt: skip
+OFFICIAL = Coding("official", CLASSES, CODES)
 SPLITS = ("train", "test")
 COUNTS = {"train": (1290, 281, 717, 4772, 1982, 705, 2524), "test": (329, 74, 160, 1185, 478, 162, 680)}
 
 LABELS = ("list_patition_label.txt", "list_partition_label.txt", "list_label_train.txt", "list_label_test.txt")
 OWNERS_NAME = re.compile(r"(?P<key>(?P<split>train|test)_\d+)(?P<aligned>_aligned)?", re.IGNORECASE)
-IMAGE = re.compile(r"(?P<folders>(?:.*/)?)(?P<stem>[^/]+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
-IN_FOLDER = re.compile(r"(?P<root>(?:.*/)?)(?P<folder>train|test|val|valid)/(?P<name>[^/]+)/", re.IGNORECASE)
+IMAGE = re.compile(rf"(?P<folders>(?:.*/)?)(?P<stem>[^/]+)\.{words.SUFFIX}", re.IGNORECASE)
+IN_FOLDER = re.compile(rf"(?P<root>(?:.*/)?)(?P<folder>{words.FOLDER})/(?P<name>[^/]+)/", re.IGNORECASE)
+FER2013S = re.compile(r"(?:Training|PublicTest|PrivateTest)_", re.IGNORECASE)
 COMPOUND = re.compile(r"(?:.*/)?compound/.*", re.IGNORECASE)
 LOOKED_FOR = (
     "EmoLabel/list_patition_label.txt with Image/aligned/{train,test}_*_aligned.jpg, or train/<1..7>/ with test/<1..7>/"
@@ -60,10 +61,10 @@ def recognise(names: Sequence[str]) -> str:
     )
 
 
-def read(raw: zipfile.ZipFile) -> Listing:
-    """Read whichever layout the raw archive has."""
+def read(raw: zipfile.ZipFile, coding: Coding = OFFICIAL) -> Listing:
+    """Read whichever layout the raw archive has, its codes as `coding` says."""
     names = raw.namelist()
-    return _read_labelled(raw, names) if recognise(names) == "basic" else _read_folders(names)
+    return _read_labelled(raw, names, coding) if recognise(names) == "basic" else _read_folders(names, coding)
 
 
 def _found(names: Sequence[str], basic: Sequence[str], labels: Sequence[str]) -> str:
@@ -92,23 +93,19 @@ def _aligned(names: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _label(folder: str) -> int | None:
-    return CODES.get(folder) if folder.isdecimal() else NAMES.get(folder.lower())
-
-
 def _class_folders(names: Sequence[str]) -> set[str]:
-    """Return the folders above train/ and test/ that hold numbered classes, or named ones with the owner's files."""
+    """Return the folders above train/ and test/ that hold numbered or named classes."""
     roots = set()
     for name in names:
         image, found = IMAGE.fullmatch(name), IN_FOLDER.match(name)
-        if not image or not found or found.end() != image.start("stem") or _label(found["name"]) is None:
+        if not image or not found or found.end() != image.start("stem") or FER2013S.match(image["stem"]):
             continue
-        if found["name"].isdecimal() or OWNERS_NAME.fullmatch(image["stem"]):
+        if found["name"].isdecimal() or words.class_of(found["name"], CLASSES) is not None:
             roots.add(found["root"])
     return roots
 
 
-def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
+def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str], coding: Coding) -> Listing:
     basic = [name for name in names if not COMPOUND.fullmatch(name)]
     files, images = _label_files(basic), _aligned(basic)
     twice = [members for members in images.values() if len(members) > 1]
@@ -118,23 +115,34 @@ def _read_labelled(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
         )
     labels, problems = _labels(raw, files)
     rows = []
+    found: Counter[tuple[str, str]] = Counter()
     for key, (member,) in images.items():
-        codes = labels.get(key)
+        codes, split = labels.get(key), key.partition("_")[0]
         if not codes:
             problems.append(Problem("labels", key, f"{base_name(files[0])} does not name it"))
-        elif len(codes) > 1:
+            continue
+        if len(codes) > 1:
             problems.append(Problem("labels", key, f"it has the labels {' and '.join(sorted(codes))}"))
-        elif codes <= CODES.keys():
-            rows.append(ImageRow(key, CODES[next(iter(codes))], key.partition("_")[0], None, member))
+            continue
+        (code,) = codes
+        found[split, words.canonical(code) or code] += 1
+        label = coding.label(code)
+        if label is None:
+            problems.append(Problem("labels", key, f"its label {code[:20]!r} is no code from {_range(coding)}"))
         else:
-            problems.append(Problem("labels", key, f"its label {next(iter(codes))[:20]!r} is no code from 1 to 7"))
+            rows.append(ImageRow(key, label, split, None, member))
     problems += [
         Problem("labels", key, f"{base_name(files[0])} names it, but there is no aligned image")
         for key in labels
         if key not in images
     ]
     used = {row.member for row in rows}.union(files)
-    return Listing(rows, problems, [name for name in names if name not in used])
+    return Listing(rows, problems, [name for name in names if name not in used], codes=found)
+
+
+def _range(coding: Coding) -> str:
+    """Say which codes there are."""
+    return f"{min(coding.labels)} to {max(coding.labels)}"
 
 
 def _labels(raw: zipfile.ZipFile, files: Sequence[str]) -> tuple[dict[str, set[str]], list[Problem]]:
@@ -144,59 +152,46 @@ def _labels(raw: zipfile.ZipFile, files: Sequence[str]) -> tuple[dict[str, set[s
     for file in files:
         lines = raw.read(file).decode("utf-8-sig", errors="replace").splitlines()
         for number, line in enumerate(lines, 1):
-            words = line.replace(",", " ").split()
-            name = OWNERS_NAME.fullmatch(words[0].partition(".")[0]) if words else None
-            if name and len(words) == 2:
-                labels[name["key"].lower()].add(words[1])
-            elif words:
+            said = line.replace(",", " ").split()
+            name = OWNERS_NAME.fullmatch(said[0].partition(".")[0]) if said else None
+            if name and len(said) == 2:
+                labels[name["key"].lower()].add(said[1])
+            elif said and not (number == 1 and "label" in said[-1].lower()):  # a header
                 problems.append(Problem("labels", f"{base_name(file)}:{number}", f"{line[:40]!r} is no name and label"))
     return labels, problems
 
 
-def _read_folders(names: Sequence[str]) -> Listing:
+def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     root = next(iter(_class_folders([name for name in names if not COMPOUND.fullmatch(name)])))
     problems: list[Problem] = []
     unused: list[str] = []
     rows: dict[str, list[ImageRow]] = defaultdict(list)
-    numbers: Counter[tuple[str, str]] = Counter()
+    codes: Counter[tuple[str, str]] = Counter()
     for name in names:
         image, found = IMAGE.fullmatch(name), IN_FOLDER.match(name)
         if not image or not found or found["root"] != root or found.end() != image.start("stem"):
             unused.append(name)
             continue
-        folder, label = found["folder"].lower(), _label(found["name"])
+        folder, code = words.FOLDERS[found["folder"].lower()], found["name"].lower()
+        label = coding.label(code)
         owners = OWNERS_NAME.fullmatch(image["stem"])
-        key = owners["key"].lower() if owners else f"{folder}/{found['name'].lower()}/{image['stem']}"
+        key = owners["key"].lower() if owners else f"{folder}/{code}/{image['stem']}"
         split = owners["split"].lower() if owners else folder
-        numbers[found["name"], split] += 1
+        if split in SPLITS:
+            codes[split, words.canonical(code) or code] += 1
         if label is None:
-            problems.append(Problem("labels", key, f"its folder {found['name']!r} is none of 1 to 7"))
+            problems.append(Problem("labels", key, f"its folder {found['name']!r} is none of {_range(coding)}"))
         elif split not in SPLITS:
-            problems.append(Problem("labels", key, f"{folder}/ is no split of the owner's, and its name tells none"))
+            there = found["folder"]
+            problems.append(Problem("labels", key, f"{there}/ is no split of the owner's, and its name tells none"))
         elif folder in SPLITS and split != folder:
-            problems.append(Problem("labels", key, f"a {split} image stands in {folder}/"))
+            problems.append(Problem("labels", key, f"a {split} image stands in {found['folder']}/"))
         else:
             rows[key].append(ImageRow(key, label, split, None, name))
-    _refuse_other_codes(numbers)
     for key, same in rows.items():
         if len(same) > 1:
             problems.append(Problem("labels", key, f"it stands in {some([row.member for row in same])}"))
-    return Listing([same[0] for same in rows.values() if len(same) == 1], problems, unused)
-
-
-def _refuse_other_codes(numbers: Mapping[tuple[str, str], int]) -> None:
-    """Refuse class folders that other codes name than the owner's: no two classes have equally many images."""
-    classes = dict(zip(zip(*COUNTS.values(), strict=True), CLASSES, strict=True))
-    folders = sorted({name for name, _ in numbers})
-    sizes = {name: tuple(numbers.get((name, split), 0) for split in SPLITS) for name in folders}
-    meant = {name: classes[size] for name, size in sizes.items() if size in classes}
-    wrong = [f"{name} is {called}" for name, called in meant.items() if _label(name) != CLASSES.index(called)]
-    owners = ", ".join(f"{code} {CLASSES[label]}" for code, label in CODES.items())
-    if len(meant) == len(CLASSES) and wrong:
-        raise UserError(
-            "RAF-DB's class folders have other names than the owner's codes: by their numbers of images, "
-            f"{some(wrong, 7)}. Rename them to the owner's: {owners}."
-        )
+    return Listing([same[0] for same in rows.values() if len(same) == 1], problems, unused, codes=codes)
 
 
 RAFDB = Dataset(
@@ -218,5 +213,6 @@ RAFDB = Dataset(
     read=read,
     access="request",
     layouts=("basic", "class folders"),
+    first_code=1,
     stand_in="rafdb",
 )

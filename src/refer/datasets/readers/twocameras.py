@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from refer.datasets import words as common
 from refer.datasets.model import ImageRow, Listing, OwnersFile, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
@@ -16,15 +17,6 @@ from refer.errors import UserError
 
 ARCHIVES, FOLDERS = "owner's archives", "class folders"
 LAYOUTS = (ARCHIVES, FOLDERS)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-SPELLINGS = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
 FILLERS = frozenset(("image", "images", "img", "imgs", "photos", "pictures", "faces"))
 SETS = frozenset(("viri", "nvie"))  # what the archives of one repository are told apart by
 
@@ -79,13 +71,15 @@ class TwoCameras:
     def read(self, raw: zipfile.ZipFile, subject_pattern: str | None = None) -> Listing:
         """List the images; `subject_pattern` is searched in a member's name, its group `subject` is the person.
 
+        A match begins where a folder or a word of the name does: S1 is nobody in GLASSES1. It is the first such match.
+
         The first 64 KiB of infrared JPEGs are read. A radiometric one is an infrared row of its temperatures.
         If it carries a photograph, and no visible image of its class has a name like its own, the photograph
         is a visible row of the same member and pair, whose id ends with "#visible".
 
         Raises:
             UserError: as `recognise`; the pattern is no regular expression with this group; or it finds two
-                persons in the two images of a pair.
+                persons in the two images of a pair, fewer than two in all, or an implausible number of images of each.
         """
         pattern = _compiled(subject_pattern)
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
@@ -95,6 +89,7 @@ class TwoCameras:
             rows = [row._replace(subject=_subject(pattern, row.member)) for row in rows]
             _check_subjects(rows)
             notes["images whose name matches no subject"] = sum(row.subject is None for row in rows)
+            notes |= _plausible(pattern.pattern, rows)
         used = {place.member for place in places}
         unused = [name for name in names if name not in used]
         return Listing(rows, [], unused, notes={what: number for what, number in notes.items() if number})
@@ -102,7 +97,7 @@ class TwoCameras:
     def _places(self, names: Iterable[str]) -> tuple[str, list[Place]]:
         """Return the layout and its images, in the order of `names`."""
         names = list(names)
-        images = [name for name in names if name.lower().endswith(SUFFIXES)]
+        images = [name for name in names if common.is_image(name)]
         archives = [place for name in images if (place := self._in_archive(name))]
         folders = [place for name in images if (place := self._in_folders(name))]
         if not archives and not folders:
@@ -182,7 +177,7 @@ class TwoCameras:
         labels = [one.label for one in said if one.label is not None]
         modalities = [one.modality for one in said if one.modality]
         others = [folder for i, folder in enumerate(folders) if i > telling[0] and i not in telling]
-        silent = {self.word.lower(), *self.classes, *SPELLINGS, *FILLERS}
+        silent = {self.word.lower(), *self.classes, *common.SYNONYMS, *FILLERS}
         return Place(
             member,
             "/".join((*folders[telling[0] :], file)),
@@ -197,7 +192,7 @@ class TwoCameras:
     def _said(self, folder: str) -> Said | None:
         """Return what a folder's name says, or None where a word of it says anything else."""
         words = [word for word in pairs.words(folder) if word not in FILLERS]
-        labels = [SPELLINGS.get(word, word) for word in words if SPELLINGS.get(word, word) in self.classes]
+        labels = [name for word in words if (name := common.SYNONYMS.get(word)) in self.classes]
         modalities = [MODALITIES[word] for word in words if word in MODALITIES]
         numbers = [word for word in words if word.isdecimal()]
         names_set = self.word.lower() in words
@@ -249,6 +244,7 @@ NOTED = {
     "digits": "numbers in the names alone",
     "counter": "one counter of a FLIR camera (photograph = infrared + 1)",
 }
+ENOUGH = (40, 10)  # images, and pairs or unpaired images, from which on their number for each person must be plausible
 ARTICLE = {VISIBLE: "a", INFRARED: "an"}
 
 
@@ -288,8 +284,41 @@ def _compiled(subject_pattern: str | None) -> re.Pattern[str] | None:
 
 
 def _subject(pattern: re.Pattern[str], member: str) -> str | None:
-    found = pattern.search(member)
-    return (found["subject"] or None) if found else None
+    for found in pattern.finditer(member):
+        start, end = found.start(), found.end("subject")
+        inside = start and member[start - 1].isalnum() and member[start : start + 1].isalnum()
+        cut_off = member[end - 1 : end].isdecimal() and member[end : end + 1].isdecimal()
+        if found["subject"] and not inside and not cut_off:
+            return found["subject"]
+    return None
+
+
+def _plausible(pattern: str, rows: Sequence[ImageRow]) -> dict[str, int]:
+    """Return what the pattern found; refuse what cannot be people."""
+    images = Counter(row.subject for row in rows if row.subject is not None)
+    moments = len({row.pair or row.id for row in rows if row.subject is not None})
+    most = images.most_common(1)
+    what = ""
+    if not images:
+        what = f"nobody in {len(rows):,} images, such as {rows[0].member}; expected at least two people"
+    elif len(images) == 1:
+        what = (
+            f"one person alone, {most[0][0]}, in {most[0][1]:,} of {len(rows):,} images; expected at least two people"
+        )
+    elif images.total() >= ENOUGH[0] and 2 * most[0][1] > images.total():
+        what = f"{len(images):,} people, of whom {most[0][0]} is on {most[0][1]:,} of {images.total():,} images"
+    elif moments >= ENOUGH[1] and len(images) == moments:
+        what = f"another person in each of {moments:,} pictures ({some(sorted(images))}), as a picture's number is"
+    if what:
+        raise UserError(
+            f"The subject pattern {pattern!r} finds {what}. Correct `subject_pattern`, or remove it: then nobody is "
+            "kept apart, and the audit says so."
+        )
+    return {
+        "people found by the subject pattern": len(images),
+        "images of one of these people, at most": most[0][1],
+        "images of one of these people, at least": min(images.values()),
+    }
 
 
 def _check_subjects(rows: Sequence[ImageRow]) -> None:

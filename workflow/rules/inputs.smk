@@ -165,3 +165,27 @@ def audited_split(wildcards):
 
 
 TOKENS = "{paper}.{data}.{method}.seed{seed}.{tokens}"
+
+
+def evidence(wildcards):
+    """The border, and what lies left of it: pictures, and what is known of the data. Neither raw archives nor weights,
+    which take room and are often removed when they have served.
+    """
+    return [
+        *BORDER,
+        *made_by("explained", *cells(SHOWN)),
+        *made_by("contact_sheet", *over(DRAWN)),
+        *made_by("composed", *cells(COMPOSED)),
+        *[f"data/raw/{data}/receipt.json" for data in DATA],
+        *made_by("prepare", *over(DATA)),
+        *made_by("audit", *over(DATA)),
+        *[
+            f"data/splits/{data}/{paper}.{protocol}.parquet"
+            for data, paper, protocol in plan.splits()
+        ],
+        *[
+            path
+            for data, other in plan.linked()
+            for path in made_by("links", {"data": data, "other": other})
+        ],
+    ]

@@ -18,7 +18,7 @@ from refer.release.manifest import write_manifest
 from release_fixtures import make_project
 
 pytestmark = pytest.mark.workflow
-HEAVY = ("dvc", "flyr", "pooch", "py7zr", "rocrate", "safetensors", "sklearn", "torch", "torchvision")
+HEAVY = ("dvc", "flyr", "pooch", "py7zr", "regex", "rocrate", "safetensors", "sklearn", "torch", "torchvision")
 PREDICTION = "results/small/runs/khalid2025/fer2013/audited/full/seed0/predictions.parquet"
 TABLE = "tables/khalid2025.fer2013.csv"
 TITLE = "{x} </script><script>alert('a preset')</script>"

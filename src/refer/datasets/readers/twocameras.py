@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from refer.datasets.model import ImageRow, Listing, OwnersFile, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
+from refer.datasets.subjects import finder
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = "owner's archives", "class folders"
@@ -87,12 +87,12 @@ class TwoCameras:
             UserError: as `recognise`; the pattern is no regular expression with this group; or it finds two
                 persons in the two images of a pair.
         """
-        pattern = _compiled(subject_pattern)
+        find = None if subject_pattern is None else finder(subject_pattern)
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
         _, places = self._places(names)
         rows, notes = _rows(raw, self.classes, places)
-        if pattern is not None:
-            rows = [row._replace(subject=_subject(pattern, row.member)) for row in rows]
+        if find is not None:
+            rows = [row._replace(subject=find(row.member)) for row in rows]
             _check_subjects(rows)
             notes["images whose name matches no subject"] = sum(row.subject is None for row in rows)
         used = {place.member for place in places}
@@ -270,26 +270,6 @@ def _radiometric(
         row = row._replace(pair=own)
         yield row._replace(id=f"{row.id}#visible", modality=VISIBLE, view="embedded")
     yield row._replace(view="temperature")
-
-
-def _compiled(subject_pattern: str | None) -> re.Pattern[str] | None:
-    if subject_pattern is None:
-        return None
-    try:
-        pattern = re.compile(subject_pattern)
-    except re.error as error:
-        raise UserError(f"The subject pattern {subject_pattern!r} is no regular expression: {error}.") from error
-    if "subject" not in pattern.groupindex:
-        raise UserError(
-            f"The subject pattern {subject_pattern!r} has no group named subject: write for instance "
-            r"'/(?P<subject>S\d+)_'."
-        )
-    return pattern
-
-
-def _subject(pattern: re.Pattern[str], member: str) -> str | None:
-    found = pattern.search(member)
-    return (found["subject"] or None) if found else None
 
 
 def _check_subjects(rows: Sequence[ImageRow]) -> None:

@@ -37,13 +37,17 @@ COMMON: dict[str, Any] = {
     "batch_size": 128, "image_size": 48, "optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4, "schedule": "cosine",
     "warmup": 0.1, "label_smoothing": 0.1, "ema": 0.995, "augmentation": SMALL,
 }  # fmt: skip
+LARGE: dict[str, Any] = {
+    "lr": 0.05, "ema": 0.999,
+    "augmentation": {**SMALL, "scale": 0.15, "crop": 0.9167, "erase": 0.25, "brightness": 0.2, "contrast": 0.2},
+}  # fmt: skip
+"""As in presets/control.yaml. (compact-40 ended at 65.3 % after 48 epochs, its training accuracy at 77 %.)"""
 GOALS: dict[int, tuple[str, dict[str, Any]]] = {
     60: ("compact", {**COMMON, "epochs": 10}),
-    66: ("compact-40", {**COMMON, "epochs": 48, "ema": 0.999}),
-    70: ("resnet18-3x3", {**COMMON, "epochs": 60, "ema": 0.999,
-                          "augmentation": {**SMALL, "scale": 0.2, "erase": 0.5, "brightness": 0.2, "contrast": 0.2}}),
+    66: ("vgg13-bn", {**COMMON, **LARGE, "epochs": 16}),
+    70: ("vgg13-bn", {**COMMON, **LARGE, "epochs": 60}),
 }  # fmt: skip
-"""Percent → network, and its recipe. The two smaller goals have been reached here; the one of 70 has not been run."""
+"""Percent → network, and its recipe. The goal of 60 has been reached here; the others have not been run."""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,14 @@ def test_beyond_the_image_its_edge_is_repeated(left: int, top: int, bands: int) 
         assert (pixels_.squeeze() == wide[top + 50 : top + 90, left + 50 : left + 80]).all()
 
 
+def test_an_edge_that_is_outside_by_rounding_alone_is_the_images_edge() -> None:
+    pixels = noise(1, (40, 40, 3))
+    recipe = Recipe((16, 16, 3), "squash")
+    exact = made(png(pixels), recipe, (0.0, 0.0, 33.0, 33.0))
+    nearly = made(png(pixels), recipe, (-1e-9, -1e-9, 33.0, 33.0))
+    assert np.abs(exact.astype(int) - nearly.astype(int)).max() <= 1
+
+
 def test_a_box_on_another_picture_than_its_own_is_left_out_if_tolerated() -> None:
     content, square = png(noise(1, (64, 64))), Recipe((32, 32, 1), "square", resize=True)
     pixels, verdict = decode(content, square, (90, 90, 120, 120), ((91, 91), (119, 91), (100, 119)))

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from refer.reporting.figures.canvas import STYLE, canvas
-from refer.reporting.figures.svg import tidy
+from refer.reporting.figures.svg import photograph, tidy
 from refer.reporting.pictures import ATTRIBUTES, TAGS
 from report_fixtures import written_in
 
@@ -153,3 +153,17 @@ def test_words_stand_where_the_bitmap_has_them(tmp_path: Path) -> None:
     columns = np.where((grey[150 : high - 60, 600:] < 100).any(axis=0))[0] + 600
     # DejaVu's H begins 201 of 2,048 units right of where the letter does.
     assert float(letter.get("x", 0)) / 72 * 200 + 40 / 72 * 200 * 201 / 2048 == pytest.approx(columns.min(), abs=1.5)
+
+
+@pytest.mark.parametrize(("side", "transparent", "kind"), [(96, False, "jpeg"), (96, True, "png"), (48, False, "png")])
+def test_large_opaque_pictures_become_jpegs_and_look_the_same(side: int, transparent: bool, kind: str) -> None:
+    waves = np.sin(np.arange(side) / 9)[:, None] * np.cos(np.arange(side) / 7)
+    pixels = np.repeat((127 + 120 * waves)[..., None], 4, axis=2).astype(np.uint8)
+    pixels[..., 3] = 255
+    pixels[0, 0, 3] = 254 if transparent else 255
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    found = photograph("data:image/png;base64," + base64.b64encode(png.getvalue()).decode())
+    assert found.startswith(f"data:image/{kind};base64,")
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(found.partition(",")[2]))).convert("RGB"), np.float64)
+    assert np.sqrt(((shown - pixels[..., :3]) ** 2).mean()) < 3

@@ -21,12 +21,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from composing import MUTATIONS as COMPOSING
 from listed import MUTATIONS as LISTED
 from listed import Mutation
 
 from networks import MUTATIONS as NETWORKS
 
-MUTATIONS = (*LISTED, *NETWORKS)
+MUTATIONS = (*LISTED, *NETWORKS, *COMPOSING)
 ROOT = Path(__file__).resolve().parents[2]
 PASSED, FAILED = 0, 1
 """pytest's exit status; all others mean that something else went wrong, which proves nothing."""

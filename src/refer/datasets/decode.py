@@ -208,7 +208,9 @@ def _cut(opened: _Opened, frame: Box, size: tuple[int, int]) -> Image.Image:
         across = ((widths[1], widths[3]), (widths[0], widths[2])) + ((0, 0),) * (len(image.getbands()) > 1)
         image = Image.fromarray(np.pad(np.asarray(image), across, mode="edge"))
         left, top, right, bottom = left + widths[0], top + widths[1], right + widths[0], bottom + widths[1]
-    right, bottom = min(right, image.width), min(bottom, image.height)  # of a draft, rounded
+    # An edge that is less than 1e-6 pixels outside is rounding; the size of a draft is rounded too.
+    left, top = max(left, 0.0), max(top, 0.0)
+    right, bottom = min(right, image.width), min(bottom, image.height)
     return _resized(image, (left, top, right, bottom), size)
 
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup, escape
 
 from refer.errors import UserError
+from refer.reporting.figures.svg import photograph
 
 SPACE = "http://www.w3.org/2000/svg"
 TAGS = {f"{{{SPACE}}}{name}" for name in ("svg", "title", "g", "path", "circle", "image", "text")}
@@ -42,9 +43,8 @@ def embed(path: str | Path, alt: str) -> Picture:
     if not path.is_file():
         raise UserError(f"{path}: no such figure; draw the figures before the page.")
     if path.suffix != ".svg":
-        return Picture(
-            path.stem, _image(f"image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", alt), alt
-        )
+        whole = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+        return Picture(path.stem, _image(photograph(whole).removeprefix("data:"), alt), alt)
     text = path.read_text(encoding="utf-8")
     # Not as base64: a quarter smaller, and what is packed for a release or by git stays compressible.
     markup = _drawing(text, alt) if _plain(text) else _image(f"image/svg+xml,{quote(text, _PLAIN)}", alt)

@@ -6,12 +6,16 @@ decimals. Here a marker is written where it is used, and what is clipped lies in
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
+
+from PIL import Image
 
 SPACE, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 FONTS = "'DejaVu Sans',Verdana,'Bitstream Vera Sans','Liberation Sans',Arial,Helvetica,sans-serif"
@@ -21,6 +25,8 @@ NUMBER = re.compile(r"-?\d*\.\d+(?:e-?\d+)?")
 USUAL = {("stroke-linejoin", "miter"), ("font-weight", "400"), ("text-anchor", "start"),
          ("font-family", "'DejaVu Sans'"), ("font-size", "7px")}  # fmt: skip
 """What need not be said. Corners that Matplotlib draws pointed are right angles, which look alike rounded."""
+PHOTOGRAPH = 64
+"""Pixels a side; smaller pictures are enlarged, where JPEG's blocks would show."""
 
 
 def tidy(text: str, title: str) -> str:
@@ -65,11 +71,25 @@ def _known(element: Element) -> dict[str, str]:
     """Return the attributes of a shape, its style among them."""
     found = {name: element.get(name, "") for name in ("d", "x", "y", "width", "height", "transform")}
     if element.get(HREF):
-        found |= {"href": "".join(element.get(HREF, "").split()), "preserveAspectRatio": "none"}
+        found |= {"href": photograph("".join(element.get(HREF, "").split())), "preserveAspectRatio": "none"}
     unturned = element.get("transform", "").startswith("rotate(-0 ")
     return {name: value for name, value in found.items() if value and not (unturned and name == "transform")} | _style(
         element
     )
+
+
+def photograph(data: str) -> str:
+    """Return an opaque PNG of PHOTOGRAPH pixels a side or more as JPEG where that is smaller; both are data URIs."""
+    kind, _, content = data.partition("base64,")
+    if kind != "data:image/png;":
+        return data
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
+    if min(picture.size) < PHOTOGRAPH or picture.convert("RGBA").getchannel("A").tobytes().strip(b"\xff"):
+        return data
+    jpeg = io.BytesIO()
+    picture.convert("RGB").save(jpeg, "JPEG", quality=85)
+    small = base64.b64encode(jpeg.getvalue()).decode("ascii")
+    return f"data:image/jpeg;base64,{small}" if len(small) < len(content) else data
 
 
 def _style(element: Element) -> dict[str, str]:

@@ -59,6 +59,25 @@ def test_a_site_cache_that_leads_elsewhere_is_refused(repository: Path, tmp_path
     assert not (repository / ".dvc/config.local").exists()
 
 
+def test_a_clone_whose_path_dvc_cannot_write_has_its_site_cache_with_the_user(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc.config import Config
+
+    clone = repository.rename(tmp_path / "a clöne")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = private_site_cache(clone)
+    assert place == tmp_path / "cache/refer/dvc"
+    assert place.stat().st_mode & 0o077 == 0
+    with Config(str(clone / ".dvc")).edit("local") as config:
+        assert config["core"]["site_cache_dir"] == str(place)
+        config["core"]["remote"] = "store"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cäche"))
+    assert private_site_cache(clone) is None
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "elsewhere"))
+    assert private_site_cache(clone) is None
+
+
 def test_without_a_repository_nothing_is_written(tmp_path: Path) -> None:
     assert private_site_cache(tmp_path) is None
     assert not list(tmp_path.iterdir())

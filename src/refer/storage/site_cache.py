@@ -21,10 +21,12 @@ def private_site_cache(base: str | Path = ".") -> Path | None:
     """Have DVC keep the site cache of this clone in .dvc/tmp/site, which this user alone may enter; return its path.
 
     The path is written into .dvc/config.local as it is here, for DVC takes a relative one from wherever it is called.
-    DVC_SITE_CACHE_DIR goes before it.
+    DVC can write no setting with other letters than ASCII: of a clone whose path has some, the cache lies in the user's
+    own, ~/.cache/refer/dvc.
 
     Returns:
-        None where DVC is not installed or `base` is in no DVC repository.
+        None where nothing is changed: DVC is not installed, `base` is in no DVC repository, DVC_SITE_CACHE_DIR, which
+        goes before the setting, says where the cache lies, or both paths have other letters.
 
     Raises:
         UserError: .dvc/tmp/site is a link, or another user's; or .dvc/config.local cannot be read.
@@ -39,7 +41,12 @@ def private_site_cache(base: str | Path = ".") -> Path | None:
         folder = Path(Repo.find_dvc_dir(str(base))).absolute()
     except NotDvcRepoError:
         return None
-    place = folder / PLACE
+    if os.environ.get("DVC_SITE_CACHE_DIR"):
+        return None
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    place = next((each for each in (folder / PLACE, Path(cache, "refer/dvc")) if str(each).isascii()), None)
+    if place is None:
+        return None
     # DVC makes the folder `repo` writable for all where it is not there yet.
     for each in (place, place / "repo"):
         os.close(private_folder(each))

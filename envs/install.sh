@@ -113,6 +113,10 @@ if [ "$torch" = cpu ]; then
 fi
 if [ "$env" = .venv ]; then printf '%s\n' "$torch" >$env/torch; fi
 "$uv" pip install --quiet --python $env/bin/python --no-deps --no-build-isolation --editable .
+if [ "$env" = .venv ] && [ -d .dvc ]; then
+    # DVC unpickles what lies in its site cache, which is a folder for all where nothing else is said.
+    "$env/bin/python" -c "from refer.storage.site_cache import private_site_cache; private_site_cache()"
+fi
 if [ "$env" = .venv-report ]; then
     # What is needed is compiled by its first use, and Matplotlib looks for fonts then.
     "$env/bin/python" -c "

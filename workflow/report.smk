@@ -5,7 +5,7 @@
 include: "rules/common.smk"
 
 
-BEGIN = review(workflow, RESULTS, BORDER)
+BEGIN = review(workflow, plan, RESULTS, BORDER)
 
 
 report: "captions/workflow.rst"
@@ -14,7 +14,7 @@ report: "captions/workflow.rst"
 rule all:
     default_target: True
     input:
-        REPORT,
+        drawn_up,
 
 
 include: "rules/report.smk"

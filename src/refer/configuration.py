@@ -30,6 +30,16 @@ def once(value: Any) -> Any:
     return value
 
 
+def some(value: Any) -> Any:
+    """Return `value`; raise ValueError if it is an empty list or section, or a section of some."""
+    for key, each in value.items() if isinstance(value, dict) else ():
+        if isinstance(each, list) and not each:
+            raise ValueError(f"{key}: the list is empty, so that nothing would run; name some, or leave it out")
+    if isinstance(value, list | dict) and not value:
+        raise ValueError("it is empty, so that nothing would run; name some, or leave it out for all")
+    return value
+
+
 def named(wanted: list[str] | str, known: Iterable[str]) -> list[str]:
     """Return what a list names; of `all`, all that is known."""
     return list(known) if isinstance(wanted, str) else wanted
@@ -101,6 +111,12 @@ class Reproduction(Strict):
     def _no_repeats(cls, value: Any) -> Any:
         return {key: once(each) for key, each in value.items()} if isinstance(value, dict) else once(value)
 
+    # `data: []` is asked for: a paper of the matrix alone.
+    @field_validator("seeds", "protocols", "methods", "folds")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        return some(value)
+
     def methods_under(self, protocol: ProtocolName) -> list[str] | str:
         """Those of `methods` that run under a protocol, or all."""
         chosen = self.protocols[protocol] if isinstance(self.protocols, dict) else "all"
@@ -134,6 +150,11 @@ class Matrix(Strict):
     @classmethod
     def _no_repeats(cls, value: Any) -> Any:
         return {name: once(seeds) for name, seeds in value.items()} if isinstance(value, dict) else once(value)
+
+    @field_validator("methods", "data", "seeds", "folds")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        return some(value)
 
     def seeds_of(self, paper: str) -> list[int]:
         """The seeds of a paper's methods."""

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,38 @@ def room(path: Path, needed: int = 0) -> Iterator[None]:
             raise
         size = f", which takes about {needed / 1e6:,.0f} MB" if needed else ""
         raise UserError(f"There is no room left on the disk for {path}{size}. Free some, then start again.") from error
+
+
+def private_folder(path: str | Path) -> int:
+    """Open a folder that nobody else can write into; make it if it is not there.
+
+    Args:
+        path: the folder, whose parents may be anybody's.
+
+    Returns:
+        Its descriptor, for files to be opened relative to it (`dir_fd`), whatever its name leads to later. Close it.
+
+    Raises:
+        UserError: it is a link, no folder, or another user's.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (NotADirectoryError, PermissionError) as error:  # a link is no directory, either
+        what = "another user's folder" if isinstance(error, PermissionError) else "a link or no folder"
+        raise UserError(f"{path}: found {what}, expected a folder of your own; remove it, then start again.") from None
+    about = os.fstat(folder)
+    if about.st_uid != os.geteuid():
+        os.close(folder)
+        raise UserError(
+            f"{path}: found a folder of user {about.st_uid}, expected one of user {os.geteuid()}; have it removed."
+        )
+    if about.st_mode & 0o022:
+        os.fchmod(folder, 0o700)
+    return folder
 
 
 def _lives(process: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -9,7 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+from refer.errors import UserError
+from refer.files import private_folder
 
 POLL = 2.0
 NONE = ("", "-1", "NoDevFiles", "void")
@@ -45,8 +48,11 @@ def handed_out(count: int, folder: Path | None = None, poll: float = POLL) -> It
     Args:
         count: how many, at most as many as are visible; 0 hides none and locks none.
         folder: of the lock files; by default one per user and scheduler's job in the machine's temporary folder, never
-            on a shared disk.
+            on a shared disk. It must be this user's own, for whoever may write there could lead the locks astray.
         poll: seconds between two looks at whether one has become free, where more jobs want GPUs than there are.
+
+    Raises:
+        UserError: the folder, or a lock in it, is a link or another user's.
     """
     names = visible()
     count = min(count, len(names))
@@ -55,18 +61,20 @@ def handed_out(count: int, folder: Path | None = None, poll: float = POLL) -> It
         return
     given = "".join(f"-{os.environ[job]}" for job in SCHEDULERS if job in os.environ)
     folder = folder or Path(tempfile.gettempdir(), f"refer-gpus-{os.getuid()}{given}")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = private_folder(folder)
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    held: dict[str, IO[str]] = {}
+    held: dict[str, int] = {}
     try:
         told = False
         while len(held) < count:
             for name in names:
-                if name not in held and len(held) < count and (handle := _lock(folder / f"{name}.lock")):
+                if name in held or len(held) == count:
+                    continue
+                if (handle := _lock(place, folder / f"{name}.lock")) is not None:
                     held[name] = handle
             if len(held) < count:
                 for handle in held.values():  # so that two jobs never wait for each other's
-                    handle.close()
+                    os.close(handle)
                 held.clear()
                 if not told:
                     print(f"waiting for {count} of the GPUs {', '.join(names)}: other jobs have them.", flush=True)
@@ -79,16 +87,21 @@ def handed_out(count: int, folder: Path | None = None, poll: float = POLL) -> It
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         else:
             os.environ["CUDA_VISIBLE_DEVICES"] = before
-        for handle in held.values():
-            handle.close()
+        for handle in (*held.values(), place):
+            os.close(handle)
 
 
-def _lock(path: Path) -> IO[str] | None:
-    """Lock a file as long as the returned handle is open; None if another process has it."""
-    handle = path.open("w")
+def _lock(place: int, path: Path) -> int | None:
+    """Lock a file of the folder `place` as long as the returned descriptor is open; None if another process has it."""
+    try:
+        handle = os.open(path.name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=place)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{path}: found a link, expected a lock; remove it, then start again.") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        handle.close()
+        os.close(handle)
         return None
     return handle

@@ -12,6 +12,7 @@ from refer.cells import Cells
 from refer.configuration import Config, Reproduction, folds_of, named, unfold
 from refer.datasets.catalog import DATASETS
 from refer.datasets.codings import exchange, resolve
+from refer.datasets.subjects import check_pattern
 from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
 from refer.papers import load_paper, with_parents
@@ -169,6 +170,7 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     everybody = {name: papers.get(name) or load_paper(folder / f"{name}.yaml") for name in known if checked.matrix}
     variants = load_variants(checked, papers, where, folder)
     plan = Plan(checked, papers, _lend(checked, papers, everybody, where), variants)
+    _check_folds(plan, where)
     _check_data(plan, where)
     _check_batch_tokens(plan, where)
     return plan
@@ -212,6 +214,42 @@ def _lend(
     return borrowed
 
 
+def _check_folds(plan: Plan, where: str) -> None:
+    """Refuse folds that some data set with folds does not have: their runs would be left out without a word."""
+    config = plan.config
+    sections: list[tuple[str, list[int] | str, dict[str, list[str]]]] = []
+    for name, asked in config.reproduce.items():
+        if not asked.data and config.matrix is None:
+            raise UserError(
+                f"{where}: reproduce.{name}.data: it is empty and there is no matrix, so that nothing would run; name "
+                "some, or leave it out for all."
+            )
+        own = [each for each in plan.papers[name].data if each not in plan.borrowed.get(name, ())]
+        sections.append((f"reproduce.{name}", asked.folds, {name: named(asked.data, own)}))
+    if config.matrix is not None:
+        methods = config.matrix.methods
+        chosen = config.reproduce if isinstance(methods, str) else methods
+        sections.append(
+            (
+                "matrix",
+                config.matrix.folds,
+                {name: named(config.matrix.data, plan.papers[name].data) for name in chosen},
+            )
+        )
+    for name, wanted in config.sensitivity.items():
+        sections.append((f"sensitivity.{name}", wanted.folds, {name: named(wanted.data, plan.papers[name].data)}))
+    for section, folds, used in sections:
+        uses = [(name, dataset, plan.papers[name].data[dataset].folds) for name in used for dataset in used[name]]
+        divided = [(name, dataset, each.count) for name, dataset, each in uses if each is not None]
+        for fold in folds if isinstance(folds, list) else ():
+            for name, dataset, count in divided:
+                if fold >= count:
+                    raise UserError(
+                        f"{where}: {section}.folds: found {fold}, but {name} divides {dataset} into {count} folds; "
+                        f"expected 0 to {count - 1}."
+                    )
+
+
 def _check_batch_tokens(plan: Plan, where: str) -> None:
     """Refuse a method that is not in the matrix, or whose images could not share a batch."""
     for name, wanted in plan.config.batch_tokens.items():
@@ -245,6 +283,10 @@ def _check_data(plan: Plan, where: str) -> None:
     for name in config.subject_pattern:
         if DATASETS[name].names_subjects:
             raise UserError(f"{where}: subject_pattern.{name}: {name}'s reader knows the people; remove the pattern.")
+        try:
+            check_pattern(config.subject_pattern[name])
+        except UserError as error:
+            raise UserError(f"{where}: subject_pattern.{name}: {error}") from None
     for name, spec in plan.papers.items():
         file = f"{config.papers}/{name}.yaml"
         refuse_unknown(f"{file}: data", "data set", spec.data, DATASETS)

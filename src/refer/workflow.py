@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import sys
@@ -85,15 +86,17 @@ def calm(workflow: Any) -> None:
         scheduler.job_rate_limiter = None  # type: ignore[union-attr]
 
 
-def review(workflow: Any, folder: str, files: Sequence[str]) -> Callable[[], None]:
+def review(workflow: Any, plan: Plan, folder: str, files: Sequence[str]) -> Callable[[], None]:
     """Return what the reviewer's entry does once, while Snakemake builds the DAG, before any input is looked at.
 
-    It sees that all that tables are made from is there, and is what was released where a release says what that is.
+    It sees that all that tables are made from is there, is what was released where a release says what that is, and
+    ran with what the configuration asks for.
     Then it has all of them made again: in a checkout, the times of files say nothing of what is out of date. (When
     the Snakefile is read, Snakemake does not know yet what is forced, and `-F` is easily forgotten.)
 
     Args:
         workflow: Snakemake's.
+        plan: what is asked for.
         folder: results/<preset>.
         files: those that tables are made from.
     """
@@ -101,9 +104,11 @@ def review(workflow: Any, folder: str, files: Sequence[str]) -> Callable[[], Non
     @cache
     def begin() -> None:
         from refer.release.manifest import check_border
+        from refer.reporting.as_planned import check_as_planned
 
         try:
             check_border(Path(folder), [Path(file) for file in files])
+            check_as_planned(plan, [file for file in files if file.endswith("/run.json")])
         except UserError as error:
             raise _Mendable(error) from None
         workflow.dag.forcerules.update(workflow.rules)
@@ -168,12 +173,26 @@ class Tracker:
 def planned(snakemake: Any) -> Plan:
     """Return the plan of a rule whose `params.config` is the checked configuration, `input.papers` the papers' files.
 
-    The files are the rule's inputs, wherever the job starts.
+    The files are the rule's inputs, wherever the job starts. `input.runs` are compared with the plan.
+
+    Raises:
+        UserError: a run differs from what is asked for.
     """
     from refer.plan import load_plan
+    from refer.reporting.as_planned import check_as_planned
 
     folder = Path(snakemake.input.papers[0]).absolute().parent
-    return load_plan({**snakemake.params.config, "papers": str(folder)}, "the configuration")
+    plan = load_plan({**json.loads(snakemake.params.config), "papers": str(folder)}, "the configuration")
+    check_as_planned(plan, snakemake.input.runs)
+    return plan
+
+
+def as_text(value: Any) -> str:
+    """Return a parameter of a rule as JSON without `<`, `>` and `&`, for `json.loads`.
+
+    Snakemake writes parameters as they are into the script of its report, where `</script>` would end that.
+    """
+    return json.dumps(value).translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"})
 
 
 @contextmanager

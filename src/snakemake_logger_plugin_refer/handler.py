@@ -30,6 +30,8 @@ _NOISE = re.compile(
     r"|Assuming unrestricted shared filesystem|Conda environments: ignored|Singularity containers: ignored"
     r"|Group jobs: inactive|Shutting down, this might|Rules claiming more threads|None$|$"
 )
+SHOWN = 6
+"""Inputs of a job that only gathers files, which a dry run names."""
 _SILENT = (
     LogEvent.WORKFLOW_STARTED,
     LogEvent.RESOURCES_INFO,
@@ -74,7 +76,7 @@ class Handler:
                 if mistake:
                     self._print(mistake, "red")
                 elif self._dryrun:
-                    self._delegate(record)
+                    self._delegate(_shortened(record))
                 else:
                     self._show(record)
         except Exception:
@@ -284,6 +286,16 @@ def _snakemakes_own(settings: OutputSettingsLoggerInterface) -> ColorizingTextHa
         formatter=DefaultFormatter(quiet, settings.show_failed_logs),
         filter=DefaultFilter(quiet, settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds),
     )
+
+
+def _shortened(record: LogRecord) -> LogRecord:
+    """Leave out most files of a job that only gathers what others make: of `all`, there are hundreds."""
+    if getattr(record, "event", None) == LogEvent.JOB_INFO and not _get(record, "output", []):
+        given = list(_get(record, "input", []))
+        if len(given) > SHOWN:
+            record.input = [*given[:SHOWN], f"… and {len(given) - SHOWN} more"]
+            record.reason = str(_get(record, "reason", "")).partition(":")[0]
+    return record
 
 
 def _get(record: LogRecord, name: str, default: Any) -> Any:

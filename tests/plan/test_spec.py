@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -325,3 +326,25 @@ def test_a_data_set_without_a_test_set_is_refused(root: Path, tmp_path: Path, us
         papers.load_paper(tmp_path / "khalid2025.yaml")
     assert said in str(refused.value)
     assert len(str(refused.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"reproduce.khalid2025.methods": []}, "nothing would run"),
+        ({"reproduce.khalid2025.protocols": []}, "nothing would run"),
+        ({"reproduce.khalid2025.protocols": {"audited": []}}, "nothing would run"),
+        ({"reproduce.khalid2025.data": []}, "reproduce.khalid2025.data: it is empty and there is no matrix"),
+        ({"reproduce.feratt2019.folds": []}, "nothing would run"),
+        ({"reproduce.feratt2019.folds": [3, 99]}, "reproduce.feratt2019.folds: found 99, but feratt2019 divides"),
+        ({"matrix": {"folds": [99]}}, "matrix.folds: found 99"),
+        ({"matrix": {"methods": {}}}, "nothing would run"),
+        ({"sensitivity": {"feratt2019": {"folds": [99]}}}, "sensitivity.feratt2019.folds: found 99"),
+    ],
+)
+def test_nothing_that_was_asked_for_is_left_out_without_a_word(
+    root: Path, changes: dict[str, object], said: str
+) -> None:
+    config = yaml.read(root / "config.yaml")
+    with pytest.raises(UserError, match=re.escape(said)):
+        plan.load_plan(plan.unfold(config | changes), "config.yaml", root)

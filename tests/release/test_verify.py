@@ -20,7 +20,7 @@ from refer.release.contents import listed
 from refer.release.difference import difference
 from refer.release.manifest import check_border, read_manifest, write_manifest
 from refer.release.runs import find_preset
-from refer.release.verify import verify
+from refer.release.verify import Verdict, _compare, verify
 from release_fixtures import TABLE, make_project
 
 RUN = "runs/khalid2025/fer2013-standin/audited/full/seed0"
@@ -157,3 +157,36 @@ def test_scores_are_compared_by_content_and_pictures_by_pixels(tmp_path: Path) -
     assert difference(tmp_path / "c.parquet", tmp_path / "b.parquet") == "row 0, value: 0.25, made again 0.5"
     assert difference(tmp_path / "a.png", tmp_path / "b.png") == ""
     assert difference(tmp_path / "c.png", tmp_path / "b.png") == "6 of 6 pixels"
+
+
+PAGE = """<!DOCTYPE html><html><body><h1>Small</h1><div><svg width="9"><title>f</title><svg><path d="{path}"/></svg>
+<text>{tick}</text></svg></div><img src="data:image/png;base64,{picture}" alt="g">
+<td class="n">{number}</td></body></html>"""
+SAME = {"path": "M0 0", "tick": "0.5", "picture": "AAAA", "number": "61.27"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "change", "found"),
+    [
+        ("pandas", {"number": "71.27"}, ["differs: report.html: "]),
+        ("matplotlib", {"number": "71.27"}, ["differs: report.html: '71.27', made again '61.27'"]),
+        ("matplotlib", {"number": '<b class="x">61.27</b>'}, ["differs: report.html: "]),
+        ("matplotlib", {"path": "M1 1", "tick": "0.50", "picture": "BBBB"}, []),
+        ("pandas", {"path": "M1 1"}, ["differs: report.html: "]),
+        ("pandas", {}, []),
+    ],
+)
+def test_a_page_of_other_versions_is_compared_in_all_but_its_pictures(
+    tmp_path: Path, tool: str, change: dict[str, str], found: list[str]
+) -> None:
+    from refer.release.manifest import tools
+
+    for folder, values in (("released", SAME | change), ("again", SAME)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "report.html", PAGE.format(**values))
+    manifest = {"files": {"report.html": {"role": "page"}}, "made_with": tools() | {tool: "0.1"}}
+    verdict = Verdict(1)
+    _compare(tmp_path / "released", tmp_path / "again", manifest, verdict)
+    assert len(verdict.findings) == len(found), verdict.findings
+    for finding, start in zip(verdict.findings, found, strict=True):
+        assert str(finding).startswith(start)

@@ -101,6 +101,21 @@ def test_a_number_that_was_edited_is_found_out(project: Path) -> None:
     assert trace(path, ["full", "public"], "mean")["agrees"] is True
 
 
+def test_a_number_of_predictions_that_were_not_released_is_no_success(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release(find_preset("small", project))
+    path = project / "results/small/release.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    name = f"{RUN}/predictions.parquet".removeprefix("results/small/")
+    manifest["files"][name]["sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert main(["trace", str(project / TABLE), "--cell", "full:private:mean"]) == 1
+    told = capsys.readouterr().out
+    assert ": agrees" in told
+    assert "NOT AS RELEASED" in told
+
+
 def test_weights_that_are_not_those_of_the_run_are_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / RUN / "checkpoint.safetensors").write_bytes(b"others")
     (project / RUN.replace("seed0", "seed1") / "checkpoint.safetensors").unlink()

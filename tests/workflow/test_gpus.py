@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from refer.gpus import handed_out, visible
+from refer.errors import UserError
+from refer.gpus import SCHEDULERS, handed_out, visible
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,34 @@ def test_jobs_share_no_single_gpu_but_each_job_of_a_scheduler_has_its_own(
         assert "got it" not in other(3)
         assert "got it" in other(60, SLURM_JOB_ID="17")
     assert "got it" in other(60)
+
+
+def test_another_users_link_leads_no_lock_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for job in SCHEDULERS:
+        monkeypatch.delenv(job, raising=False)
+    precious, folder = tmp_path / "precious", tmp_path / f"refer-gpus-{os.getuid()}"
+    precious.mkdir()
+    (precious / "0.lock").write_text("kept")
+
+    folder.symlink_to(precious)
+    with pytest.raises(UserError, match="found a link or no folder, expected a folder of your own"), handed_out(1):
+        pass
+    folder.unlink()
+    folder.mkdir()
+    (folder / "0.lock").symlink_to(precious / "0.lock")
+    with pytest.raises(UserError, match="found a link, expected a lock"), handed_out(1):
+        pass
+    assert (precious / "0.lock").read_text() == "kept"
+    (folder / "0.lock").unlink()
+    folder.chmod(0o777)
+    with handed_out(1) as mine:
+        assert mine == ["0"]
+    assert folder.stat().st_mode & 0o077 == 0, "a folder of one's own is closed to others"
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(UserError, match=f"found a folder of user {os.getuid()}, expected one of user"), handed_out(1):
+        pass
 
 
 @pytest.mark.slow

@@ -18,9 +18,10 @@ from refer.release.manifest import write_manifest
 from release_fixtures import make_project
 
 pytestmark = pytest.mark.workflow
-HEAVY = ("dvc", "flyr", "pooch", "py7zr", "rocrate", "safetensors", "sklearn", "torch", "torchvision")
+HEAVY = ("dvc", "flyr", "pooch", "py7zr", "regex", "rocrate", "safetensors", "sklearn", "torch", "torchvision")
 PREDICTION = "results/small/runs/khalid2025/fer2013/audited/full/seed0/predictions.parquet"
 TABLE = "tables/khalid2025.fer2013.csv"
+TITLE = "{x} </script><script>alert('a preset')</script>"
 
 
 def a_split(folder: Path) -> None:
@@ -44,7 +45,7 @@ def project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_project(root, folder, stand_in=False)
     shutil.copytree(root / "profiles", folder / "profiles")
     preset = folder / "presets/small.yaml"
-    preset.write_text(yaml.safe_dump(yaml.safe_load(preset.read_text()) | {"realtime_seconds": 0}))
+    preset.write_text(yaml.safe_dump(yaml.safe_load(preset.read_text()) | {"realtime_seconds": 0, "title": TITLE}))
     a_split(folder / "results/small")
     for made in ("tables", "figures"):
         shutil.rmtree(folder / "results/small" / made)
@@ -163,6 +164,32 @@ def test_an_altered_prediction_is_named_where_a_release_says_what_it_was(
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert f"{PREDICTION} is not what results/small/release.json says was released" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_a_title_is_text_in_the_page_and_in_snakemakes_report(
+    project: Path, stranger: dict[str, str], reported: dict[str, bytes]
+) -> None:
+    done = report(project, stranger, "--report", "report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    html = (project / "report.html").read_text(encoding="utf-8")
+    assert "alert('a preset')" in html, "the title is there"
+    for text in (html, reported["report.html"].decode()):
+        assert "<script>alert(" not in text
+
+
+def test_a_preset_that_was_edited_after_its_runs_stops_before_anything_is_made(
+    project: Path, stranger: dict[str, str]
+) -> None:
+    preset = project / "presets/small.yaml"
+    text = preset.read_text(encoding="utf-8")
+    preset.write_text(text.replace("recipe.epochs: 3", "recipe.epochs: 60"), encoding="utf-8")
+    done = report(project, stranger, "-n")
+    preset.write_text(text, encoding="utf-8")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "run.json: it ran with recipe.epochs 3, but the configuration asks for 60 (3 more runs differ)" in output
     assert "Traceback" not in output
 
 

@@ -19,7 +19,7 @@ if not workflow.overwrite_configfiles:
 
 
 from refer import BEHAVIOUR
-from refer.workflow import calm, load, review
+from refer.workflow import as_text, calm, load, review
 
 config, plan = load(config, workflow.overwrite_configfiles, ROOT)
 validate(config, "../schemas/config.schema.json", set_default=False)
@@ -147,9 +147,7 @@ BATCH_TOKENS = [
     for tokens in plan.config.batch_tokens[run.paper].tokens
 ]
 AUDITS = [f"{RESULTS}/data/{data}/audit.json" for data in DATA]
-AGREEMENTS = [
-    f"{RESULTS}/data/{data}.in.{other}.agreement.csv" for data, other in plan.linked()
-]
+PREPARED = sorted({f"data/prepared/{run.data}/prepare.json" for run in plan.runs()})
 SPLITS = [
     f"{RESULTS}/data/{data}/split.{paper}.{protocol}.json"
     for data, paper, protocol in plan.splits()
@@ -168,7 +166,6 @@ LISTED = {
 }
 IMAGES = [f"{RESULTS}/data/{data}/images.parquet" for data in LISTED]
 BORDER = [*PREDICTIONS, *RECORDS, *CURVES, *AUDITS, *SPLITS, *TIMES, *BATCH_TOKENS]
-REPORT = [f"{RESULTS}/report.html", f"{RESULTS}/metrics"]
 LACKING = []
 # Of two jobs that could start, that comes first for which more others wait: the last tables, which are made one after the
 # other, then data, then networks; what tells of the data fills the gaps.
@@ -249,12 +246,20 @@ def paper_file(wildcards):
     return paper_path(plan.origin(wildcards.paper))
 
 
+CHECKED = as_text(plan.config.model_dump(mode="json"))
+
+
+def checked(wildcards):
+    """The configuration. Not as the text itself: Snakemake would take its braces for wildcards."""
+    return CHECKED
+
+
 def choices(wildcards):
-    return plan.choices(wildcards.paper)
+    return as_text(plan.choices(wildcards.paper))
 
 
 def override(wildcards):
-    return plan.config.reproduce[plan.origin(wildcards.paper)].override
+    return as_text(plan.config.reproduce[plan.origin(wildcards.paper)].override)
 
 
 def confusion_names(wildcards):
@@ -279,3 +284,34 @@ def found(pictures):
     here = [path for path in pictures if not BEGIN or Path(path).exists()]
     LACKING.extend(path for path in pictures if path not in here)
     return here
+
+
+# What `all` asks for: every file by its name. Snakemake makes a lost file again only if somebody asks for it; of several
+# that one job makes, and of those that others are made from, nobody would.
+def made_by(rule, *wildcards):
+    """Every output of a rule, for each such set of values of its wildcards."""
+    paths = [str(path) for path in getattr(rules, rule).output]
+    return [path.format(**values) for values in wildcards for path in paths]
+
+
+def cells(pairs):
+    return [{"paper": paper, "data": data} for paper, data in pairs]
+
+
+def over(data):
+    return [{"data": each} for each in data]
+
+
+def drawn_up(wildcards):
+    """What follows from the border: the results table, tables, figures, the page."""
+    return [
+        *made_by("score", {}),
+        *made_by("tables", {}),
+        *made_by("figures", *cells(CELLS)),
+        *made_by("audit_report", *over(DATA)),
+        *made_by("split_table", *cells(DIVIDED)),
+        *(made_by("batch_tokens_table", {}) if BATCH_TOKENS else []),
+        *(made_by("realtime_table", {}) if TIMES else []),
+        *made_by("page", {}),
+        *made_by("measures", {}),
+    ]

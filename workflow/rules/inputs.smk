@@ -67,17 +67,25 @@ def label_rule(wildcards):
 
 def coding(wildcards):
     """What the files' codes of classes mean, where the configuration says it; drawn ones are the owner's."""
-    return None if is_drawn(wildcards) else plan.config.coding.get(dataset_of(wildcards))
+    return (
+        None if is_drawn(wildcards) else plan.config.coding.get(dataset_of(wildcards))
+    )
 
 
 def swapped(wildcards):
     """Two splits whose names are exchanged in the files."""
-    return None if is_drawn(wildcards) else plan.config.swapped.get(dataset_of(wildcards))
+    return (
+        None if is_drawn(wildcards) else plan.config.swapped.get(dataset_of(wildcards))
+    )
 
 
 def grey_levels(wildcards):
     """The values of 16-bit images that are black and white."""
-    return None if is_drawn(wildcards) else plan.config.grey_levels.get(dataset_of(wildcards))
+    return (
+        None
+        if is_drawn(wildcards)
+        else plan.config.grey_levels.get(dataset_of(wildcards))
+    )
 
 
 def cores_to_prepare(wildcards):
@@ -191,3 +199,27 @@ def listing_split(wildcards):
 def listing_test(wildcards):
     """The part that this paper tests on."""
     return plan.paper(LISTED[wildcards.data][0]).test_sets[dataset_of(wildcards)]
+
+
+def evidence(wildcards):
+    """The border, and what lies left of it: pictures, and what is known of the data. Neither raw archives nor weights,
+    which take room and are often removed when they have served.
+    """
+    return [
+        *BORDER,
+        *made_by("explained", *cells(SHOWN)),
+        *made_by("contact_sheet", *over(DRAWN)),
+        *made_by("composed", *cells(COMPOSED)),
+        *[f"data/raw/{data}/receipt.json" for data in DATA],
+        *made_by("prepare", *over(DATA)),
+        *made_by("audit", *over(DATA)),
+        *[
+            f"data/splits/{data}/{paper}.{protocol}.parquet"
+            for data, paper, protocol in plan.splits()
+        ],
+        *[
+            path
+            for data, other in plan.linked()
+            for path in made_by("links", {"data": data, "other": other})
+        ],
+    ]

@@ -65,7 +65,7 @@ rule page:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        config=CHECKED,
+        config=checked,
         regenerate=commands_again(),
         lacking=LACKING,
     script:

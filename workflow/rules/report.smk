@@ -4,7 +4,6 @@
 
 RESULTS_TABLE = f"{RESULTS}/results.parquet"
 PAPERS = [paper_path(paper) for paper in plan.papers]
-CHECKED = plan.config.model_dump(mode="json")
 
 
 rule score:
@@ -31,7 +30,9 @@ rule score:
         gpu=0,
     params:
         behaviour=(BEHAVIOUR["scores"], BEHAVIOUR["reporting"]),
-        config=CHECKED,
+        config=checked,
+        # A reviewer has no prepared images, or those of another preset.
+        prepared=[] if BEGIN else PREPARED,
     script:
         "../scripts/score.py"
 
@@ -90,7 +91,7 @@ rule tables:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        config=CHECKED,
+        config=checked,
     script:
         "../scripts/tables.py"
 
@@ -147,7 +148,7 @@ rule figures:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        config=CHECKED,
+        config=checked,
         confusions=confusion_names,
         protocols=protocols,
     script:

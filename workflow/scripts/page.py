@@ -13,10 +13,11 @@ def drawn(paths):
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
+    plan = planned(snakemake)
     write_page(
         snakemake.output[0],
-        title=params.config["title"],
-        report=Report.read(planned(snakemake), given.results, given.runs),
+        title=plan.config.title,
+        report=Report.read(plan, given.results, given.runs),
         audits=given.audits,
         splits=given.splits,
         batch_tokens=given.measured,

@@ -21,10 +21,13 @@ def run(parsed: argparse.Namespace) -> int:
     """Write or check the pipeline; returns the exit status."""
     from refer.storage.offline import plots_without_network
     from refer.storage.pipeline import check_pipeline, write_pipeline
+    from refer.storage.site_cache import private_site_cache
 
     if parsed.check:
         check_pipeline(parsed.configfile)
-    elif parsed.plots_without_network:
+        return 0
+    private_site_cache()
+    if parsed.plots_without_network:
         print(plots_without_network())
     else:
         print(write_pipeline(parsed.configfile))

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+ALTERED = ("as_released", "checkpoint_agrees")
+"""What is false of a run whose predictions are others than those of the release or of its training."""
 DIGITS = 12  # of a hash: enough to find a file by; --json has all
 
 
@@ -25,7 +27,7 @@ def add(commands: Any) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Do it; returns the exit status, 1 where the number is another one."""
+    """Do it; returns the exit status, 1 where the number is another one or what it is made from was altered."""
     from refer.release.trace import read_table, trace
 
     words, column = list(parsed.row), parsed.column
@@ -45,7 +47,8 @@ def run(parsed: argparse.Namespace) -> int:
         _print([json.dumps(chain, indent=2, ensure_ascii=False)])
     else:
         _print(told(chain))
-    return 1 if chain["agrees"] is False else 0
+    altered = any(run[what] is False for run in chain["runs"] for what in ALTERED)
+    return 1 if chain["agrees"] is False or altered else 0
 
 
 def _print(lines: Iterable[str]) -> None:

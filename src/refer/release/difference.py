@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from html.parser import HTMLParser
 from itertools import zip_longest
 from pathlib import Path
 
@@ -23,6 +24,57 @@ def difference(released: Path, again: Path) -> str:
         return kinds.get(released.suffix, _lines)(released, again)
     except (UnicodeDecodeError, OSError, ValueError) as error:
         return f"cannot be read ({error})"
+
+
+def difference_of_words(released: Path, again: Path) -> str:
+    """Say in what two HTML pages differ beside their pictures; empty where every word and number is the same."""
+    try:
+        mine, theirs = (_words(path.read_text(encoding="utf-8")) for path in (released, again))
+    except (UnicodeDecodeError, OSError) as error:
+        return f"cannot be read ({error})"
+    for found, expected in zip_longest(mine, theirs, fillvalue=""):
+        if found != expected:
+            return f"{_quoted(found)}, made again {_quoted(expected)}"
+    return ""
+
+
+class _Words(HTMLParser):
+    """Gathers tags and text in their order, without what lies in an SVG and without embedded files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._depth += tag == "svg"
+        if not self._depth:
+            kept = [f"{name}={value}" for name, value in attrs if not (value or "").startswith("data:image/")]
+            self.found.append(" ".join([f"<{tag}", *kept]) + ">")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "svg":  # one without content
+            self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._depth:
+            self.found.append(f"</{tag}>")
+        self._depth = max(0, self._depth - (tag == "svg"))
+
+    def handle_data(self, data: str) -> None:
+        if not self._depth:
+            self.found += data.split()
+
+    def handle_comment(self, data: str) -> None:
+        if not self._depth:
+            self.found.append(f"<!--{data}-->")
+
+
+def _words(page: str) -> list[str]:
+    parser = _Words()
+    parser.feed(page)
+    parser.close()
+    return parser.found
 
 
 def _cells(released: Path, again: Path) -> str:

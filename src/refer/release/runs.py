@@ -11,8 +11,8 @@ from typing import Any
 from refer import yaml
 from refer.errors import UserError, unknown
 from refer.evaluation.predictions import Predictions, RunKey, read_all
-from refer.networks import catalog
 from refer.plan import Plan, Run, load_plan
+from refer.reporting.as_planned import changed, key_of
 from refer.reporting.run_set import read_records
 from refer.spec import Paper
 
@@ -123,7 +123,7 @@ def _check_complete(preset: Preset) -> None:
 def _checked(
     preset: Preset, run: Run, records: Mapping[RunKey, dict[str, Any]], predicted: Mapping[RunKey, Predictions]
 ) -> Finished:
-    key = RunKey(run.paper, run.data, run.protocol, run.method, run.seed, run.fold)
+    key = key_of(run)
     where = f"{preset.folder}/runs/{run.path}"
     if key not in records:
         raise UserError(f"{where}/run.json: tells of another run than its folder; was it moved or copied?")
@@ -139,20 +139,13 @@ def _checked(
                 f"{where}/predictions.parquet: {name} is {str(getattr(prediction, name))[:12]}, but "
                 f"{record[name][:12]} in run.json beside it; predict this run again."
             )
-    planned = run.as_dict()
-    found = {"network": catalog.canonical(record["network"]), "recipe": record.get("recipe") or {}}
-    for name, mine in found.items():
-        if mine != planned[name]:
-            raise UserError(f"{where}/run.json: {_differing(name, mine, planned[name])}, as "
-                            f"{preset.file} has it now. Run it again: {preset.command}")  # fmt: skip
+    if found := changed(preset.name, run, record):
+        what, ran, asked = found
+        raise UserError(f"{where}/run.json: {what} is {ran!r}, expected {asked!r}, as {preset.file} has it now. Run it "
+                        f"again: {preset.command}")  # fmt: skip
     return Finished(run, record, prediction)
 
 
 def _drawn_or_real(run: Run) -> str:
     what = "drawn data" if run.stand_in else "real data"
     return f"the preset asks for {what} here, and drawn and real results are never mixed; run it again"
-
-
-def _differing(section: str, found: Mapping[str, Any], planned: Mapping[str, Any]) -> str:
-    name = next(key for key in [*planned, *found] if found.get(key) != planned.get(key))
-    return f"{section}.{name} is {found.get(name)!r}, expected {planned.get(name)!r}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from refer.errors import UserError
 from refer.storage.pipeline import DEFAULT, check_pipeline, pipeline_file
+from refer.storage.site_cache import private_site_cache
 
 SHOWN = 12
 """Up to so many files that differ are named."""
@@ -26,6 +27,7 @@ def trust(configfile: str = DEFAULT, base: str | Path = ".") -> int:
         UserError: something is missing or differs; names it, and touches nothing.
     """
     base = Path(base)
+    private_site_cache(base)
     check_pipeline(configfile, base)
     lock = pipeline_file(configfile, base).with_suffix(".lock")
     if not (base / lock).is_file():

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import tempfile
@@ -31,6 +32,10 @@ from refer.datasets.raw.archive_base import (
     too_many,
 )
 from refer.errors import UserError
+
+HEADER = 1 << 16
+"""Bytes of a header of a tar, at most; a name has 4,096."""
+LONG_NUMBER = re.compile(rb"\d{256}")
 
 
 def folder(path: Path) -> Generator[Entry]:
@@ -84,7 +89,7 @@ def tarred(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
     with explained(packed.name):
         source = _Bounded(_unpacked(form, packed.stream), packed, limits)
         with tarfile.open(fileobj=source, mode="r:") as archive:
-            while (info := archive.next()) is not None:
+            while (info := source.header(archive)) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
                 if info.isdir():
                     yield Entry(info.name)
@@ -168,11 +173,33 @@ class _Bounded(io.RawIOBase):
         self.stream, self.packed, self.limits = stream, packed, limits
         self.position = 0
         self.last = b""  # the latest block that was read, empty at the end of the file
+        self.in_header = True  # tarfile reads the first one when it opens the archive
+
+    def header(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """Return the next member of `archive`, whose headers are held to `HEADER` bytes."""
+        self.in_header = True
+        try:
+            return archive.next()
+        finally:
+            self.in_header = False
 
     def read(self, size: int = -1) -> bytes:
         # A header may state any length for a long name, and tarfile reads it at one go.
-        if not 0 <= size <= 16 * CHUNK:
-            raise UserError(f"{self.packed.name} holds a header of {size:,} bytes: refused. Get it from its owner.")
+        limit = HEADER if self.in_header else 16 * CHUNK
+        if not 0 <= size <= limit:
+            raise UserError(
+                f"{self.packed.name} holds a header of {size:,} bytes: refused, expected at most {limit:,}. Get it "
+                "from its owner."
+            )
+        block = self._read(size)
+        # tarfile looks for a number at each digit of a run of them (quadratic, CVE-2024-6232).
+        if self.in_header and LONG_NUMBER.search(block):
+            raise UserError(
+                f"{self.packed.name} holds a header with a number without end: refused. Get it from its owner."
+            )
+        return block
+
+    def _read(self, size: int) -> bytes:
         self.last = self.stream.read(size)
         self.position += len(self.last)
         # Padding and headers come on top of the members: twice the total leaves room for them.
@@ -187,7 +214,7 @@ class _Bounded(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence != os.SEEK_SET or offset < self.position:
             raise io.UnsupportedOperation("only forwards")
-        while self.position < offset and self.read(min(CHUNK, offset - self.position)):
+        while self.position < offset and self._read(min(CHUNK, offset - self.position)):
             pass
         return self.position
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from refer.datasets import words as common
 from refer.datasets.model import ImageRow, Listing, OwnersFile, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
+from refer.datasets.subjects import finder, plausible
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = "owner's archives", "class folders"
@@ -81,15 +81,15 @@ class TwoCameras:
             UserError: as `recognise`; the pattern is no regular expression with this group; or it finds two
                 persons in the two images of a pair, fewer than two in all, or an implausible number of images of each.
         """
-        pattern = _compiled(subject_pattern)
+        find = None if subject_pattern is None else finder(subject_pattern)
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
         _, places = self._places(names)
         rows, notes = _rows(raw, self.classes, places)
-        if pattern is not None:
-            rows = [row._replace(subject=_subject(pattern, row.member)) for row in rows]
+        if find is not None:
+            rows = [row._replace(subject=find(row.member)) for row in rows]
             _check_subjects(rows)
             notes["images whose name matches no subject"] = sum(row.subject is None for row in rows)
-            notes |= _plausible(pattern.pattern, rows)
+            notes |= plausible(subject_pattern, rows)
         used = {place.member for place in places}
         unused = [name for name in names if name not in used]
         return Listing(rows, [], unused, notes={what: number for what, number in notes.items() if number})
@@ -244,7 +244,6 @@ NOTED = {
     "digits": "numbers in the names alone",
     "counter": "one counter of a FLIR camera (photograph = infrared + 1)",
 }
-ENOUGH = (40, 10)  # images, and pairs or unpaired images, from which on their number for each person must be plausible
 ARTICLE = {VISIBLE: "a", INFRARED: "an"}
 
 
@@ -266,59 +265,6 @@ def _radiometric(
         row = row._replace(pair=own)
         yield row._replace(id=f"{row.id}#visible", modality=VISIBLE, view="embedded")
     yield row._replace(view="temperature")
-
-
-def _compiled(subject_pattern: str | None) -> re.Pattern[str] | None:
-    if subject_pattern is None:
-        return None
-    try:
-        pattern = re.compile(subject_pattern)
-    except re.error as error:
-        raise UserError(f"The subject pattern {subject_pattern!r} is no regular expression: {error}.") from error
-    if "subject" not in pattern.groupindex:
-        raise UserError(
-            f"The subject pattern {subject_pattern!r} has no group named subject: write for instance "
-            r"'/(?P<subject>S\d+)_'."
-        )
-    return pattern
-
-
-def _subject(pattern: re.Pattern[str], member: str) -> str | None:
-    for found in pattern.finditer(member):
-        start, end = found.start(), found.end("subject")
-        inside = start and member[start - 1].isalnum() and member[start : start + 1].isalnum()
-        cut_off = member[end - 1 : end].isdecimal() and member[end : end + 1].isdecimal()
-        if found["subject"] and not inside and not cut_off:
-            return found["subject"]
-    return None
-
-
-def _plausible(pattern: str, rows: Sequence[ImageRow]) -> dict[str, int]:
-    """Return what the pattern found; refuse what cannot be people."""
-    images = Counter(row.subject for row in rows if row.subject is not None)
-    moments = len({row.pair or row.id for row in rows if row.subject is not None})
-    most = images.most_common(1)
-    what = ""
-    if not images:
-        what = f"nobody in {len(rows):,} images, such as {rows[0].member}; expected at least two people"
-    elif len(images) == 1:
-        what = (
-            f"one person alone, {most[0][0]}, in {most[0][1]:,} of {len(rows):,} images; expected at least two people"
-        )
-    elif images.total() >= ENOUGH[0] and 2 * most[0][1] > images.total():
-        what = f"{len(images):,} people, of whom {most[0][0]} is on {most[0][1]:,} of {images.total():,} images"
-    elif moments >= ENOUGH[1] and len(images) == moments:
-        what = f"another person in each of {moments:,} pictures ({some(sorted(images))}), as a picture's number is"
-    if what:
-        raise UserError(
-            f"The subject pattern {pattern!r} finds {what}. Correct `subject_pattern`, or remove it: then nobody is "
-            "kept apart, and the audit says so."
-        )
-    return {
-        "people found by the subject pattern": len(images),
-        "images of one of these people, at most": most[0][1],
-        "images of one of these people, at least": min(images.values()),
-    }
 
 
 def _check_subjects(rows: Sequence[ImageRow]) -> None:

@@ -85,7 +85,7 @@ class TwoCameras:
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
         _, places = self._places(names)
         rows, notes = _rows(raw, self.classes, places)
-        if find is not None:
+        if find is not None and subject_pattern is not None:
             rows = [row._replace(subject=find(row.member)) for row in rows]
             _check_subjects(rows)
             notes["images whose name matches no subject"] = sum(row.subject is None for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -196,7 +197,7 @@ def test_the_scripts_lend_papers_the_data_sets_of_others_and_write_all_of_it(
         ("tables", {**given, "results": results[0]}, SimpleNamespace(tables=tables, **drawn, sensitivity=[])),
     ):
         snakemake = SimpleNamespace(input=SimpleNamespace(**inputs), output=outputs,
-                                    params=SimpleNamespace(config=config), log=[str(tmp_path / "log.txt")])  # fmt: skip
+                                    params=SimpleNamespace(config=json.dumps(config)), log=[str(tmp_path / "log.txt")])  # fmt: skip
         script = root / f"workflow/scripts/{name}.py"
         exec(compile(script.read_text(), str(script), "exec"), {"snakemake": snakemake})
     assert Path(tables[0]).read_bytes() == faces[".csv"].read_bytes()

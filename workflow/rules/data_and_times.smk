@@ -146,6 +146,6 @@ rule realtime_table:
         gpu=0,
     params:
         behaviour=BEHAVIOUR["reporting"],
-        config=CHECKED,
+        config=checked,
     script:
         "../scripts/realtime_table.py"

@@ -50,35 +50,41 @@ class Whole(nn.Module):
     they are shrunk; there a level that lies halfway may become another one than in PyTorch.
     """
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: Trained, shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.recipe = trained.run.recipe
         self.network = trained.network.to(memory_format=torch.contiguous_format)
         self.reader = trained.reader
         self.reader.layout = torch.contiguous_format
         self.side = round(self.recipe.image_size / self.recipe.cut)
+        self.eval()(torch.zeros((1, *shape), dtype=torch.uint8))  # makes the matrices
 
+    @torch.no_grad()
     def forward(self, faces: Tensor) -> Tensor:
         """(B, H, W, C) uint8 → (B, classes), 0..1."""
         images = faces.permute(0, 3, 1, 2).float()
         if images.shape[-2] > self.side:  # as refer.training.data.shrunk
-            exact = _resized(images.double(), self.side).mul(FINE).round().div(FINE)  # so that halves are halves
+            exact = self._resized(images.double(), self.side).mul(FINE).round().div(FINE)  # so that halves are halves
             images = exact.round().clamp(0, 255).float()
-        seen = [_resized(view(images), self.reader.size) for view in views_of(self.recipe)]
+        seen = [self._resized(view(images), self.reader.size) for view in views_of(self.recipe)]
         return averaged([self.network(self.reader(each)) for each in seen]).softmax(dim=1)
 
+    def _resized(self, images: Tensor, size: int) -> Tensor:
+        """(B, C, H, W) → (B, C, size, size), as refer.training.data.resized."""
+        high, wide = images.shape[-2:]
+        if (high, wide) == (size, size):
+            return images
+        return self._matrix(high, size, images.dtype) @ images @ self._matrix(wide, size, images.dtype).T
 
-def _resized(images: Tensor, size: int) -> Tensor:
-    """(B, C, H, W) → (B, C, size, size), as refer.training.data.resized."""
-    if images.shape[-2:] == (size, size):
-        return images
-    down, across = (
-        functional.interpolate(
-            torch.eye(side, dtype=images.dtype)[None, None], (size, side), mode="bilinear", antialias=True
-        )[0, 0]
-        for side in images.shape[-2:]
-    )
-    return down @ images @ across.T
+    def _matrix(self, side: int, size: int, dtype: torch.dtype) -> Tensor:
+        """Return what makes `size` pixels of `side`, (size, side); made once, so that ONNX has it as a constant."""
+        name = f"from_{side}_to_{size}"
+        if not hasattr(self, name):
+            each = torch.eye(side, dtype=dtype)[None, None]
+            made = functional.interpolate(each, (size, side), mode="bilinear", antialias=True)[0, 0]
+            self.register_buffer(name, made)
+        found: Tensor = getattr(self, name)
+        return found
 
 
 def export(folder: Path, out: Path) -> dict[str, Any]:
@@ -104,7 +110,8 @@ def export(folder: Path, out: Path) -> dict[str, Any]:
     checkpoint, record = _whole(folder)
     trained = load_trained(checkpoint, torch.device("cpu"))
     _refuse(folder, trained)
-    shape, module = shape_of(trained.run), Whole(trained).eval()
+    shape = shape_of(trained.run)
+    module = Whole(trained, shape)
     predictions = _predictions(folder, record)
     about = _about(trained, shape, record, predictions)
     with files.whole(out) as temporary:

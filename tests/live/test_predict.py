@@ -10,6 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +235,34 @@ def test_an_opencv_without_the_detector_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(UserError, match=r"carries no face detector; install 'opencv-python-headless<5'"):
         Finder()
+
+
+def test_ctrl_c_keeps_what_was_seen(
+    drawn: list[Image.Image], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from refer.live import predict
+
+    honest = predict.look
+
+    def interrupted(*arguments: Any) -> Any:
+        for number, seen in enumerate(honest(*arguments)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield seen
+
+    monkeypatch.setattr(predict, "look", interrupted)
+    film, out, rows = a_film(tmp_path / "film.mp4", drawn), tmp_path / "out.avi", tmp_path / "faces.csv"
+    assert main(["predict", str(model), "--video", str(film), "--out", str(out), "--csv", str(rows)]) == 0
+    assert {row["frame"] for row in table(rows.read_text())} == {"0", "1", "2"}
+    capture = cv2.VideoCapture(str(out))
+    assert [capture.read()[0] for _ in range(4)] == [True, True, True, False]
+
+
+def test_predicting_needs_no_pytorch(model: Path, photograph: Path, tmp_path: Path) -> None:
+    for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name} here')\n")
+    command = [sys.executable, "-m", "refer.cli", "predict", str(model), str(photograph)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(table(done.stdout)) == 1

@@ -278,8 +278,9 @@ def _card(folder: Path, run: Run, record: Mapping[str, Any], predictions: Predic
         return "No model card: there are no predictions beside the checkpoint.\n"
     above = len(Path("results", record["preset"], "runs", run.path).parts)
     root = Path(*folder.absolute().parts[:-above])
-    try:
-        preset = find_preset(record["preset"], root)
+    try:  # papers lie beside the configuration, or where the workflow is, as for .test
+        base = root if (root / "papers").is_dir() else "."
+        preset = find_preset(record["preset"], root, base=base)
     except UserError as error:
         return f"No model card: {error}\n"
     each = Finished(run, record, predictions)

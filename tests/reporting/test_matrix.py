@@ -196,8 +196,12 @@ def test_the_scripts_lend_papers_the_data_sets_of_others_and_write_all_of_it(
         ("score", {**given, **scoring}, results),
         ("tables", {**given, "results": results[0]}, SimpleNamespace(tables=tables, **drawn, sensitivity=[])),
     ):
-        snakemake = SimpleNamespace(input=SimpleNamespace(**inputs), output=outputs,
-                                    params=SimpleNamespace(config=json.dumps(config)), log=[str(tmp_path / "log.txt")])  # fmt: skip
+        snakemake = SimpleNamespace(
+            input=SimpleNamespace(**inputs),
+            output=outputs,
+            params=SimpleNamespace(config=json.dumps(config)),
+            log=[str(tmp_path / "log.txt")],
+        )
         script = root / f"workflow/scripts/{name}.py"
         exec(compile(script.read_text(), str(script), "exec"), {"snakemake": snakemake})
     assert Path(tables[0]).read_bytes() == faces[".csv"].read_bytes()

@@ -199,7 +199,7 @@ def test_the_scripts_lend_papers_the_data_sets_of_others_and_write_all_of_it(
         path for path in runs_of(folder) if Path(path).parent.relative_to(folder / "runs").as_posix() in every(asked)
     ]
     given = {"papers": [str(root / f"papers/{name}.yaml") for name in METHODS], "runs": runs}
-    scoring = {"predictions": predictions_of(folder), "training": [], "prepared": []}
+    scoring = {"predictions": [str(Path(path).with_name("predictions.parquet")) for path in runs], "training": []}
     monkeypatch.chdir(tmp_path)
     for name, inputs, outputs in (
         ("score", {**given, **scoring}, results),
@@ -208,7 +208,7 @@ def test_the_scripts_lend_papers_the_data_sets_of_others_and_write_all_of_it(
         snakemake = SimpleNamespace(
             input=SimpleNamespace(**inputs),
             output=outputs,
-            params=SimpleNamespace(config=json.dumps(config)),
+            params=SimpleNamespace(config=json.dumps(config), prepared=[]),
             log=[str(tmp_path / "log.txt")],
         )
         script = root / f"workflow/scripts/{name}.py"

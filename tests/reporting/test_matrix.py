@@ -73,6 +73,13 @@ def every(plan: Plan) -> set[str]:
     return {run.path for run in plan.runs()}
 
 
+class Inputs(SimpleNamespace):
+    """What Snakemake gives a script: attributes that can also be asked for."""
+
+    def get(self, name: str, default: object = None) -> object:
+        return getattr(self, name, default)
+
+
 def hits(folder: Path, paper: str, data: str, method: str) -> list[np.ndarray]:
     """Return which answers on the kept test images are right, one array a run."""
     found = []
@@ -206,7 +213,7 @@ def test_the_scripts_lend_papers_the_data_sets_of_others_and_write_all_of_it(
         ("tables", {**given, "results": results[0]}, SimpleNamespace(tables=tables, **drawn, sensitivity=[])),
     ):
         snakemake = SimpleNamespace(
-            input=SimpleNamespace(**inputs),
+            input=Inputs(**inputs),
             output=outputs,
             params=SimpleNamespace(config=json.dumps(config), prepared=[]),
             log=[str(tmp_path / "log.txt")],

@@ -173,7 +173,7 @@ class Tracker:
 def planned(snakemake: Any) -> Plan:
     """Return the plan of a rule whose `params.config` is the checked configuration, `input.papers` the papers' files.
 
-    The files are the rule's inputs, wherever the job starts. `input.runs`, if there are any, are compared with the plan.
+    The files are the rule's inputs, wherever the job starts. `input.runs`, if any, are compared with the plan.
 
     Raises:
         UserError: a run differs from what is asked for.

@@ -101,10 +101,8 @@ def of_released(results: Path, twins: dict[str, frozenset[int]]) -> None:
     print("| | seeds | plain difference | standardised |\n|---|---|---|---|", *gains, sep="\n")
     same, other = found.same.n, found.other.n
     print(f"\nPublicTest and PrivateTest: {same:,} images with a twin of the same label, {other:,} of another.")
-    print(
-        "\n| | seeds | same label | another label | twin's label predicted | without a twin |\n|---|---|---|---|---|---|"
-    )
-    print(*effects, sep="\n")
+    print("\n| | seeds | same label | another label | twin's label predicted | without a twin |")
+    print("|---|---|---|---|---|---|", *effects, sep="\n")
 
 
 def points(found: tuple[float, ...]) -> str:

@@ -1,12 +1,11 @@
 """What duplicates between training and test images are worth, for docs/verdicts.md: three measurements.
 
-    python benchmarks/duplicates.py PREPARED AUDIT [--released results/fer2013] [--retrained results/duplicates]
+    python benchmarks/duplicates.py [--released results/fer2013] [--retrained results/duplicates] [--figure FILE]
 
-PREPARED and AUDIT are the folders of the data set that the predictions are of, e.g. data/prepared/fer2013 and
-data/audit/fer2013. Of the released networks it prints by how much duplicates inflate the accuracy, class by class, and
-how often the label of a training twin is predicted. Of the networks of presets/duplicates.yaml it prints how accurate
-they are on test images with and without a twin, trained without these twins and without as many other images, and draws
-it (--figure).
+It needs predictions and the list of images that is released with them, and no data. Of the released networks it prints
+by how much duplicates inflate the accuracy, class by class, and how often the label of a training twin is predicted. Of
+the networks of presets/duplicates.yaml it prints how accurate they are on test images with and without a twin, trained
+without these twins and without as many other images, and draws it (--figure).
 
 A twin is a training image in the same group of near duplicates as a test image; a test image can have several.
 """
@@ -14,7 +13,6 @@ A twin is a training image in the same group of near duplicates as a test image;
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from refer.datasets.groups import together
+from refer.datasets.image_list import read_image_list
 from refer.errors import UserError
 from refer.evaluation.duplicates import standardised_gain, twin_effects
 from refer.evaluation.intervals import accuracy_interval
@@ -43,26 +41,10 @@ RELEASED = (
 )
 
 
-def twins_of(prepared: Path, audit: Path, trained: str = "Training") -> dict[str, frozenset[int]]:
-    """Return, for each image that is not trained on, the labels of the training images that are near duplicates of it.
-
-    Args:
-        prepared: holds index.parquet.
-        audit: holds duplicates.parquet and near.parquet of the same images.
-        trained: the owner's name of the training split.
-    """
-    index = pd.read_parquet(prepared / "index.parquet")
-    row = {name: number for number, name in enumerate(index["id"])}
-    near = pd.read_parquet(audit / "near.parquet", columns=["id", "other"])
-    same = pd.read_parquet(audit / "duplicates.parquet", columns=["id", "group"]).set_index("id")["group"]
-    groups = [same.get(name, name) for name in index["id"]]
-    pairs = [(row[one], row[other]) for one, other in zip(near["id"], near["other"], strict=True)]
-    split, label = index["split"].tolist(), index["label"].tolist()
-    found: dict[str, frozenset[int]] = {}
-    for group in together(len(index), [groups], pairs):
-        learnt = frozenset(label[each] for each in group if split[each] == trained)
-        found |= {index["id"][each]: learnt for each in group if split[each] != trained}
-    return found
+def twins_of(results: Path) -> dict[str, frozenset[int]]:
+    """Return, for each of FER2013's images, the labels of its twins."""
+    listed = read_image_list(results / "data/fer2013/images.parquet")
+    return dict(zip(listed.id.tolist(), listed.twins, strict=True))
 
 
 def runs_of(results: Path, paper: str, method: str, protocol: str) -> list[Predictions]:
@@ -91,7 +73,7 @@ def of_released(results: Path, twins: dict[str, frozenset[int]]) -> None:
         hits = predicted == label
         gain = standardised_gain(hits, label, kept)
         plain = 100 * (hits.mean() - hits[:, kept].mean())
-        gains.append(f"| {name} | {len(runs)} | {plain:+.2f} | {points(gain)} |")
+        gains.append(f"| {name} | {len(runs)} | {signed(plain, 2)} | {points(gain)} |")
         predicted, one, rows = answers(runs, ["public", "private"])
         found = twin_effects(predicted, one.label[rows], [twins[each] for each in one.ids[rows]])
         share = f"{100 * found.misled.value:.0f} % ({100 * found.misled.low:.0f} to {100 * found.misled.high:.0f})"
@@ -105,10 +87,15 @@ def of_released(results: Path, twins: dict[str, frozenset[int]]) -> None:
     print("|---|---|---|---|---|---|", *effects, sep="\n")
 
 
-def points(found: tuple[float, ...]) -> str:
-    """Return an estimate and its interval in points."""
-    value, low, high = (f"{100 * each:+.1f}".replace("-", "−") for each in found[:3])
+def points(found: Sequence[float]) -> str:
+    """Return an estimate and its interval, which are fractions, in points."""
+    value, low, high = (signed(100 * each) for each in found[:3])
     return f"{value} ({low} to {high})"
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    """Return a number with its sign."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def of_retrained(results: Path, twins: dict[str, frozenset[int]]) -> pd.DataFrame:
@@ -184,21 +171,14 @@ def draw(found: pd.DataFrame, outputs: Sequence[Path]) -> None:
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("prepared", type=Path)
-    parser.add_argument("audit", type=Path)
     parser.add_argument("--released", type=Path, help="folder of results whose networks were trained with the twins")
     parser.add_argument("--retrained", type=Path, help="folder of results of presets/duplicates.yaml")
     parser.add_argument("--figure", type=Path, action="append", default=[], help=".png or .svg of the second")
     told = parser.parse_args()
-    twins = twins_of(told.prepared, told.audit)
-    images: defaultdict[bool, int] = defaultdict(int)
-    for each in twins.values():
-        images[bool(each)] += 1
-    print(f"{images[True]:,} of {len(twins):,} images outside training have a twin in it.\n")
     if told.released:
-        of_released(told.released, twins)
+        of_released(told.released, twins_of(told.released))
     if told.retrained:
-        found = of_retrained(told.retrained, twins)
+        found = of_retrained(told.retrained, twins_of(told.retrained))
         print("", as_text(found), sep="\n")
         if told.figure:
             draw(found, told.figure)

@@ -28,6 +28,7 @@ from refer.evaluation.paired import paired_difference
 from refer.evaluation.predictions import Predictions, read_all
 from refer.reporting.figures.canvas import COLOURS, INK, MARKERS, canvas, heading, key
 from refer.reporting.figures.intervals import LINE_HEIGHT, column, dots, limits, lines, title_of_column
+from refer.reporting.tables.table import several
 
 WITH, WITHOUT = "compact-without-others", "compact-without-twins"
 ARMS = {WITH: "with twins in training", WITHOUT: "without twins in training"}
@@ -133,10 +134,11 @@ def as_text(found: pd.DataFrame) -> str:
 
 def draw(found: pd.DataFrame, outputs: Sequence[Path]) -> None:
     """Draw the accuracies of both networks on each group, and beside them their differences."""
-    title = "What duplicates are worth: the same small network, trained with and without the twins of test images"
+    title = "What duplicates are worth: one small network, with and without twins"
     told = (
-        f"FER2013, PrivateTest · means over {found['seeds'].iloc[0]} seeds, one crop · bars: 95 % intervals over "
-        "images and seeds · both learn from equally many images of each class"
+        f"FER2013, PrivateTest · means over {several(found['seeds'].iloc[0], 'seed')}, one crop · bars: 95 % intervals over "
+        "images and seeds · both learn from equally many images of each class · images with twins of several labels are "
+        "in the last line alone"
     )
     groups = list(dict.fromkeys(found["group"]))
     labels = {3.0 * at + 0.5: f"{group} (n = {found.loc[found['group'] == group, 'n'].iloc[0]:,})"

@@ -135,11 +135,11 @@ def as_text(found: pd.DataFrame) -> str:
 def draw(found: pd.DataFrame, outputs: Sequence[Path]) -> None:
     """Draw the accuracies of both networks on each group, and beside them their differences."""
     title = "What duplicates are worth: one small network, with and without twins"
-    told = (
-        f"FER2013, PrivateTest · means over {several(found['seeds'].iloc[0], 'seed')}, one crop · bars: 95 % intervals over "
-        "images and seeds · both learn from equally many images of each class · images with twins of several labels are "
-        "in the last line alone"
-    )
+    told = " · ".join([
+        f"FER2013, PrivateTest · means over {several(found['seeds'].iloc[0], 'seed')}, one crop",
+        "bars: 95 % intervals over images and seeds", "both learn from equally many images of each class",
+        "images with twins of several labels are in the last line alone",
+    ])  # fmt: skip
     groups = list(dict.fromkeys(found["group"]))
     labels = {3.0 * at + 0.5: f"{group} (n = {found.loc[found['group'] == group, 'n'].iloc[0]:,})"
               for at, group in enumerate(groups)}  # fmt: skip

@@ -43,7 +43,7 @@ def load_paper(
         path: the paper's YAML file.
         choices: ambiguity → option; the file's own choice where it says nothing.
         override: dotted key of the file → value, e.g. `{"recipe.epochs": 5}`.
-        also: options with which networks run beside what the paper says, as the section `batch_tokens` has them.
+        also: options of a network with which methods run, too, as the section `batch_tokens` has them.
 
     Raises:
         UserError: the file, a choice or an override is wrong, or changes nothing; it names file, key, what was
@@ -86,7 +86,7 @@ def resolved_paper(
             paper._filed[name] = filed
         if changed := _unmet(raw, ambiguity.options[ambiguity.choice]):
             paper._overruled[name] = changed
-    contents = [raw, *(merged(raw, each) for each in also)]
+    contents = [raw]
     for key, protocol in paper.protocols.items():
         if protocol.changes:
             variant = copy.deepcopy(before)
@@ -97,9 +97,9 @@ def resolved_paper(
     for ambiguous, option in chosen.items():
         if option != str(content["ambiguities"][ambiguous]["choice"]):
             where = f"{path}: ambiguity {ambiguous}={option}"
-            _refuse_idle_option(paper.ambiguities[ambiguous].options[option], contents, where)
+            _refuse_idle_option(paper.ambiguities[ambiguous].options[option], contents, also, where)
     asked = override or ({} if choices else _settings(content))
-    for dotted, place, value, beside in _idle(asked, contents):
+    for dotted, place, value, beside in _idle(asked, contents, also):
         if beside:
             where = f"{path}, overridden: {dotted}" if override else f"{path}: {dotted}"
             raise UserError(f"{where}: {place} = {value!r} changes nothing: it acts with {beside}. Leave it out.")
@@ -144,8 +144,10 @@ def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{start}{key}": each[key] for start, each in sections for key in ("network", "recipe") if key in each}
 
 
-def _methods(contents: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], Method]]:
-    """Every method of a paper's contents, checked before: its name, what is its own, how it runs."""
+def _methods(
+    contents: Iterable[Mapping[str, Any]], also: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any], Method]]:
+    """Every method of a paper, checked before, also with each of `also`: its name, what is its own, how it runs."""
     for content in contents:
         chosen = [each["select"] for each in content["protocols"].values()]
         chosen += [part for each in content["data"].values() for part in each.get("select", {}).values()]
@@ -153,17 +155,18 @@ def _methods(contents: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mappi
         for name, own in content["methods"].items():
             recipe = Recipe.model_validate(merged(content["recipe"], own.get("recipe", {})))
             network = {**content["network"], **own.get("network", {})}
-            yield name, own, Method(network, recipe, own.get("tests") is not None, selects)
+            for each in ({}, *also):
+                yield name, own, Method({**network, **each}, recipe, own.get("tests") is not None, selects)
 
 
 def _idle(
-    asked: Mapping[str, Any], contents: Sequence[Mapping[str, Any]]
+    asked: Mapping[str, Any], contents: Sequence[Mapping[str, Any]], also: Iterable[Mapping[str, Any]]
 ) -> Iterator[tuple[str, str, Any, str | None]]:
     """Of all values that are asked for of networks and recipes: dotted key, key, value, and beside what it would act.
 
     The last is None where it acts: in one method of those that the dotted key is about, under one protocol.
     """
-    methods = list(_methods(contents))
+    methods = list(_methods(contents, also))
     for dotted, value in asked.items():
         told: dict[str, tuple[Any, set[str]]] = {}
         for place in _spelt_out(contents[0], dotted, ""):
@@ -187,9 +190,11 @@ def _has(own: Mapping[str, Any], key: str) -> bool:
     return section is not None
 
 
-def _refuse_idle_option(option: Mapping[str, Any], contents: Sequence[Mapping[str, Any]], where: str) -> None:
+def _refuse_idle_option(
+    option: Mapping[str, Any], contents: Sequence[Mapping[str, Any]], also: Iterable[Mapping[str, Any]], where: str
+) -> None:
     """Refuse an option all of whose values change nothing."""
-    found = [(key, beside) for _, key, _, beside in _idle(option, contents)]
+    found = [(key, beside) for _, key, _, beside in _idle(option, contents, also)]
     if found and all(beside for _, beside in found):
         raise ContradictionError(f"{where} changes nothing: {found[0][0]} acts with {found[0][1]}.")
 

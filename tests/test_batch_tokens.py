@@ -237,14 +237,17 @@ def test_the_keys_are_refused_where_no_network_asks_for_them(root: Path, tmp_pat
     raw = yaml.read(root / "papers/khalid2025.yaml")
     with pytest.raises(UserError, match=r"recipe\.test_batch: every network of this paper predicts each image"):
         resolved_paper(raw, tmp_path / "khalid2025.yaml", {}, {"recipe.test_batch": 2})
-    assert paper_with(root, tmp_path, {"recipe.test_batch": 7}).recipe.test_batch == 7, (
-        "fusion attention may ask for it"
-    )
+    with pytest.raises(
+        UserError, match=r"recipe\.test_batch = 7 changes nothing"
+    ):  # those that read theirs set their own
+        paper_with(root, tmp_path, {"recipe.test_batch": 7})
+    allowed = paper_with(root, tmp_path, {"methods.attention-*.recipe.test_batch": 7})
+    assert allowed.methods["attention-plain"].recipe["test_batch"] == 7
 
 
 def test_a_run_has_the_keys_only_where_they_act(root: Path) -> None:
     asked = {"test_batch": 7, "test_order": "class"}
-    override = {"recipe.test_batch": 7, "recipe.test_order": "class", "methods.attention-*.recipe": asked}
+    override = {"methods.attention-*.recipe": asked}
     standin = {"rafdb": {"images": {"train": 8, "test": 8}, "subjects": 4}}
     config = {"preset": "p", "title": "t", "standin": standin, "reproduce": {"tran2023": {"override": override}}}
     plan = load_plan(config, base=root)

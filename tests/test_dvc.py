@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -199,6 +200,13 @@ def test_a_pulled_clone_is_trusted_if_every_hash_agrees(made: Path, tmp_path: Pa
 
     predictions, table = clone / RUN / "predictions.parquet", clone / "results/small/tables/runs.csv"
     whole = predictions.read_bytes(), table.read_bytes()
+    # A turned bit that leaves size and time as DVC remembers them.
+    times, turned = predictions.stat(), bytearray(whole[0])
+    turned[len(turned) // 2] ^= 1
+    predictions.write_bytes(turned)
+    os.utime(predictions, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert f"{RUN}/predictions.parquet: modified" in run(clone, "refer", "trust", fails=True)
+
     predictions.write_bytes(whole[0] + b"x")
     table.unlink()
     with (clone / "workflow/scripts/train.py").open("a", encoding="utf-8") as script:

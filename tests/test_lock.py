@@ -104,6 +104,22 @@ def test_a_silent_owner_elsewhere_is_waited_for_and_then_taken_over(tmp_path: Pa
     assert not path.exists()
 
 
+@pytest.mark.parametrize("years", [-20, 20])
+@pytest.mark.parametrize("host", ["node17", "here"])
+def test_a_dead_owner_whose_clock_was_wrong_is_not_waited_for_longer(tmp_path: Path, years: int, host: str) -> None:
+    with locked(tmp_path / "mine"):
+        told = owner(tmp_path / "mine/.lock")
+    here = {"host": told["host"], "pid": 2**22 + 1, "start": int(told["start"])}
+    path = leave(tmp_path, lease=0.5, **(here if host == "here" else {}))
+    moment = time.time() + years * 365 * 86_400
+    os.utime(path, (moment, moment))
+    began = time.monotonic()
+    with locked(tmp_path, beat=0.1, lease=0.5) as mine:
+        mine.check()
+        assert owner(path)["pid"] == str(os.getpid())
+    assert time.monotonic() - began < 20
+
+
 def test_an_owner_elsewhere_whose_heart_beats_is_alive(tmp_path: Path) -> None:
     path = leave(tmp_path, lease=10.0)
     done = threading.Event()

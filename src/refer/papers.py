@@ -7,13 +7,14 @@ expected, before any job starts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from refer import yaml
+from refer.acting import Method, without_effect
 from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
 from refer.networks.maps import check_backbones, check_grid
@@ -31,7 +32,10 @@ class ContradictionError(UserError):
 
 
 def load_paper(
-    path: str | Path, choices: Mapping[str, Any] | None = None, override: Mapping[str, Any] | None = None
+    path: str | Path,
+    choices: Mapping[str, Any] | None = None,
+    override: Mapping[str, Any] | None = None,
+    also: Sequence[Mapping[str, Any]] = (),
 ) -> Paper:
     """Read a paper, take the options that `choices` names for its ambiguities, then apply `override`.
 
@@ -39,11 +43,15 @@ def load_paper(
         path: the paper's YAML file.
         choices: ambiguity → option; the file's own choice where it says nothing.
         override: dotted key of the file → value, e.g. `{"recipe.epochs": 5}`.
+        also: options of a network with which methods run, too, as the section `batch_tokens` has them.
 
     Raises:
-        UserError: the file, a choice or an override is wrong; it names file, key, what was found and expected.
+        UserError: the file, a choice or an override is wrong, or changes nothing; it names file, key, what was
+            found and expected.
     """
-    return resolved_paper(yaml.read(path), path, choices, override)
+    paper = resolved_paper(yaml.read(path), path, choices, override, also)
+    assert paper.as_filed is not None  # what the file says is checked by itself, too
+    return paper
 
 
 def resolved_paper(
@@ -51,6 +59,7 @@ def resolved_paper(
     path: str | Path,
     choices: Mapping[str, Any] | None = None,
     override: Mapping[str, Any] | None = None,
+    also: Sequence[Mapping[str, Any]] = (),
 ) -> Paper:
     """Return a paper from what its file holds; see `load_paper`. `raw` stays as it is."""
     content = raw
@@ -77,12 +86,23 @@ def resolved_paper(
             paper._filed[name] = filed
         if changed := _unmet(raw, ambiguity.options[ambiguity.choice]):
             paper._overruled[name] = changed
+    contents = [raw]
     for key, protocol in paper.protocols.items():
         if protocol.changes:
             variant = copy.deepcopy(before)
             _apply(variant, protocol.changes, f"{path}: protocols.{key}.changes")
             _apply(variant, override or {}, f"{path}, overridden")
             paper._variants[key] = _checked(variant, path)
+            contents.append(variant)
+    for ambiguous, option in chosen.items():
+        if option != str(content["ambiguities"][ambiguous]["choice"]):
+            where = f"{path}: ambiguity {ambiguous}={option}"
+            _refuse_idle_option(paper.ambiguities[ambiguous].options[option], contents, also, where)
+    asked = override or ({} if choices else _settings(content))
+    for dotted, place, value, beside in _idle(asked, contents, also):
+        if beside:
+            where = f"{path}, overridden: {dotted}" if override else f"{path}: {dotted}"
+            raise UserError(f"{where}: {place} = {value!r} changes nothing: it acts with {beside}. Leave it out.")
     if choices or override:
         paper._filer = cache(partial(resolved_paper, content, path))
     return paper
@@ -95,6 +115,8 @@ def _checked(raw: Mapping[str, Any], path: str | Path) -> Paper:
         where = f"{path}: methods.{name}"
         catalog.check({**paper.network, **method.network}, f"{where}.network")
         recipe = validated(Recipe, merged(paper.recipe.model_dump(mode="json"), method.recipe), f"{where}.recipe")
+        if recipe.compose is not None and len(catalog.modalities({**paper.network, **method.network})) > 1:
+            raise UserError(f"{where}.recipe.compose: its network reads two cameras, and faces are composed for one.")
         check_backbones({**paper.network, **method.network}, recipe.image_size, where)
         check_grid({**paper.network, **method.network}, recipe.image_size, where)
         _refuse_test_batch(method.recipe, [str({**paper.network, **method.network}["name"])], f"{where}.recipe")
@@ -114,6 +136,67 @@ def _refuse_test_batch(recipe: Mapping[str, Any], networks: Sequence[str], where
                 f"{where}.{key}: {who} predicts each image by itself, whatever stands beside it in a batch; "
                 "leave the key out."
             )
+
+
+def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of a paper's content that say how networks are made and trained, by their dotted keys."""
+    sections = [("", content), *((f"methods.{name}.", each) for name, each in content["methods"].items())]
+    return {f"{start}{key}": each[key] for start, each in sections for key in ("network", "recipe") if key in each}
+
+
+def _methods(
+    contents: Iterable[Mapping[str, Any]], also: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any], Method]]:
+    """Every method of a paper, checked before, also with each of `also`: its name, what is its own, how it runs."""
+    for content in contents:
+        chosen = [each["select"] for each in content["protocols"].values()]
+        chosen += [part for each in content["data"].values() for part in each.get("select", {}).values()]
+        selects = set(chosen) != {"last"}
+        for name, own in content["methods"].items():
+            recipe = Recipe.model_validate(merged(content["recipe"], own.get("recipe", {})))
+            network = {**content["network"], **own.get("network", {})}
+            for each in ({}, *also):
+                yield name, own, Method({**network, **each}, recipe, own.get("tests") is not None, selects)
+
+
+def _idle(
+    asked: Mapping[str, Any], contents: Sequence[Mapping[str, Any]], also: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, str, Any, str | None]]:
+    """Of all values that are asked for of networks and recipes: dotted key, key, value, and beside what it would act.
+
+    The last is None where it acts: in one method of those that the dotted key is about, under one protocol.
+    """
+    methods = list(_methods(contents, also))
+    for dotted, value in asked.items():
+        told: dict[str, tuple[Any, set[str]]] = {}
+        for place in _spelt_out(contents[0], dotted, ""):
+            for leaf, each, _ in _leaves(value, _NOTHING, place):
+                owner, _, own = leaf.partition(".")[2].partition(".") if leaf.startswith("methods.") else ("", "", leaf)
+                told.setdefault(own, (each, set()))[1].add(owner)
+        for key, (each, owners) in told.items():
+            if key.startswith(("network.", "recipe.")):
+                having = [
+                    how for name, own, how in methods if name in owners or (owners == {""} and not _has(own, key))
+                ]
+                beside = without_effect(key, each, having) if having else "methods that do not set their own"
+                yield dotted, key, each, beside
+
+
+def _has(own: Mapping[str, Any], key: str) -> bool:
+    """Whether a method sets a dotted key itself."""
+    section: Any = own
+    for step in key.split("."):
+        section = _at(section, step)
+    return section is not None
+
+
+def _refuse_idle_option(
+    option: Mapping[str, Any], contents: Sequence[Mapping[str, Any]], also: Iterable[Mapping[str, Any]], where: str
+) -> None:
+    """Refuse an option all of whose values change nothing."""
+    found = [(key, beside) for _, key, _, beside in _idle(option, contents, also)]
+    if found and all(beside for _, beside in found):
+        raise ContradictionError(f"{where} changes nothing: {found[0][0]} acts with {found[0][1]}.")
 
 
 def with_parents(methods: list[str], paper: Paper) -> list[str]:

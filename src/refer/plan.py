@@ -150,7 +150,9 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     for section in ("ambiguity", "reproduce"):
         refuse_unknown(f"{where}: {section}", "paper", getattr(checked, section), known, f"in {checked.papers}/")
     for name, wanted in checked.reproduce.items():
-        paper = load_paper(folder / f"{name}.yaml", checked.ambiguity.get(name), wanted.override)
+        tested = checked.batch_tokens.get(name)
+        also = [{"tokens": each} for each in tested.tokens] if tested else []
+        paper = load_paper(folder / f"{name}.yaml", checked.ambiguity.get(name), wanted.override, also)
         named_here: list[tuple[str, list[str] | str, Iterable[str]]] = [
             ("data", wanted.data, paper.data),
             ("methods", wanted.methods, paper.methods),

@@ -70,6 +70,26 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         raise _Mendable(error) from None
 
 
+def put_right(workflow: Any, folder: str, papers: Sequence[str]) -> Callable[[], None]:
+    """Before Snakemake looks at them, put right the times that lie; see `refer.contents`. Jobs do not.
+
+    Args:
+        workflow: Snakemake's.
+        folder: results/<preset>.
+        papers: the papers' files.
+
+    Returns:
+        What is to be called when the run ends.
+    """
+    from refer.contents import remember, settle
+
+    places = Path(folder), Path(".snakemake") / f"refer.{Path(folder).name}.json"
+    if workflow.is_main_process:
+        for line in settle(*places, others=papers):
+            print(f"note: {line}", file=sys.stderr)
+    return lambda: remember(*places)
+
+
 def calm(workflow: Any) -> None:
     """Have Snakemake's scheduler look for jobs to start when one ends, and not ever more often beside that.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from refer.datasets import catalog
 from refer.datasets.model import OwnersFile
 from refer.datasets.raw import pointers, sources
 from refer.datasets.raw.obtain import obtain
-from refer.datasets.raw.source_types import Kaggle, Local, Pointer, Remote
+from refer.datasets.raw.source_types import Kaggle, Local, Pointer, Remote, parse
 from refer.errors import UserError
 
 
@@ -364,6 +365,51 @@ def test_tracked_data_that_do_not_come(tracked: Path, here: Path) -> None:
     with pytest.raises(UserError, match=r"requires 'dvc-s3'"):
         obtain("fer2013", "fer.dvc", here / "raw")
     assert listed(here / "raw") == []
+
+
+def turned(path: Path) -> None:
+    """Turn a bit of a file, and leave its size, its time and its rights."""
+    about, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(content)
+    path.chmod(about.st_mode)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+@pytest.mark.parametrize(("name", "there"), [("fer.zip", False), ("fer", False), ("fer.zip", True)])
+def test_other_bytes_than_the_md5_states_are_never_taken(tracked: Path, here: Path, name: str, there: bool) -> None:
+    content = here / "store/files/md5" if not there else tracked
+    if there:
+        pointers.pull(parse("fer.zip.dvc"))  # DVC knows the file's time from here on
+        turned(content / name)
+        told = "is not what fer.zip.dvc states"
+    else:
+        forget(tracked)
+        archive = pointers.tracked(parse("fer.zip.dvc")).md5
+        stored = [path for path in content.rglob("*") if path.is_file()]
+        of_name = [path for path in stored if (path.name == archive[2:]) == (name == "fer.zip")]
+        turned(max(of_name, key=lambda path: path.stat().st_size))
+        told = f"{name}.dvc"
+    with pytest.raises(UserError, match=re.escape(told)) as caught:
+        obtain("fer2013", f"{name}.dvc", here / "raw")
+    assert len(str(caught.value).splitlines()) <= 2
+    assert listed(here / "raw") == []
+    assert there or not (tracked / name).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+def test_a_cache_of_other_bytes_is_not_believed(tracked: Path, here: Path) -> None:
+    shutil.rmtree(here / "store")
+    (tracked / "fer.zip").unlink()
+    stated = pointers.tracked(parse("fer.zip.dvc")).md5
+    turned(tracked / ".dvc/cache/files/md5" / stated[:2] / stated[2:])
+    with pytest.raises(UserError, match=r"is not what its MD5 states|not all of it is there"):
+        obtain("fer2013", "fer.zip.dvc", here / "raw")
+    assert not (tracked / "fer.zip").exists()
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ if not workflow.overwrite_configfiles:
 
 
 from refer import BEHAVIOUR
-from refer.workflow import as_text, calm, load, review
+from refer.workflow import as_text, calm, load, put_right, review
 
 config, plan = load(config, workflow.overwrite_configfiles, ROOT)
 validate(config, "../schemas/config.schema.json", set_default=False)

@@ -1,5 +1,6 @@
 # What the rules left of the predictions ask of the plan: which files a job needs, and what decides its outcome.
 
+from refer.datasets.drawn import drawn_otherwise
 from refer.evaluation.ahead import Asked, stands_ready
 from refer.networks.weights import file_of_weights
 from refer.workflow import fingerprint_of_source, gpus
@@ -10,7 +11,14 @@ def is_drawn(wildcards):
 
 
 def drawn_archive(wildcards):
-    return f"data/standin/{dataset_of(wildcards)}.tar.gz" if is_drawn(wildcards) else []
+    if not is_drawn(wildcards):
+        return []
+    archive = f"data/standin/{dataset_of(wildcards)}.tar.gz"
+    # Another preset, or another clone that shares data/, may have drawn it otherwise; Snakemake's records are a clone's own.
+    how = plan.config.standin[dataset_of(wildcards)].model_dump(exclude_none=True)
+    if workflow.is_main_process and drawn_otherwise(archive, how):
+        workflow.dag.forcefiles.add(archive)
+    return archive
 
 
 def fingerprint(wildcards):

@@ -7,5 +7,5 @@ from refer.workflow import job, planned
 with job(snakemake):
     given = snakemake.input
     plan = planned(snakemake)
-    check_prepared(plan, snakemake.params.prepared)
+    check_prepared(plan, snakemake.params.prepared, given.runs)
     score(Asked.by(plan), given.predictions, given.runs, snakemake.output, given.training)

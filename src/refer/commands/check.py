@@ -19,11 +19,15 @@ def run(parsed: argparse.Namespace) -> int:
     from refer import yaml
     from refer.papers import load_paper
     from refer.plan import load_plan
+    from refer.unused import unused
 
     for path in parsed.files:
         if "reproduce" in (content := yaml.read(path)) or "id" not in content:
-            runs = list(load_plan(content, str(path)).runs())
+            plan = load_plan(content, str(path))
+            runs = list(plan.runs())
             print(f"{path}: {len(runs)} runs of {len({run.paper for run in runs})} paper(s).")
+            for line in unused(plan):
+                print(f"  without effect here: {line}.")
         else:
             paper = load_paper(path)
             print(f"{path}: {len(paper.methods)} methods, {len(paper.reported)} reported numbers.")

@@ -90,16 +90,18 @@ def check_as_planned(plan: Plan, records: Iterable[str | Path]) -> None:
         )
 
 
-def check_prepared(plan: Plan, summaries: Iterable[str | Path]) -> None:
-    """Compare prepare.json files that are there with how the plan has these data sets prepared.
+def check_prepared(plan: Plan, summaries: Iterable[str | Path], records: Iterable[str | Path] = ()) -> None:
+    """Compare prepare.json files that are there with how the plan has these data sets prepared, and with their runs.
 
     Args:
         plan: what is asked for now.
         summaries: …/data/prepared/<data>/prepare.json, whether there or not.
+        records: run.json files.
 
     Raises:
-        UserError: names the file, the key, what was done and what is asked for.
+        UserError: names the file, the key, what was done and what is asked for; or a run that learnt from other images.
     """
+    learnt = read_records(records)
     for path in map(Path, summaries):
         if not path.is_file():
             continue
@@ -121,4 +123,10 @@ def check_prepared(plan: Plan, summaries: Iterable[str | Path]) -> None:
                 raise UserError(
                     f"{path}: the images were prepared with {name} {done!r}, but the configuration asks for "
                     f"{expected!r}. Undo the change, or delete {path.parent} and what was trained on it."
+                )
+        for key, record in learnt.items():
+            if key.data == path.parent.name and record["data_fingerprint"] != told.get("fingerprint"):
+                raise UserError(
+                    f"{key.folder}/run.json: it learnt from other images than {path.parent} holds. No table is made of "
+                    "it: bring back the images, or delete the run and have it trained again."
                 )

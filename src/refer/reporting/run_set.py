@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, RunKey, read_all
@@ -83,7 +85,8 @@ def gather(paper: Paper, data: str, predictions: Iterable[str | Path], runs: Ite
     """Read what belongs to `paper` on `data` and check that it fits together; other papers' files are ignored.
 
     Raises UserError where nothing belongs to them, a run.json is missing or tells of another checkpoint than
-    the predictions, or a method or split is not the paper's.
+    the predictions, a method or split is not the paper's, two runs are one training, or a protocol keeps other images
+    for one method than for another.
     """
     mine = _only(paper.id, data, predictions)
     if not mine:
@@ -97,6 +100,7 @@ def run_set(paper: Paper, found: Sequence[Predictions], records: Mapping[RunKey,
     for run in found:
         _check_known(paper, run)
         _check_record(run, records.get(run.key))
+    _check_alike(found, records)
     together = pooled(found)
     together.sort(key=lambda run: (_rank(run.key.protocol), order.index(run.key.method), run.key.seed))
     first = found[0]
@@ -160,3 +164,27 @@ def _check_record(run: Predictions, record: Record | None) -> None:
             f"{run.path}: made with the checkpoint {str(run.checkpoint_sha256)[:12]}, but run.json beside it tells "
             f"of {record['checkpoint_sha256'][:12]}; predict this run again."
         )
+
+
+def _check_alike(runs: Iterable[Predictions], records: Mapping[RunKey, Record]) -> None:
+    """Refuse one checkpoint as two runs, and methods of the same pictures of which one is tested on fewer of them."""
+    trained: dict[str, Predictions] = {}
+    tested: dict[tuple[object, ...], Predictions] = {}
+    for run in runs:
+        record = records[run.key]
+        other = trained.setdefault(record["checkpoint_sha256"], run)
+        if other is not run:
+            raise UserError(
+                f"{run.path}: its checkpoint is that of {other.key.folder} ({record['checkpoint_sha256'][:12]}); each "
+                "run is a training of its own. Train one of them again."
+            )
+        first = tested.setdefault((run.key.protocol, run.key.fold, *record.get("inputs", ())), run)
+        names, before = (np.char.add(np.char.add(each.part, "/"), each.ids) for each in (run, first))
+        _, mine, theirs = np.intersect1d(names, before, return_indices=True)
+        if (differs := run.kept[mine] != first.kept[theirs]).any():
+            row = int(mine[differs.argmax()])
+            raise UserError(
+                f"{run.path}: keeps {int(run.kept.sum())} of {len(run.ids)} images, and {first.path} keeps "
+                f"{int(first.kept.sum())} of {len(first.ids)} (they differ in {str(run.ids[row])!r}); predict both "
+                "again on the same split."
+            )

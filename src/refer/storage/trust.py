@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from refer.datasets.raw.pointers import believing_bytes
 from refer.errors import UserError
 from refer.storage.pipeline import DEFAULT, check_pipeline, pipeline_file
 from refer.storage.site_cache import private_site_cache
@@ -54,6 +55,7 @@ def _compared(pipeline: str, base: Path) -> tuple[int, list[str]]:
 
     try:
         with Repo(str(base)) as repo, repo.lock:
+            believing_bytes(repo)
             stages = list(repo.stage.collect(pipeline))
             differing = list(dict.fromkeys(line for stage in stages for line in _of_stage(stage)))
             if differing:

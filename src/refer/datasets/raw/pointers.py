@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ def pull(pointer: Pointer) -> Path:
     """Return the tracked file or folder, after fetching it from the project's DVC remote if it is not there.
 
     Raises:
-        UserError: what lies there is another state, there is no remote, or it does not give the data.
+        UserError: what lies there is another state, there is no remote, or it does not give the data, or gives others.
     """
     from dvc.exceptions import NotDvcRepoError
     from dvc.lock import LockError
@@ -52,6 +53,7 @@ def pull(pointer: Pointer) -> Path:
     for wait in (*WAITS, None):
         try:
             with Repo(Repo.find_root(str(pointer.path.parent))) as repo:
+                believing_bytes(repo)
                 _bring(repo, pointer, path)
             return path
         except LockError:
@@ -67,6 +69,17 @@ def pull(pointer: Pointer) -> Path:
         f"Another DVC process works in the repository of {pointer.shown} (perhaps `dvc repro`, which called this): "
         f"run `dvc pull {pointer.shown}` first, then start again."
     )
+
+
+def believing_bytes(repo: Any) -> None:
+    """Have an open DVC repository hash files and downloads by their bytes, whatever it remembers of their times."""
+    from dvc.cachemgr import CacheManager
+    from dvc_data.hashfile.state import StateNoop
+
+    repo.state = StateNoop()
+    repo.cache = CacheManager(repo)
+    for remote in repo.config.get("remote", {}).values():
+        remote["verify"] = True
 
 
 def _bring(repo: Any, pointer: Pointer, path: Path) -> None:
@@ -94,6 +107,12 @@ def _bring(repo: Any, pointer: Pointer, path: Path) -> None:
             f"{pointer.shown} could not be pulled ({why}). Remotes of its repository: {remotes}.\n"
             "Ask whoever has the data to `dvc push`, add a remote with `dvc remote add`, or give the path of the data."
         ) from error
+    if repo.status([target]):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise UserError(
+            f"{pointer.shown}: what DVC's cache and its remotes ({remotes}) hold is not what its MD5 states. Remove "
+            "the cache's copy (.dvc/cache), and ask whoever has the data to push them again; nothing was taken over."
+        )
 
 
 def kaggle(place: Kaggle) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from refer.datasets.drawn import forget_drawn, note_drawn
 from refer.datasets.model import Dataset
 from refer.datasets.standin import faces
 from refer.datasets.standin.packing import Files, check_place, pack
@@ -205,6 +206,9 @@ def drawer(
         for split, number in least.items():
             if images[split] < number:
                 raise UserError(f"images of {split}: {images[split]}; expected at least {number}, {room}")
+        forget_drawn(out)
         pack(out, files(Order(images, subjects, seed, layout, mess, progress), **more))
+        note_drawn(out, {"images": dict(images), "subjects": subjects, "seed": seed, "layout": layout, "usual": usual})
 
+    usual = layout
     return draw

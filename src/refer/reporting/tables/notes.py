@@ -49,6 +49,7 @@ def footnotes(comparison: Comparison) -> tuple[list[Note], dict[tuple[str, str],
         what = "of the methods that were run" if elsewhere else "on this data set"
         notes.append(Note(f"The paper reports no accuracy {what}."))
     notes += departure_notes(comparison.of("departure"))
+    notes += _unlike_seeds(comparison)
     notes += change_notes([comparison.paper])
     notes.append(Note(f"Cost: {cost(comparison.records_of())}."))
     return [*notes, Note(f"Paper: {comparison.paper.citation.rstrip('.')}.")], marks
@@ -165,6 +166,26 @@ def _claimed_weights(paper: Paper, method: str) -> str | None:
         if "weights" in paper.methods[method].network:
             return None
     return None
+
+
+def _unlike_seeds(comparison: Comparison) -> list[Note]:
+    """Say of which rows the seeds differ in more than their seed."""
+    notes = []
+    for protocol, method in dict.fromkeys((row["protocol"], row["method"]) for row in comparison.accuracies):
+        records = [record for record in comparison.records_of(protocol, method) if record["epochs"]]
+        facts = {
+            "PyTorch": [str(record["versions"].get("torch")) for record in records],
+            "device": [str(record["device"]) for record in records],
+            "threads": [str(record.get("threads")) for record in records if record["device"] == "cpu"],
+            "precision": [precision_of(record) for record in records],
+        }
+        found = [f"{what} {listing(sorted(set(told)))}" for what, told in facts.items() if len(set(told)) > 1]
+        if found:
+            who = f"“{comparison.paper.methods[method].label}”, {protocol}"
+            notes.append(
+                Note(f"{who}: the seeds differ in more than the seed ({'; '.join(found)}), and so does their ±.")
+            )
+    return notes
 
 
 def verdict_notes(comparison: Comparison, claims: Sequence[Reported]) -> list[Note]:

@@ -89,7 +89,7 @@ def _result(found: Sequence[Row]) -> str:
             f"{several(drawn, 'number')} run on drawn data: the whole way from raw archives to this page works, and "
             "nothing is said about what the papers report."
         )
-    return f"None of {numbers} was run." if found else "The papers report no number."
+    return f"Of {numbers} none was run." if found else "The papers report no number."
 
 
 def _sentence(row: Row) -> str:

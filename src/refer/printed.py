@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from refer.strict import Name, Strict
 
@@ -67,14 +67,11 @@ class PrintedTable(Strict):
             at = number if one_each else self.groups.index(column.group)
             yield row.methods[at], column.dataset or self.dataset or "", column.metric, column.part
 
-    @model_validator(mode="before")
+    @field_validator("columns", mode="before", json_schema_input_type=list[str | PrintedColumn])
     @classmethod
     def _plain_columns(cls, value: Any) -> Any:
         """A column that is only a title may be written as one."""
-        if isinstance(value, dict) and isinstance(value.get("columns"), list):
-            columns = [{"title": each} if isinstance(each, str) else each for each in value["columns"]]
-            return {**value, "columns": columns}
-        return value
+        return [{"title": each} if isinstance(each, str) else each for each in value] if type(value) is list else value
 
     @model_validator(mode="after")
     def _fits(self) -> PrintedTable:

@@ -219,7 +219,7 @@ class Ambiguity(Strict):
         None, description="ambiguity whose options set these keys too; an option that is chosen here goes before them"
     )
 
-    @field_validator("choice", mode="before")
+    @field_validator("choice", mode="before", json_schema_input_type=str | int | float)
     @classmethod
     def _choice_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -32,7 +32,9 @@ class _Mendable(SystemExit):
         super().__init__(f"error: {error}")
 
 
-def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path) -> tuple[dict[str, Any], Plan]:
+def load(
+    config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path, given: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], Plan]:
     """Check Snakemake's configuration and the papers that it names, before any job is planned.
 
     Also lets the jobs find this library.
@@ -41,6 +43,7 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
         config: files and `--config` merged.
         configfiles: those given on the command line; none means config.yaml.
         base: the folder of the Snakefile.
+        given: what `--config` gave of it, in which Snakemake leaves `false`, and numbers in sections, as text.
 
     Returns:
         The configuration with its dotted keys unfolded, and the plan.
@@ -64,7 +67,7 @@ def load(config: Mapping[str, Any], configfiles: Sequence[Any], base: str | Path
     try:
         for file in configfiles:
             yaml.read(file)  # Snakemake's own reader knows no bounds, and keeps the last of two equal keys
-        plain = unfold(config, where)
+        plain = unfold(_read_again(config, given or {}), where)
         return plain, load_plan(plain, where, base)
     except UserError as error:
         raise _Mendable(error) from None
@@ -88,6 +91,18 @@ def put_right(workflow: Any, folder: str, papers: Sequence[str]) -> Callable[[],
         for line in settle(*places, others=papers):
             print(f"note: {line}", file=sys.stderr)
     return lambda: remember(*places)
+
+
+def _read_again(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config` with each value that is still as it was `given` read as YAML reads it."""
+    from refer import yaml
+
+    def value(here: Any, there: Any) -> Any:
+        if isinstance(here, dict) and isinstance(there, dict):
+            return _read_again(here, there)
+        return yaml.scalar(here) if isinstance(here, str) and here == there else here
+
+    return {key: value(each, given.get(key)) for key, each in config.items()}
 
 
 def calm(workflow: Any) -> None:

@@ -74,7 +74,7 @@ class Handler:
             with self._lock:
                 mistake = record.levelno >= logging.ERROR and in_plain_words(record.getMessage(), sys.argv[1:])
                 if mistake:
-                    self._print(mistake, "red")
+                    self._display.line(mistake, "red")  # also with `--quiet all`, as Snakemake says it
                 elif self._dryrun:
                     self._delegate(_shortened(record))
                 else:

@@ -15,13 +15,12 @@ def in_plain_words(message: str, arguments: Sequence[str]) -> str | None:
         arguments: its command line.
     """
     if "Invalid config definition" in message:
-        for word in _after("--config", arguments):
+        for word in (word for flag in ("--config", "-C") for word in _after(flag, arguments)):
             key, equals, value = word.partition("=")
             if not equals:
-                return f"error: --config {word}: expected KEY=VALUE."
-            if not re.fullmatch(r"[A-Za-z_]\w*", key):
-                right = "__".join(step for step in re.split(r"[^\w*-]+", key) if step)
-                return f"error: --config {word}: two underscores lead into a section: --config '{right}={value}'"
+                return f"error: --config {word}: expected KEY=VALUE, as in --config '{_KEY}=8'"
+            if not re.fullmatch(r"[A-Za-z_][\w-]*\w", key):
+                return f"error: --config {word}: {_right(key, value)}"
     if "FileNotFoundError" in message and "configfile" in message:
         for file in (word for flag in ("--configfile", "--configfiles") for word in _after(flag, arguments)):
             if not Path(file).is_file():
@@ -36,12 +35,31 @@ def in_plain_words(message: str, arguments: Sequence[str]) -> str | None:
     return None
 
 
+_KEY = "ambiguity__khalid2025__heads"
+
+
+def _right(key: str, value: str) -> str:
+    """Return how a value is given to a key that Snakemake does not take as it was written."""
+    steps = [step for step in re.split(r"[^\w*-]+|__", key) if step]
+    if "*" not in key:
+        return f"two underscores lead into a section: --config '{'__'.join(steps)}={value}'"
+    # A key of `override` with stars is one key, dots and all; Snakemake lays a section over what is there.
+    *sections, last = [*steps[:3], ".".join(steps[3:])] if steps[0] == "reproduce" else [*steps[:-1], steps[-1]]
+    inner = f"{{'{last}': {value}}}"
+    for section in reversed(sections[1:]):
+        inner = f"{{'{section}': {inner}}}"
+    return f'a key with stars stands in a section: --config "{sections[0]}={inner}"'
+
+
 def _after(flag: str, arguments: Sequence[str]) -> list[str]:
     """Return the words that follow a flag, up to the next one, each time it is given."""
     found, takes = [], False
     for word in arguments:
         name, equals, value = word.partition("=")
-        if word.startswith("-"):
+        if word.startswith("-C") and flag == "-C" and len(word) > 2:
+            found.append(word[2:].removeprefix("="))
+            takes = True
+        elif word.startswith("-"):
             takes = name == flag
             found += [value] if takes and equals else []
         elif takes:

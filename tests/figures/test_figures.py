@@ -24,6 +24,7 @@ from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import read_all
 from refer.papers import load_paper
 from refer.reporting.figures import audit, confusion, curves, forest
+from refer.reporting.figures.canvas import WORDS
 from refer.reporting.figures.intervals import REACH, dots, limits
 from refer.reporting.figures.pairs import draw_pairs
 from refer.reporting.figures.ranking import _budgets, draw_ranking
@@ -391,7 +392,7 @@ def test_curves_are_means_over_seeds_with_a_ring_at_the_tested_epoch(preset: Pat
     assert np.allclose(
         ring.get_ydata(), [100 * each["public_accuracy"][at] for each, at in zip(every, best, strict=True)]
     )
-    assert {text.get_text(): text.get_color() for text in watched.texts}[METHODS["full"]] == line.get_color()
+    assert {text.get_text(): text.get_color() for text in watched.texts}[METHODS["full"]] == WORDS[line.get_color()]
 
 
 def test_a_confusion_shows_the_class_mix_before_and_after_the_audit(preset: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml as yaml_library
 from hypothesis import given, settings
@@ -189,6 +190,18 @@ def test_schemas_are_those_of_the_code(root: Path) -> None:
     for name in schema.NAMES:
         written = (root / f"workflow/schemas/{name}.schema.json").read_text(encoding="utf-8")
         assert written == schema.schema_text(name), "run `refer schema`"
+
+
+FILES = ("config.yaml", ".test/config.yaml", "papers/*.yaml", "presets/*.yaml")
+
+
+def test_editors_find_the_schema_of_every_file_and_nothing_wrong_in_it(root: Path) -> None:
+    """The line is what the YAML language server reads, the one of VS Code, Neovim and others."""
+    for path in (path for pattern in FILES for path in sorted(root.glob(pattern))):
+        line = path.read_text(encoding="utf-8").partition("\n")[0]
+        known = path.parent / line.removeprefix("# yaml-language-server: $schema=")
+        assert known.name == f"{'paper' if path.parent.name == 'papers' else 'config'}.schema.json", path
+        jsonschema.validate(yaml.read(path), json.loads(known.read_text(encoding="utf-8")))
 
 
 def test_planning_needs_neither_torch_nor_pandas() -> None:

@@ -459,6 +459,13 @@ LOCKED = "Error: Directory cannot be locked. Please make sure that no other Snak
         (NO_KEY, "--config fer2013=a.zip ambiguity:khalid2025:heads=8", "--config 'ambiguity__khalid2025__heads=8'"),
         (NO_KEY, "--config=ambiguity/khalid2025/heads=8", "--config 'ambiguity__khalid2025__heads=8'"),
         (NO_KEY, "--config seeds", "--config seeds: expected KEY=VALUE"),
+        (NO_KEY, "-C a.b=1", "--config 'a__b=1'"),
+        (NO_KEY, "-n -Ca.b=1", "--config 'a__b=1'"),
+        (
+            NO_KEY,
+            "--config reproduce__tran2023__override__methods.late-*.recipe.epochs=3",
+            "--config \"reproduce={'tran2023': {'override': {'methods.late-*.recipe.epochs': 3}}}\"",
+        ),
         (NO_FILE, "--configfile none.yaml --cores 1", "--configfile none.yaml: there is no such file"),
         (LOCKED, "--cores 2 --configfile presets/a.yaml", "refer resume -- --cores 2 --configfile presets/a.yaml"),
     ],
@@ -472,6 +479,13 @@ def test_a_mistake_on_the_command_line_is_answered_with_what_is_right(
     assert words in said
     assert "Traceback" not in said
     assert len(said.splitlines()) <= 2
+
+
+def test_a_mistake_is_told_also_where_all_output_is_unwanted(capsys, monkeypatch):
+    from snakemake.settings.enums import Quietness
+
+    monkeypatch.setattr(sys, "argv", ["snakemake", "--quiet", "all", "--config", "a.b=1"])
+    assert "'a__b=1'" in told(capsys, record(NO_KEY, level=logging.ERROR), quiet={Quietness.ALL}).err
 
 
 def test_other_errors_are_no_mistakes_of_the_command_line():

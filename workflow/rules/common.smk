@@ -21,7 +21,9 @@ if not workflow.overwrite_configfiles:
 from refer import BEHAVIOUR
 from refer.workflow import as_text, calm, load, put_right, review
 
-config, plan = load(config, workflow.overwrite_configfiles, ROOT)
+config, plan = load(
+    config, workflow.overwrite_configfiles, ROOT, workflow.config_settings.config
+)
 validate(config, "../schemas/config.schema.json", set_default=False)
 
 

@@ -121,6 +121,7 @@ rule batch_tokens_table:
 rule realtime_table:
     input:
         papers=PAPERS,
+        runs=released(RECORDS),
         measured=released(TIMES),
     output:
         shown(

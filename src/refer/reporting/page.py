@@ -1,13 +1,22 @@
-"""The front page of a preset: one HTML file that needs no network, no script and no other file."""
+"""The front page of a preset: one HTML file that needs no network and no other file.
+
+Its script only adds sorting and filtering to tables; without it every word is there. No other script may run in it.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
+
+from markupsafe import Markup
 
 import refer
 from refer.errors import UserError
 from refer.files import write_text
+from refer.reporting.alt_texts import of_options, of_ranking, of_verdicts
 from refer.reporting.audit import read_audit
 from refer.reporting.pictures import embed
 from refer.reporting.report import Report
@@ -19,7 +28,7 @@ from refer.reporting.tables.batch_tokens import batch_token_tables, read_batch_t
 from refer.reporting.tables.notes import duration, energy, speed
 from refer.reporting.tables.realtime import read_realtime, realtime_table
 from refer.reporting.tables.splits import Split, read_splits
-from refer.reporting.tables.table import dataset_name, several
+from refer.reporting.tables.table import Row, dataset_name, several
 from refer.reporting.tables.write import html, templates
 
 KINDS = (
@@ -39,13 +48,6 @@ KINDS = (
     "sheets",
     "copies",
 )
-WHOLE = {
-    "overview": "Reported and reproduced accuracy of all papers",
-    "ranking": "All methods, from the best to the worst",
-    "sensitivity": "What each option is worth, in points of accuracy",
-    "batch_tokens": "Accuracy by the size and the order of test batches",
-}
-"""Figures over all papers, and what they are called where they cannot be seen."""
 REGENERATE = ("snakemake --cores all",)
 
 
@@ -88,6 +90,13 @@ def write_page(
     divided: dict[tuple[str, str], list[Split]] = {}
     for split in read_splits(splits):
         divided.setdefault((split.data, split.paper), []).append(split)
+    shown = {
+        "overview": of_verdicts(report.verdicts),
+        "ranking": of_ranking(_rows(report, "ranking")) if report.asked.ranked else "",
+        "sensitivity": of_options(_rows(report, "sensitivity")) if report.asked.switches else "",
+        "batch_tokens": "Lines: accuracy by the size of test batches, one a paper and order of the test images.",
+    }
+    script = (resources.files("refer.reporting.tables") / "templates/page.js").read_text(encoding="utf-8")
     text = templates().get_template("page.html").render(
         title=title,
         preset=", ".join(unique(record["preset"] for record in records)),
@@ -102,13 +111,19 @@ def write_page(
         sensitivity=html(*report.tables("sensitivity")) if report.asked.switches else None,
         batch_tokens=html(*batch_token_tables(read_batch_tokens(measured))) if measured else None,
         drawn={kind: [embed(path, alt) for path in drawing_first(figures.get(kind, ()))[:1]]
-               for kind, alt in WHOLE.items()},
+               for kind, alt in shown.items()},
         realtime=html(realtime_table(read_realtime(timed), report.papers)) if timed else None,
         runs_table=html(*report.tables("runs")),
         regenerate=regenerate,
         version=refer.__version__,
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )  # fmt: skip
     write_text(out, text)
+
+
+def _rows(report: Report, name: str) -> list[Row]:
+    return [row for table in report.tables(name) for row in table.rows]
 
 
 def _notices(records: Sequence[Record]) -> list[str]:

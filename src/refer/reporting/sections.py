@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from refer.reporting.alt_texts import of_audit, of_comparison
 from refer.reporting.audit import Audit
 from refer.reporting.comparison import Comparison
 from refer.reporting.pictures import Picture, embed
@@ -91,15 +92,8 @@ class AuditSection:
         return html(audit_table(self.audit))
 
 
-CAPTIONS = {
-    "forest": "Reported and reproduced accuracy",
-    "pairs": "Which methods differ",
-    "curves": "Training curves",
-    "composed": "Faces on backgrounds",
-    "representations": "Representation space",
-    "attention": "Where the network looks",
-}
-"""Kind of figure → what it is called where it cannot be seen."""
+KINDS = ("forest", "pairs", "curves", "composed", "representations", "attention")
+"""The figures of a paper on a data set, but for confusion matrices."""
 
 
 def section(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]]) -> Section:
@@ -109,8 +103,8 @@ def section(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]])
     """
     stem = f"{comparison.paper.id}.{comparison.data}"
     pictures = {
-        kind: [embed(path, f"{caption}, {path.stem}") for path in _of(figures, kind, stem)]
-        for kind, caption in CAPTIONS.items()
+        kind: [embed(path, of_comparison(kind, comparison, path.stem)) for path in _of(figures, kind, stem)]
+        for kind in KINDS
     }
     claimed = dict.fromkeys(row["method"] for row in comparison.accuracies if row["claims"])
     order = [
@@ -120,7 +114,7 @@ def section(comparison: Comparison, figures: Mapping[str, Sequence[str | Path]])
         for protocol in reversed(comparison.protocols)
     ]
     matrices = {path.stem: path for path in _of(figures, "confusion", stem)}
-    confusion = [embed(matrices[key], f"Confusion matrices: {key}") for key in order if key in matrices]
+    confusion = [embed(matrices[key], of_comparison("confusion", comparison, key)) for key in order if key in matrices]
     return Section(comparison, pictures | {"confusion": confusion[:1], "more_confusion": confusion[1:]})
 
 
@@ -131,7 +125,7 @@ def audit_section(
 
     def of(kind: str) -> list[Picture]:
         paths = [path for path in drawing_first(figures.get(kind, ())) if audit.data in path.stem.split(".")]
-        return [embed(path, f"{kind} of {audit.data}") for path in paths[:1]]
+        return [embed(path, of_audit(kind, audit)) for path in paths[:1]]
 
     found = [html(split_table(each)) for (data, _), each in divided.items() if data == audit.data]
     return AuditSection(audit, of("audit"), of("classes"), of("sheets"), of("copies"), found)

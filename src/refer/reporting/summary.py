@@ -41,8 +41,9 @@ class Kind:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the first screen says: of each kind, and of the papers' own numbers."""
+    """What the first screen says: in one sentence, of each kind, and of the papers' own numbers."""
 
+    result: str
     kinds: Sequence[Kind]
     untold: Sequence[str]
 
@@ -58,12 +59,37 @@ def summary(papers: Sequence[Paper], found: Sequence[Row]) -> Summary:
             sentences = [_together(verdict, rows)] if rows else []
         else:
             sentences = [_sentence(row) for row in rows]
-        if rows or verdict in (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE):
+        if rows:
             shown = sentences[:SHOWN]
             kinds.append(Kind(verdict.replace(" ", "-").replace("'", ""), heading, counts.get(verdict, 0), shown,
                               len(sentences) - len(shown)))  # fmt: skip
     own = [f"{paper.id}: {text}" for paper in papers for text in untold(paper, beside_best(paper))]
-    return Summary(kinds, own)
+    return Summary(_result(chosen(found)), kinds, own)
+
+
+def _result(found: Sequence[Row]) -> str:
+    """Return the result in one sentence, from one row for each reported number."""
+    run = [row for row in found if row["verdict"] not in (STAND_IN, NOT_RUN)]
+    drawn = sum(row["verdict"] == STAND_IN for row in found)
+    numbers = several(len(found), "reported number")
+    if len(run) == 1:
+        (one,) = run
+        return (
+            f"1 of {numbers} was run on real data: {one['paper']} reports {stated(one['reported'])} %, here it is "
+            f"{one['mean']:.1f} % ({one['low']:.1f} to {one['high']:.1f}), {one['verdict']}."
+        )
+    if run:
+        each = [row["verdict"] for row in run]
+        return (
+            f"{len(run)} of {numbers} were run on real data: "
+            f"{listing(f'{each.count(name)} {name}' for name in HEADINGS if name in each)}."
+        )
+    if drawn:
+        return (
+            f"{several(drawn, 'number')} run on drawn data: the whole way from raw archives to this page works, and "
+            "nothing is said about what the papers report."
+        )
+    return f"Of {numbers} none was run." if found else "The papers report no number."
 
 
 def _sentence(row: Row) -> str:

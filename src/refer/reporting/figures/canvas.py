@@ -26,6 +26,8 @@ from refer.reporting.figures.svg import tidy
 from refer.reporting.tables.table import dataset_name
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+WORDS = dict(zip(COLOURS, ("#0072B2", "#BF5400", "#008460", "#A15F83", "#9C6C00", "#3A7A9E", "#000000"), strict=True))
+"""Each of them as text is written in it on white: as dark as a contrast of 4.5 asks (WCAG 2.2, 1.4.3)."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, SOFT, LINE, WARN = "#1b1f24", "#5b6570", "#d5dae0", "#8a5a00"
 STYLE = Path(__file__).with_name("figures.mplstyle")

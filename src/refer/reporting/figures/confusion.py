@@ -9,6 +9,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
+from seaborn.utils import relative_luminance
 
 from refer.errors import UserError
 from refer.evaluation.folds import pooled
@@ -18,6 +19,9 @@ from refer.reporting.figures.canvas import COLOURS, INK, canvas, described, head
 from refer.reporting.names import by_stem, in_figures, short
 from refer.reporting.tables.table import several, stand_in_notice
 from refer.spec import Paper
+
+EVEN = 0.179
+"""Of a ground of this luminance, black and white both have a contrast of 4.58 (WCAG 2.2)."""
 
 
 def draw_confusions(paper: Paper, predictions: Iterable[str | Path], outputs: Iterable[str | Path]) -> None:
@@ -91,6 +95,8 @@ def _matrix(axes: Axes, values: NDArray[np.number], labels: Sequence[str], what:
     sns.heatmap(values, ax=axes, cmap="Blues", vmin=0, vmax=max(values.max(), 1), cbar=False, linewidths=0.7,
                 annot=True, fmt=",.0f", annot_kws={"fontsize": 6.5, "in_layout": False}, xticklabels=False,
                 yticklabels=False)  # fmt: skip
+    for text, ground in zip(axes.texts, axes.collections[0].get_facecolor(), strict=True):
+        text.set_color("black" if relative_luminance(ground) > EVEN else "white")
     middle = np.arange(len(labels)) + 0.5
     axes.set_xticks(middle, labels, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(middle, labels)

@@ -16,7 +16,7 @@ from scipy.optimize import isotonic_regression
 
 from refer.errors import UserError
 from refer.evaluation.predictions import RunKey
-from refer.reporting.figures.canvas import COLOURS, canvas, described, heading
+from refer.reporting.figures.canvas import COLOURS, WORDS, canvas, described, heading
 from refer.reporting.names import by_stem, in_figures, span
 from refer.reporting.run_set import Record, read_records
 from refer.reporting.tables.table import several, stand_in_notice
@@ -134,8 +134,8 @@ def _panels(
     for axes, found in ends:
         heights = [(axes.transScale + axes.transLimits).transform((1, end))[1] for _, end in found]
         for place, colour, (label, _) in zip(apart(heights, 0.12 / HIGH), COLOURS, found, strict=False):
-            axes.annotate(label, (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points", color=colour,
-                          va="center_baseline", annotation_clip=False)  # fmt: skip
+            axes.annotate(label, (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points",
+                          color=WORDS[colour], va="center_baseline", annotation_clip=False)  # fmt: skip
     for axes in grid[-1]:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from refer.reporting.figures.canvas import INK, SOFT
+from refer.reporting.figures.canvas import INK, SOFT, WORDS
 
 LINE_HEIGHT = 0.15
 """Inches."""
@@ -60,9 +60,10 @@ def lines(axes: Axes, labels: Mapping[float, str], count: float, bold: Container
 
 
 def column(axes: Axes, offset: float, texts: Mapping[float, str], colours: Mapping[float, str] | None = None) -> None:
-    """Write texts at their heights, in a column `offset` points right of a panel."""
+    """Write texts at their heights, in a column `offset` points right of a panel; colours as they are of words."""
     for y, text in texts.items():
         colour = (colours or {}).get(y, INK)
+        colour = WORDS.get(colour, colour)
         axes.annotate(text, (1, y), (offset, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                       va="center_baseline", fontsize=6.5, color=colour, annotation_clip=False)  # fmt: skip
 

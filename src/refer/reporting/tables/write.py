@@ -60,8 +60,9 @@ def markdown(table: Table) -> str:
 
 
 def html(*tables: Table) -> Markup:
-    """Return `tables` as an HTML fragment (a <figure> each), for a page that has the style sheet."""
-    return Markup("".join(templates().get_template("table.html").render(table=table) for table in tables))
+    """Return `tables` as an HTML fragment (a folded <figure> each), for a page that has the style sheet."""
+    template = templates().get_template("table.html")
+    return Markup("".join(template.render(table=table, folded=True) for table in tables))
 
 
 def html_document(*tables: Table) -> str:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.evaluation.predictions import RunKey
-from refer.files import read_section
 from refer.networks import catalog
 from refer.recipe import Recipe
+from refer.records import Prepared, read
 from refer.reporting.run_set import Record, read_records
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def check_prepared(plan: Plan, summaries: Iterable[str | Path]) -> None:
             "subject_pattern": config.subject_pattern.get(dataset),
             "labels": config.labels.get(dataset, next(iter(known.label_rules), None)),
         }
-        told = read_section(path)
+        told = read(path, Prepared)
         for name, expected in asked.items():
             if (done := told.get(name, expected)) != expected:
                 raise UserError(

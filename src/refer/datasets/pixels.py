@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import sys
+import threading
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +24,8 @@ from refer.errors import UserError
 
 TOGETHER = 64  # images that go to a process and come back at once
 AHEAD = 16 * TOGETHER  # images that are asked for before the first of them is written
+
+ALONE = 1.0  # seconds between two looks of a process that decodes whether its parent lives
 
 Decoded = tuple[np.ndarray | None, Verdict]
 
@@ -57,6 +62,14 @@ def decoded(source: Path, rows: Sequence[ImageRow], recipe: Recipe, workers: int
 def _open(source: Path) -> None:
     global _archive
     _archive = zipfile.ZipFile(source)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: a killed one can tell it nothing, and it would wait for ever."""
+    while os.getppid() == parent:
+        time.sleep(ALONE)
+    os._exit(1)
 
 
 def _decode_here(recipe: Recipe, row: ImageRow) -> Decoded:

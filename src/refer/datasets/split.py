@@ -43,9 +43,10 @@ def split(
     fit: Sequence[str] = ("train",),
     select: str | None = None,
 ) -> None:
-    """Write `out`, a parquet file with the columns id, fold (int8), part, kept and reason.
+    """Write `out`, a parquet file with the columns id, fold (int8), part, kept, reason and twin.
 
-    It has one row for each image in each fold, in the order of the index; without folds, all are fold 0. The rule
+    It has one row for each image in each fold, in the order of the index; without folds, all are fold 0. `twin` says
+    of an image that is trained on whether it is a duplicate or near duplicate of one in another part. The rule
     and its numbers (refer.datasets.split_counts) stand as JSON in the schema's metadata, under `refer`.
 
     Args:
@@ -65,7 +66,7 @@ def split(
     """
     summary, index = read_summary(prepared), read_index(prepared)
     _check_names(summary, index, scheme, [*fit, *([select] if select else [])])
-    images = _images(index, audit_dir, summary)
+    images = read_images(index, audit_dir, summary)
     assignment = divide(scheme, images, audited=audited)
     nearly = images.near if near else None
     folds = []
@@ -73,11 +74,12 @@ def split(
         rows = assign(parts, images.image, images.subject, audited=audited, fit=fit, select=select, near=nearly)
         folds.append([row._replace(reason=assignment.unused.get(at, row.reason)) for at, row in enumerate(rows)])
         _check_left(folds[-1], scheme, summary["dataset"])
+    twin = [each for parts in assignment.folds for each in twins(parts, images.near, fit)]
     about = _about(scheme, assignment, images, summary)
     about |= {"audited": audited, "near": near, "fit": list(fit), "select": select}
     known = catalog.dataset(summary["dataset"])
     about |= count_split(folds, scheme.names, known.modalities, images, len(known.classes))
-    _write(out, index["id"], folds, about)
+    _write(out, index["id"], folds, twin, about)
 
 
 def assign(
@@ -120,6 +122,12 @@ def assign(
     return answers
 
 
+def twins(membership: Sequence[str | None], near: Sequence[object], fit: Sequence[str]) -> list[bool]:
+    """Return of each row whether it is trained on and shares its picture (`near`) with a row of another part."""
+    elsewhere = {near[row] for row, part in enumerate(membership) if part is not None and part not in fit}
+    return [part in fit and near[row] in elsewhere for row, part in enumerate(membership)]
+
+
 def _check_names(
     summary: Mapping[str, Any], index: Mapping[str, list[Any]], scheme: Scheme, used: Sequence[str]
 ) -> None:
@@ -138,7 +146,7 @@ def _check_names(
         raise UserError(f"There is no part {unknown[0]!r}; the parts are {', '.join(scheme.names)}. Correct the paper.")
 
 
-def _images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
+def read_images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
     """Return the index with what the audit of the same data says of duplicates."""
     if not all((audit_dir / name).is_file() for name in (AUDIT, DUPLICATES, NEAR)):
         raise UserError(f"{audit_dir} holds no {AUDIT} with its {DUPLICATES} and {NEAR}: audit the data first.")
@@ -188,7 +196,9 @@ def _about(scheme: Scheme, assignment: SplitAssignment, images: Images, summary:
     }
 
 
-def _write(out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], about: Mapping[str, Any]) -> None:
+def _write(
+    out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], twin: Sequence[bool], about: Mapping[str, Any]
+) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -199,6 +209,7 @@ def _write(out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], a
         "part": pa.array([row.part for row in rows], pa.string()),
         "kept": pa.array([row.kept for row in rows], pa.bool_()),
         "reason": pa.array([row.reason for row in rows], pa.string()),
+        "twin": pa.array(twin, pa.bool_()),
     }
     with whole(out) as temporary:
         table = pa.table(columns).replace_schema_metadata({b"refer": json.dumps(about).encode()})

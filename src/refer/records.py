@@ -59,9 +59,11 @@ def check(content: Any, model: type[Model], where: str, again: str = AGAIN) -> M
 
 
 def embedded(text: bytes | str | None, model: type[Model], where: str, again: str = AGAIN) -> dict[str, Any]:
-    """Read the JSON that stands within another file, as `read` does; None is a file without any."""
+    """Read the JSON that stands within another file, as `read` does; None, of a file without any, is refused."""
+    if text is None:
+        raise NotJsonError(f"{where}: says nothing of itself. {again[0].upper()}{again[1:]}")
     try:
-        content: dict[str, Any] = json.loads(text or b"{}")
+        content: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NotJsonError(f"{where}: what it says of itself is no JSON ({str(error)[:80]}). {again}") from None
     check(content, model, where, again)

@@ -141,7 +141,7 @@ def test_splits_that_do_not_belong_together(viri: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="paper: missing"):
         read_splits([tmp_path / "empty.json"])
     pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "old.published.parquet")
-    with pytest.raises(UserError, match="folds: missing"):
+    with pytest.raises(UserError, match="says nothing of itself"):
         keep_split_counts(tmp_path / "old.published.parquet", tmp_path / "old.json")
 
 

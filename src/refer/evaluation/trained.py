@@ -53,7 +53,7 @@ def load_trained(path: Path, where: torch.device) -> Trained:
 def _check_place(path: Path, run: Run) -> None:
     """Compare a checkpoint with its folder, …/runs/<run>/, and with run.json beside it where there is one."""
     folder = path.absolute().parent
-    if folder.parts[-7:-6] == ("runs",) and "/".join(folder.parts[-6:]) != run.path:
+    if folder.parts[-6:-5] == ("runs",) and "/".join(folder.parts[-5:]) != run.path:
         raise UserError(f"{path}: found the checkpoint of {run.path}, expected that of the folder. Was it moved or "
                         f"copied? {checkpoint.AGAIN.capitalize()}")  # fmt: skip
     record = folder / "run.json"

@@ -326,7 +326,7 @@ def at_once(place: Path) -> Iterator[Fault]:
         first.stdout.readline()
 
         def second(folder: Path = folder) -> None:
-            with locked(folder, beat=1, lease=5):
+            with locked(folder):
                 pass
 
         came = judged(second)

@@ -35,7 +35,7 @@ def test_a_minute_of_faults_and_inputs(tmp_path: Path) -> None:
     assert max(about["largest_mb"] for about in told["inputs"].values()) < 2_000
 
 
-def trained(folder: Path, run: Run, **change: object) -> Path:
+def trained(folder: Path, run: Run, /, **change: object) -> Path:
     """Save a network that learnt nothing, as a training saves it."""
     network = network_of(run, 3, {})
     about = {"run": run.as_dict(), "classes": ["a", "b", "c"], "data_fingerprint": "f" * 64, **change}

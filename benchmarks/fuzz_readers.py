@@ -246,7 +246,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "realtime.json": lambda path: write_realtime([path], _outputs("realtime")),
     "release.json": _manifest, "predictions": _predictions, "results": _results,
     "own predictions": _own, "checkpoint": _checkpoint, "release": _release,
-    "json": lambda path: records.read(path, records.Named),
+    "json": lambda path: records.read(path, records.Told),
 }  # fmt: skip
 
 

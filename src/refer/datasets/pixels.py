@@ -49,7 +49,7 @@ def decoded(source: Path, rows: Sequence[ImageRow], recipe: Recipe, workers: int
                 yield _decode(archive, recipe, row)
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(source,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(source, os.getpid())) as pool:
         try:
             for start in range(0, len(rows), AHEAD):  # no more than these wait in memory to be written
                 yield from pool.map(partial(_decode_here, recipe), rows[start : start + AHEAD], chunksize=TOGETHER)
@@ -59,10 +59,10 @@ def decoded(source: Path, rows: Sequence[ImageRow], recipe: Recipe, workers: int
             ) from error
 
 
-def _open(source: Path) -> None:
+def _open(source: Path, parent: int) -> None:
     global _archive
     _archive = zipfile.ZipFile(source)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

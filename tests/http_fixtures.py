@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ class Asked(NamedTuple):
 class Served(ThreadingHTTPServer):
     """Serves `content` at any path. Each GET takes the next of `steps`; behind the last one it is served well.
 
-    A step is "cut" (half of it, then the line is dead), "half" (as "cut", but without saying how long it is), a status
-    such as 503, or an address to redirect to.
+    A step is "cut" (half of it, then the line is dead), "half" (as "cut", but without saying how long), "endless",
+    a status such as 503, or an address to redirect to.
     """
 
     daemon_threads = True
@@ -54,6 +54,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, step: str) -> None:
         content = self.server.content
         self.send_response(200)
+        if step == "endless":
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(1 << 16))
         if step != "half":
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

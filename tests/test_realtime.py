@@ -312,7 +312,7 @@ def test_without_opencv_a_picture_is_not_timed(tmp_path: Path, monkeypatch: pyte
 
 def test_what_is_no_measurement_is_refused(tmp_path: Path) -> None:
     files.write_json(tmp_path / "realtime.json", {"one_face": {}})
-    with pytest.raises(UserError, match=r"realtime\.json: no measurement of this project"):
+    with pytest.raises(UserError, match=r"realtime\.json: .*missing"):
         read_realtime([tmp_path / "realtime.json"])
     with pytest.raises(UserError, match=r"no realtime\.json was given"):
         read_realtime([])

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from data_fixtures import as_zip, png
-from refer import yaml
+from refer import parquet, yaml
 from refer.datasets import prepared
 from refer.datasets.audit import audit
 from refer.datasets.prepare import prepare
@@ -129,7 +129,7 @@ def test_pickles_in_the_place_of_weights_arrays_and_tables_are_refused_in_a_line
     table = tmp_path / "split.parquet"
     table.write_bytes(pickle.dumps(bomb))
     with pytest.raises(UserError, match="not a whole table"):
-        prepared.read_parquet(table)
+        parquet.read(table)
     assert not mark.exists()
     pickle.loads(pickle.dumps(bomb))
     assert mark.is_dir(), "it would have"

@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from refer import __version__, commands
-from refer.errors import UserError
+from refer.errors import UserError, of_the_machine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed))
     except UserError as error:
         print(error, file=sys.stderr)
-        return 1
+    except Exception as error:
+        line = of_the_machine(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

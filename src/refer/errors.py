@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 DISK = {
     errno.ENOSPC: "free some, then start again.",
+    errno.EFBIG: "no file may be so large here (ulimit -f): allow more, then start again.",
     errno.EDQUOT: "free some, then start again.",
     errno.EROFS: "it must be written here: mount it so, or work in another folder.",
     errno.EACCES: "let this user write there, or work in another folder.",

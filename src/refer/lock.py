@@ -11,8 +11,8 @@ suspended job may be, it stops without writing.
 
 from __future__ import annotations
 
+import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +104,7 @@ def _acquire(claim: SoftFileLease, path: Path, lease: float) -> None:
         if first is None:
             first = owner.token, touched
             # filelock has just looked for its process, and would have taken over from a dead one.
-            if owner.hostname == _this_machine(path):
+            if owner.hostname == _this_machine():
                 raise _taken(path, owner)
             print(f"{path}: waiting up to {lease:.0f} s to see whether {describe(owner)} lives.", flush=True)
         if (owner.token, touched) != first:
@@ -120,11 +120,12 @@ def _taken(path: Path, owner: OwnerRecord) -> UserError:
     )
 
 
-def _this_machine(path: Path) -> str | None:
+def _this_machine() -> str | None:
     """Return how filelock names this machine and the process namespace, as it writes it into a lock."""
     from filelock import SoftFileLease
 
-    with SoftFileLease(path.with_name(f"{path.name}.{uuid.uuid4().hex}")) as probe:
+    # Not beside the lock: a job that is killed here would leave it there.
+    with tempfile.TemporaryDirectory() as place, SoftFileLease(Path(place, NAME)) as probe:
         return None if probe.owner is None else probe.owner.hostname
 
 

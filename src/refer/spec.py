@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from refer.datasets.splitting import Scheme
-from refer.errors import unknown
+from refer.errors import UserError, unknown
 from refer.printed import PrintedConfusion, PrintedTable
 from refer.recipe import Augmentation as Augmentation
 from refer.recipe import Recipe as Recipe
@@ -364,6 +364,12 @@ class Paper(Strict):
             self._refuse_circles(name, ())
             if method.tests is not None:
                 self._refuse_another_network(name, method.tests)
+        for dataset, use in self.data.items():
+            for name in self.protocols:
+                try:
+                    use.scheme(self.protocol(name, dataset))
+                except UserError as error:
+                    raise ValueError(f"data.{dataset} under {name}: {str(error).rstrip('.')}") from None
         return self
 
     def _refuse_circles(self, name: str, before: tuple[str, ...]) -> None:

@@ -104,7 +104,7 @@ def read(path: str | Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # nosec B506  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -119,7 +119,7 @@ def read(path: str | Path) -> dict[str, Any]:
 def scalar(text: str) -> Any:
     """Read one value as YAML would: `3` is a number, `true` a truth value, anything odd stays text."""
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # nosec B506  # a SafeLoader
     except yaml.YAMLError:
         return text
     return value if isinstance(value, bool | int | float | str) else text

@@ -134,7 +134,7 @@ class Handler:
         try:
             if not self._silent:
                 sys.stderr.write(self._default.format(record) + "\n")
-        except Exception:
+        except Exception:  # nosec B110
             pass  # neither the display nor the stream works: the workflow matters more
 
     def _plan(self, record: LogRecord) -> None:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+UNREADABLE = ("RecursionError", "UnicodeDecodeError", "Config file is not valid")
+"""What Snakemake says of a configuration that it cannot read."""
+
 
 def in_plain_words(message: str, arguments: Sequence[str]) -> str | None:
     """Return a line for such a mistake, None for any other message.
@@ -21,8 +24,18 @@ def in_plain_words(message: str, arguments: Sequence[str]) -> str | None:
                 return f"error: --config {word}: expected KEY=VALUE, as in --config '{_KEY}=8'"
             if not re.fullmatch(r"[A-Za-z_][\w-]*\w", key):
                 return f"error: --config {word}: {_right(key, value)}"
+    files = [word for flag in ("--configfile", "--configfiles") for word in _after(flag, arguments)]
+    if any(word in message for word in UNREADABLE):
+        from refer import yaml
+        from refer.errors import UserError
+
+        for file in files:
+            try:
+                yaml.read(file)
+            except UserError as error:
+                return f"error: {error}"
     if "FileNotFoundError" in message and "configfile" in message:
-        for file in (word for flag in ("--configfile", "--configfiles") for word in _after(flag, arguments)):
+        for file in files:
             if not Path(file).is_file():
                 known = ", ".join(map(str, sorted(Path("presets").glob("*.yaml")))) or "none"
                 return f"error: --configfile {file}: there is no such file. Presets here: {known}"

@@ -103,7 +103,8 @@ def test_subjects(tmp_path: Path) -> None:
 def test_what_is_missing_or_another_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="prepare the data first"):
         audit("fer2013", tmp_path, tmp_path / "audit")
-    (tmp_path / "prepare.json").write_text('{"dataset": "rafdb"}')
+    told = {"dataset": "rafdb", "stand_in": True, "fingerprint": "f", "classes": ["a"]}
+    (tmp_path / "prepare.json").write_text(json.dumps(told))
     with pytest.raises(UserError, match="holds rafdb, not fer2013"):
         audit("fer2013", tmp_path, tmp_path / "audit")
     assert listed(tmp_path) == ["prepare.json"]

@@ -182,6 +182,23 @@ def test_secrets_of_a_url_are_used_and_never_said(server: Served, tmp_path: Path
     assert "me:word" not in str(caught.value)
 
 
+def test_a_file_without_end_is_given_up(server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refer.datasets.raw.download.LARGEST", 5 << 20)
+    server.steps = ["endless"] * 9
+    with pytest.raises(UserError, match="more than 5,242,880 bytes came, and no end"):
+        download([wanted(server)], tmp_path)
+    assert listed(tmp_path) == []
+    assert len(server.asked) == 1
+
+
+def test_a_download_leaves_room_on_the_disk(server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refer.datasets.raw.download.SPARED", 1 << 60)
+    server.steps = ["endless"]
+    with pytest.raises(UserError, match=r"after 67 MB less than .* GB are left on the disk"):
+        download([wanted(server)], tmp_path)
+    assert listed(tmp_path) == []
+
+
 def test_a_full_disk_leaves_nothing_half_under_a_final_name(server: Served, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))

@@ -95,10 +95,13 @@ def test_the_command_says_all_is_well_or_fails(
 
 def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
     for text, words in (
-        ("{", "not the manifest of a release"),
-        ('{"format": 2}', "found format 2, expected 1"),
-        ('{"format": 1, "files": {"a": {}}}', "not the manifest of a release"),
-        ('{"format": 1, "files": {"../a": {"sha256": "", "bytes": 0, "role": "table"}}}', "leads out of the folder"),
+        ("{", "not valid JSON"),
+        ('{"format": 2, "preset": "a", "files": {}}', "format: found 2 .*expected 1"),
+        ('{"format": 1, "preset": "a", "files": {"a": {}}}', "not the manifest of a release"),
+        (
+            '{"format": 1, "preset": "a", "files": {"../a": {"sha256": "", "bytes": 0, "role": "table"}}}',
+            "leads out of the folder",
+        ),
     ):
         (tmp_path / "release.json").write_text(text)
         with pytest.raises(UserError, match=words):

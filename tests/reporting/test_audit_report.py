@@ -138,10 +138,10 @@ def test_splits_that_do_not_belong_together(viri: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_splits([tmp_path / "none.json"])
     (tmp_path / "empty.json").write_text("{}")
-    with pytest.raises(UserError, match="not what a split says of itself"):
+    with pytest.raises(UserError, match="paper: missing"):
         read_splits([tmp_path / "empty.json"])
     pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "old.published.parquet")
-    with pytest.raises(UserError, match="does not say how it was made"):
+    with pytest.raises(UserError, match="says nothing of itself"):
         keep_split_counts(tmp_path / "old.published.parquet", tmp_path / "old.json")
 
 

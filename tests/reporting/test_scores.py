@@ -170,7 +170,7 @@ def bad_label(columns: dict, _: dict) -> None:
         (lambda c, _: c["p_happy"].__setitem__(7, None), "row 7: column 'p_happy' is empty"),
         (lambda c, _: c.pop("p_sad"), "p_sad"),
         (lambda c, _: c.pop("kept"), "kept"),
-        (lambda _, meta: meta.pop("seed"), "lacks seed"),
+        (lambda _, meta: meta.pop("seed"), "metadata: seed: missing"),
         (lambda _, meta: meta.update(seed=5), "by its own account .*seed5"),
     ],
 )
@@ -227,7 +227,7 @@ def test_missing_foreign_and_repeated_files(own: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="given twice"):
         read_all([*paths, paths[0]])
     paths[0].write_text("not parquet")
-    with pytest.raises(UserError, match="not a readable Parquet file"):
+    with pytest.raises(UserError, match="not a whole table in Parquet"):
         read_predictions(paths[0])
     pd.DataFrame({"id": ["a"]}).to_parquet(paths[0])
     with pytest.raises(UserError, match="no 'refer' metadata"):

@@ -343,7 +343,7 @@ def test_audit_that_is_absent_or_not_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         listings.write_audit(tmp_path / "audit.json", [])
     (tmp_path / "audit.json").write_text('{"dataset": "fer2013", "stand_in": true}')
-    with pytest.raises(UserError, match=r"lacks 'images'"):
+    with pytest.raises(UserError, match=r"images: missing"):
         listings.write_audit(tmp_path / "audit.json", [])
 
 

@@ -222,7 +222,7 @@ rule keep_audit:
     params:
         behaviour=BEHAVIOUR["reporting"],
     shell:
-        "cp {input:q} {output:q} 2> {log:q}"
+        "cp {input:q} {output:q}.part 2> {log:q} && mv -f {output:q}.part {output:q} 2>> {log:q}"
 
 
 rule keep_split:

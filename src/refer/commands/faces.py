@@ -20,6 +20,10 @@ def add(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Draw the sheet; returns the exit status."""
     from refer.datasets.standin.sheet import draw_sheet
+    from refer.errors import UserError
+
+    if parsed.out.suffix.lower() != ".png":
+        raise UserError(f"{parsed.out}: expected the name of a picture that ends in .png.")
 
     draw_sheet(parsed.out, emotions=EMOTIONS, seed=parsed.seed)
     return 0

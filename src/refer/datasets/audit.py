@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from refer import parquet, records
 from refer.datasets import catalog, findings
 from refer.datasets.findings import Groups, Index
 from refer.datasets.groups import together
@@ -20,7 +21,7 @@ from refer.datasets.near import VIEWS, Pairs, near_duplicates
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY
 from refer.datasets.prepared import check, open_images
 from refer.errors import UserError
-from refer.files import read_section, whole, write_json
+from refer.files import whole, write_json
 
 DUPLICATES = "duplicates.parquet"
 NEAR = "near.parquet"
@@ -85,18 +86,16 @@ def read_summary(prepared: Path, dataset: str | None = None) -> dict[str, Any]:
     """
     if not (prepared / SUMMARY).is_file():
         raise UserError(f"{prepared} holds no {SUMMARY}: prepare the data first.")
-    summary = read_section(prepared / SUMMARY, "dataset")
+    summary = records.read(prepared / SUMMARY, records.Prepared)
     if dataset is not None and summary["dataset"] != dataset:
         raise UserError(f"{prepared} holds {summary['dataset']}, not {dataset}: give each a folder of its own.")
-    return read_section(prepared / SUMMARY, "stand_in", "fingerprint")
+    return summary
 
 
 def read_index(prepared: Path) -> dict[str, list[Any]]:
     """Return the columns of a prepared folder's index.parquet as lists, but for the outlines, which are large."""
-    from pyarrow import parquet
-
-    names = [name for name in parquet.read_schema(prepared / INDEX).names if name != "outline"]
-    columns: dict[str, list[Any]] = parquet.read_table(prepared / INDEX, columns=names).to_pydict()
+    table = parquet.read(prepared / INDEX)
+    columns: dict[str, list[Any]] = table.select([name for name in table.column_names if name != "outline"]).to_pydict()
     return columns
 
 

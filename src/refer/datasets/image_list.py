@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refer import parquet as tables
+from refer import records
 from refer.errors import UserError
 from refer.files import whole
 
@@ -99,18 +101,17 @@ def write_image_list(
 
     from refer.datasets.audit import read_index
     from refer.datasets.prepare import IMAGES, INDEX, SUMMARY
-    from refer.datasets.prepared import check, open_images, read_parquet
+    from refer.datasets.prepared import check, open_images
     from refer.datasets.split import read_images
-    from refer.files import read_section
 
     prepared, split = Path(prepared), Path(split)
     for path in (prepared / INDEX, prepared / IMAGES, prepared / SUMMARY, split):
         if not path.is_file():
             raise UserError(f"{path}: no such file; expected prepared data and their split. Run the workflow.")
     check(prepared)
-    index, assigned = read_parquet(prepared / INDEX), read_parquet(split)
-    told = json.loads((parquet.read_schema(split).metadata or {}).get(b"refer", b"{}"))
-    stated = read_section(prepared / SUMMARY, "fingerprint")["fingerprint"]
+    index, assigned = tables.frame(prepared / INDEX), tables.frame(split)
+    told = records.embedded(tables.about(split), records.SplitFacts, str(split))
+    stated = records.read(prepared / SUMMARY, records.Prepared)["fingerprint"]
     if told.get("data_fingerprint") != stated:
         raise UserError(f"{split}: the split of other data than {prepared} holds; split them again.")
     if test not in set(assigned["part"]):
@@ -118,7 +119,7 @@ def write_image_list(
         raise UserError(f"{split}: no part {test!r}; expected one of {parts}.")
     once = _once(assigned, test).reindex(index["id"])
     images = open_images(prepared / IMAGES)
-    facts = read_images(read_index(prepared), Path(audit), read_section(prepared / SUMMARY, "dataset", "fingerprint"))
+    facts = read_images(read_index(prepared), Path(audit), records.read(prepared / SUMMARY, records.Prepared))
     paper, _, protocol = split.stem.partition(".")
     about = {name: told.get(name) for name in FACTS} | {"paper": paper, "protocol": protocol, "test": test}
     columns = {
@@ -161,18 +162,14 @@ def read_image_list(path: str | Path) -> ImageList:
     Raises:
         UserError: it is missing, damaged, or no such list.
     """
-    from pyarrow import parquet
-
-    from refer.datasets.prepared import read_parquet
-
     path = Path(path)
     if not path.is_file():
         raise UserError(
             f"{path}: no such file; expected the list of the data set's images. Pull it, or make it where the data "
             "lie: refer images --help"
         )
-    table = read_parquet(path)
-    about = json.loads((parquet.read_schema(path).metadata or {}).get(b"refer", b"{}"))
+    table = tables.frame(path)
+    about = records.embedded(tables.about(path), records.Told, str(path))
     missing = [name for name in (*COLUMNS, *FACTS) if name not in table and name not in about]
     if missing:
         raise UserError(f"{path}: no list of images, {missing[0]!r} is missing; make it again: refer images --help")
@@ -202,7 +199,7 @@ def _rows(ids: list[str], table: str | Path | None) -> list[int | None]:
         import pandas as pd
 
         try:
-            read = pd.read_parquet(table) if Path(table).suffix == ".parquet" else pd.read_csv(table)
+            read = tables.frame(table) if Path(table).suffix == ".parquet" else pd.read_csv(table)
             if "row" not in read and "other" in read:
                 read["row"] = read["other"].astype(str).str.extract(r"(\d+)\.[a-z]+$", expand=False)
             known = dict(zip(read["id"].astype(str), read["row"].astype(int), strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from refer import parquet
 from refer.datasets.audit import blank, read_summary
 from refer.datasets.near import near_between, normalised, thumbnails
 from refer.datasets.prepare import IMAGES, INDEX
@@ -40,7 +41,7 @@ def link(names: tuple[str, str], prepared: tuple[Path, Path], links: Path, summa
     about = [read_summary(folder, name) for name, folder in zip(names, prepared, strict=True)]
     for folder in prepared:
         check(folder)
-    tables = [pd.read_parquet(folder / INDEX) for folder in prepared]
+    tables = [parquet.frame(folder / INDEX) for folder in prepared]
     images = [open_images(folder / IMAGES) for folder in prepared]
     first, second, correlation = _partners(images[0], tables[0], images[1], tables[1])
     if not len(first):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import sys
+import threading
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +24,8 @@ from refer.errors import UserError
 
 TOGETHER = 64  # images that go to a process and come back at once
 AHEAD = 16 * TOGETHER  # images that are asked for before the first of them is written
+
+ALONE = 1.0  # seconds between two looks of a process that decodes whether its parent lives
 
 Decoded = tuple[np.ndarray | None, Verdict]
 
@@ -44,7 +49,7 @@ def decoded(source: Path, rows: Sequence[ImageRow], recipe: Recipe, workers: int
                 yield _decode(archive, recipe, row)
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(source,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_open, initargs=(source, os.getpid())) as pool:
         try:
             for start in range(0, len(rows), AHEAD):  # no more than these wait in memory to be written
                 yield from pool.map(partial(_decode_here, recipe), rows[start : start + AHEAD], chunksize=TOGETHER)
@@ -54,9 +59,17 @@ def decoded(source: Path, rows: Sequence[ImageRow], recipe: Recipe, workers: int
             ) from error
 
 
-def _open(source: Path) -> None:
+def _open(source: Path, parent: int) -> None:
     global _archive
     _archive = zipfile.ZipFile(source)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: a killed one can tell it nothing, and it would wait for ever."""
+    while os.getppid() == parent:
+        time.sleep(ALONE)
+    os._exit(1)
 
 
 def _decode_here(recipe: Recipe, row: ImageRow) -> Decoded:

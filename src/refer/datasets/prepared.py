@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refer import parquet, records
 from refer.datasets import catalog
 from refer.datasets.model import ImageRow
 from refer.datasets.pixels import pixel_hash
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY, fingerprint
 from refer.errors import UserError
-from refer.files import read_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = ("id", "label", "split", "subject", "modality", "pair", "level", "votes", "outline", "sha256")
 
@@ -41,21 +38,6 @@ def open_images(path: Path) -> NDArray[np.uint8]:
     return images
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table that a stage before wrote, each page of it against its checksum where it has one.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        return pd.read_parquet(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a whole table ({str(error)[:120]}); delete it and run again.") from None
-
-
 def check(prepared: Path) -> None:
     """Compare a prepared folder with what it states of itself; once in a process for each state of its files.
 
@@ -72,7 +54,7 @@ def check(prepared: Path) -> None:
 @cache
 def _check(prepared: Path, *_: Any) -> None:
     try:
-        stated = read_json(prepared / SUMMARY)
+        stated = records.read(prepared / SUMMARY, records.Stated, _again(prepared))
         index = _columns(prepared / INDEX)
     except OSError as error:
         raise UserError(f"{prepared}: {error.strerror}: {error.filename or INDEX}; {_again(prepared)}") from None
@@ -90,16 +72,8 @@ def _check(prepared: Path, *_: Any) -> None:
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(path)
-        columns = {name: table[name].to_pylist() for name in COLUMNS if name in table.column_names}
-    except (pa.ArrowException, ValueError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise UserError(f"{path}: not a whole table ({str(error)[:120]}); {_again(path.parent)}") from None
+    table = parquet.read(path, again=_again(path.parent))
+    columns = {name: table[name].to_pylist() for name in COLUMNS if name in table.column_names}
     if "id" not in columns:
         raise UserError(f"{path}: there is no column 'id'; {_again(path.parent)}")
     return columns

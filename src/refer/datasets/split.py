@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from refer import parquet, records
 from refer.datasets import catalog
 from refer.datasets.audit import AUDIT, DUPLICATES, NEAR, read_index, read_summary
 from refer.datasets.groups import together
@@ -18,7 +19,7 @@ from refer.datasets.split_assignment import Images, SplitAssignment, divide, off
 from refer.datasets.split_counts import count_split
 from refer.datasets.splitting import Scheme
 from refer.errors import UserError
-from refer.files import read_section, whole
+from refer.files import whole
 
 LEAST_LEFT = 0.2  # of a part: with less, what is left is no sample of it any more
 
@@ -147,14 +148,12 @@ def _check_names(
 
 def read_images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
     """Return the index with what the audit of the same data says of duplicates."""
-    from pyarrow import parquet
-
     if not all((audit_dir / name).is_file() for name in (AUDIT, DUPLICATES, NEAR)):
         raise UserError(f"{audit_dir} holds no {AUDIT} with its {DUPLICATES} and {NEAR}: audit the data first.")
-    if read_section(audit_dir / AUDIT, "data_fingerprint")["data_fingerprint"] != summary["fingerprint"]:
+    if records.read(audit_dir / AUDIT, records.AuditRecord)["data_fingerprint"] != summary["fingerprint"]:
         raise UserError(f"{audit_dir} is the audit of other data than those prepared now: audit them again.")
-    duplicates = parquet.read_table(audit_dir / DUPLICATES, columns=["id", "group"]).to_pydict()
-    pairs = parquet.read_table(audit_dir / NEAR, columns=["id", "other"]).to_pydict()
+    duplicates = parquet.read(audit_dir / DUPLICATES, ["id", "group"]).to_pydict()
+    pairs = parquet.read(audit_dir / NEAR, ["id", "other"]).to_pydict()
     group_of = dict(zip(duplicates["id"], duplicates["group"], strict=True))
     image = [group_of.get(key, key) for key in index["id"]]
     row_of = {key: row for row, key in enumerate(index["id"])}

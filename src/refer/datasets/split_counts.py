@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refer import parquet, records
 from refer.datasets.split_assignment import Images
 from refer.errors import UserError
 from refer.files import write_json
@@ -53,14 +53,10 @@ def keep_split_counts(split: str | Path, out: str | Path) -> None:
     Raises:
         UserError: there is no such file, or it says nothing.
     """
-    from pyarrow import parquet
-
     split = Path(split)
     if not split.is_file():
         raise UserError(f"{split}: no such file; expected the split of a data set. Run the workflow.")
-    about = json.loads((parquet.read_schema(split).metadata or {}).get(b"refer", b"{}"))
-    if "folds" not in about:
-        raise UserError(f"{split}: does not say how it was made; delete it and split the data again.")
+    about = records.embedded(parquet.about(split), records.SplitFacts, str(split))
     paper, _, protocol = split.stem.partition(".")
     write_json(out, {"paper": paper, "protocol": protocol, **about})
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refer import files
+from refer import files, records
 from refer.errors import UserError
 from refer.plan import Run
 from refer.training.data import Part, load_index
@@ -100,7 +100,7 @@ def measure_batch_tokens(
         "recipe": run.recipe.as_dict(),
         "grid": {key: list(getattr(grid, key)) for key in ("tokens", "seeds", "orders", "batches")},
         "parents_sha256": {branch: files.sha256(path) for branch, path in sorted(parents.items())},
-        "data_fingerprint": str(files.read_json(prepared / "prepare.json")["fingerprint"]),
+        "data_fingerprint": str(records.read(prepared / "prepare.json", records.Stated)["fingerprint"]),
     }
     table = pa.table({"id": part.ids, "label": part.labels.cpu().numpy().astype(np.int8), **columns})
     table = table.replace_schema_metadata({"refer": json.dumps(about, sort_keys=True)})

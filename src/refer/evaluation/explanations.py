@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from refer import files
+from refer import files, records
 from refer.datasets.backgrounds import SUMMARY
 from refer.errors import UserError
 from refer.evaluation.trained import Trained, load_trained
@@ -80,7 +80,7 @@ def explain(
     trained = load_trained(checkpoint_path, where)
     run = trained.run
     index, classes = load_index(prepared, split, run.fold or 0)
-    about = files.read_json(prepared / "prepare.json")
+    about = records.read(prepared / "prepare.json", records.Stated)
     fingerprint = str(about["fingerprint"])
     if trained.metadata["classes"] != classes or trained.metadata["data_fingerprint"] != fingerprint:
         raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")

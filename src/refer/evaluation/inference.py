@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from refer import files
+from refer import files, records
 from refer.errors import UserError
 from refer.evaluation.trained import load_trained
 from refer.training.data import load_index
@@ -55,7 +55,7 @@ def infer(
         raise UserError(f"{checkpoint_path.parent}: its training failed, as {FAILED} says; train it again.")
     run, network, reader, metadata = load_trained(checkpoint_path, where)
     index, classes = load_index(prepared, split, run.fold or 0)
-    fingerprint = str(files.read_json(prepared / "prepare.json")["fingerprint"])
+    fingerprint = str(records.read(prepared / "prepare.json", records.Stated)["fingerprint"])
     if metadata["classes"] != classes or metadata["data_fingerprint"] != fingerprint:
         raise UserError(f"{checkpoint_path}: trained on other data than {prepared} holds; delete it and run again.")
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from refer import parquet
 from refer.evaluation.intervals import wilson
 from refer.files import read_json, whole
 
@@ -24,7 +25,7 @@ SAME = {"happy": "happiness", "sad": "sadness", "angry": "anger"}
 def agree(links: Path, summary: Path, out: Path) -> None:
     """Write the `agreement` of the links of two data sets (see refer.datasets.links) as a CSV file."""
     with whole(out) as path:
-        agreement(pd.read_parquet(links), *read_json(summary)["classes"]).to_csv(path, index=False, float_format="%.6g")
+        agreement(parquet.frame(links), *read_json(summary)["classes"]).to_csv(path, index=False, float_format="%.6g")
 
 
 def agreement(links: pd.DataFrame, classes: Sequence[str], other_classes: Sequence[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from refer import parquet
 from refer.datasets.image_list import ImageList
 from refer.errors import UserError
 from refer.evaluation.predictions import SUM_TOLERANCE
@@ -204,8 +205,10 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: no such file; expected a CSV or parquet file of predictions.")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
+            return parquet.frame(path)
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except UserError:
+        raise
     except Exception as error:  # of a file that is something else the readers raise many kinds
         raise UserError(
             f"{path}: not a readable table ({' '.join(str(error).split())[:100]}); expected CSV in UTF-8 with commas "

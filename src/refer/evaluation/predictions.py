@@ -6,7 +6,6 @@ Nothing is counted before both: no table can rest on seeds that were asked about
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from refer import parquet, records
 from refer.errors import UserError
 
+AGAIN = "predict this run again."
 SUM_TOLERANCE = 1e-3  # probabilities are stored as float32, and a half-precision softmax is off by a few 1e-4
 
 
@@ -121,17 +121,14 @@ def read_predictions(path: str | Path) -> Predictions:
     path = Path(path)
     table = _read_table(path)
     meta = _metadata(path, table)
-    key = RunKey(meta["paper"], meta["data"], meta["protocol"], meta["method"], int(meta["seed"]), meta.get("fold"))
+    key = RunKey(meta["paper"], meta["data"], meta["protocol"], meta["method"], meta["seed"], meta.get("fold"))
     _check_place(path, key)
     classes = tuple(meta["classes"])
     columns = [f"p_{name}" for name in classes]
     _check_columns(path, table, ["id", "part", "kept", "label", *columns])
     probabilities = np.column_stack([table[name].to_numpy().astype(np.float64) for name in columns])
     label = table["label"].to_numpy().astype(np.int64)
-    try:
-        ids, part = _strings(table["id"]), _strings(table["part"])
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: a text is damaged ({error}); predict this run again.") from None
+    ids, part = _strings(table["id"]), _strings(table["part"])
     _check_rows(path, ids, part, label, probabilities)
     order = np.lexsort((ids, part))
     return Predictions(
@@ -191,39 +188,15 @@ def _sharing(run: Predictions, once: dict[bytes, NDArray[Any]]) -> Predictions:
 def _read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected predictions. Run the workflow, or pull them.")
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as handle:
-            return handle.read(use_threads=False)  # for so small a file threads take longer than they save
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error}); predict this run again.") from error
+    return parquet.read(path, again=AGAIN)
 
 
 def _metadata(path: Path, table: pa.Table) -> dict[str, Any]:
     """Return what the file says about its run."""
     raw = (table.schema.metadata or {}).get(b"refer")
     if raw is None:
-        raise UserError(f"{path}: the schema has no 'refer' metadata, so no run is named; predict it again.")
-    try:
-        meta = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: the 'refer' metadata is no JSON ({str(error)[:80]}); predict this run again."
-        ) from None
-    if not isinstance(meta, dict):
-        raise UserError(f"{path}: the 'refer' metadata is a {type(meta).__name__}; predict this run again.")
-    needed = {"paper", "dataset", "data", "protocol", "method", "seed", "stand_in", "classes"}
-    missing = sorted((needed | {"checkpoint_sha256", "data_fingerprint", "preset"}) - meta.keys())
-    if missing:
-        raise UserError(f"{path}: the 'refer' metadata lacks {', '.join(missing)}; predict this run again.")
-    texts = ("paper", "dataset", "data", "protocol", "method", "preset", "data_fingerprint")
-    classes = meta["classes"]
-    wrong = [name for name in texts if not isinstance(meta[name], str)]
-    wrong += [name for name in ("seed", "fold") if not isinstance(meta.get(name, 0) or 0, int)]
-    wrong += [] if isinstance(classes, list) and classes and {type(name) for name in classes} == {str} else ["classes"]
-    if wrong or meta["seed"] is None:
-        found = wrong[0] if wrong else "seed"
-        raise UserError(f"{path}: the 'refer' metadata has {found} {str(meta[found])[:60]!r}; predict this run again.")
-    return meta
+        raise UserError(f"{path}: the schema has no 'refer' metadata, so no run is named; {AGAIN}")
+    return records.embedded(raw, records.Origin, f"{path}: the 'refer' metadata", AGAIN)
 
 
 def _check_place(path: Path, key: RunKey) -> None:

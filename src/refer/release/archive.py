@@ -1,19 +1,21 @@
 """One zip with equal bytes for equal content, and the check of one that somebody was given.
 
 Members are stored, not deflated: compressed bytes depend on the version of zlib, and pictures and Parquet files are
-compressed already.
+compressed already. So an archive with a deflated member is none of ours, and unpacks to no more than its own size.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from refer.datasets.raw.archive_base import explained, link, safe_name
 from refer.errors import UserError
 from refer.files import whole
 
@@ -88,20 +90,31 @@ def check(path: Path, report: Report = lambda done: None) -> Checked:
     Raises:
         UserError: it is no archive of a release, or a file is altered, missing or too many.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _check(path, archive, report)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: no readable archive of a release ({error}); fetch it again.") from None
+    with explained(str(path)), zipfile.ZipFile(path) as archive:
+        return _check(path, archive, report)
+
+
+def _check_directory(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse what is not written by `write`, and would do harm to who unpacks it."""
+    for info in archive.infolist():
+        safe_name(info.orig_filename, str(path))
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise link(str(path), repr(info.orig_filename))
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1:
+            raise UserError(f"{path}: {info.filename} is compressed or encrypted; expected plain content, as in every "
+                            "release. Fetch it again from where it was released.")  # fmt: skip
+    if (total := sum(info.file_size for info in archive.infolist())) > (size := path.stat().st_size):
+        raise UserError(f"{path}: its files are {total:,} bytes, more than its own {size:,}; fetch it again.")
 
 
 def _check(path: Path, archive: zipfile.ZipFile, report: Report) -> Checked:
+    _check_directory(path, archive)
     names = archive.namelist()
     lists = [name for name in names if name.count("/") == 1 and name.endswith(f"/{SUMS}")]
     if len(lists) != 1 or len(set(names)) != len(names):
         raise UserError(f"{path}: no archive of a release: expected one folder with one {SUMS}, and no name twice.")
     top = lists[0].removesuffix(SUMS)
-    expected = dict(_lines(archive.read(lists[0]).decode()))
+    expected = dict(_lines(archive.read(lists[0]).decode("utf-8")))
     for number, name in enumerate(sorted({*expected} ^ {name.removeprefix(top) for name in names} - {SUMS})):
         if number == 0:
             what = "is missing" if name in expected else f"is not in {SUMS}"

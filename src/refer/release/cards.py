@@ -11,9 +11,9 @@ from refer.datasets.catalog import DATASETS
 from refer.evaluation.intervals import accuracy_interval, wilson
 from refer.evaluation.predictions import Predictions
 from refer.evaluation.scores import metrics
-from refer.files import read_json
 from refer.plan import Run
 from refer.progress import duration
+from refer.records import AuditRecord, read
 from refer.release.description import template
 from refer.release.runs import Finished, Preset
 from refer.reporting.run_set import in_batches
@@ -127,7 +127,7 @@ def _people(preset: Preset, each: Finished) -> str:
     audit = preset.folder / "data" / each.run.data / "audit.json"
     if not audit.is_file():
         return "Who is in the images: the audit of the data set, which is not in this release, says what is known."
-    subjects = read_json(audit)["subjects"]
+    subjects = read(audit, AuditRecord)["subjects"]
     if not subjects["known"]:
         return "Who is in the images is not known, so one person may be in several parts."
     count = subjects.get("count")

@@ -7,6 +7,10 @@ from html.parser import HTMLParser
 from itertools import zip_longest
 from pathlib import Path
 
+from PIL import Image
+
+from refer.errors import UserError
+
 SHOWN = 40
 """Letters of a line or cell that are shown."""
 
@@ -22,7 +26,7 @@ def difference(released: Path, again: Path) -> str:
     kinds = {".csv": _cells, ".parquet": _rows, ".png": _pixels}
     try:
         return kinds.get(released.suffix, _lines)(released, again)
-    except (UnicodeDecodeError, OSError, ValueError) as error:
+    except (UserError, OSError, ValueError, Image.DecompressionBombError) as error:
         return f"cannot be read ({error})"
 
 
@@ -107,9 +111,9 @@ def _lines(released: Path, again: Path) -> str:
 
 
 def _rows(released: Path, again: Path) -> str:
-    import pyarrow.parquet as pq
+    from refer import parquet
 
-    mine, theirs = pq.read_table(released), pq.read_table(again)
+    mine, theirs = parquet.read(released), parquet.read(again)
     if mine.schema != theirs.schema or len(mine) != len(theirs):
         return f"other columns, or {len(mine)} rows instead of {len(theirs)}"
     for name in mine.column_names:
@@ -123,7 +127,6 @@ def _rows(released: Path, again: Path) -> str:
 
 def _pixels(released: Path, again: Path) -> str:
     import numpy as np
-    from PIL import Image
 
     mine, theirs = (np.asarray(Image.open(path).convert("RGBA")) for path in (released, again))
     if mine.shape != theirs.shape:

@@ -9,7 +9,8 @@ from typing import Any
 
 import refer
 from refer.errors import UserError
-from refer.files import read_json, sha256, write_json
+from refer.files import sha256, write_json
+from refer.records import Manifest, read
 
 NAME = "release.json"
 FORMAT = 1
@@ -75,17 +76,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: no such file; expected the manifest of a release: refer release --preset {path.parent.name}"
         )
-    try:
-        manifest: dict[str, Any] = read_json(path)
-        if (found := manifest.get("format")) != FORMAT:
-            raise UserError(f"{path}: found format {found!r}, expected {FORMAT}; release it again.")
-        for name, listed in manifest["files"].items():
-            listed["sha256"], listed["bytes"], listed["role"]
-            if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise UserError(f"{path}: {name} leads out of the folder; a release holds files below it alone.")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not the manifest of a release ({error!r}); restore it, or release again.") from None
-    return manifest
+    return read(path, Manifest, "It is not the manifest of a release: restore it, or release again.")
 
 
 def altered(folder: str | Path, name: str, listed: Mapping[str, Any]) -> bool:

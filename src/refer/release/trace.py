@@ -14,8 +14,9 @@ from typing import Any
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError, unknown
 from refer.evaluation.predictions import read_predictions
-from refer.files import read_json, sha256
+from refer.files import sha256
 from refer.plan import Run
+from refer.records import Told, read
 from refer.release.manifest import NAME as MANIFEST
 from refer.release.manifest import read_manifest
 from refer.release.recompute import recomputed
@@ -76,9 +77,12 @@ def read_table(path: str | Path) -> Table:
         raise UserError(f"{path.parent}: no table {unknown(path.name, known)}.")
     if [*path.absolute().parts[-4:-3], *path.absolute().parts[-2:-1]] != ["results", "tables"]:
         raise UserError(f"{path}: expected results/<preset>/tables/<table>.csv, with the runs beside it.")
-    with path.open(encoding="utf-8", newline="") as handle:
-        reader = csv.DictReader(handle)
-        rows = list(reader)
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            reader = csv.DictReader(handle)
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: no CSV in UTF-8 ({error}); restore it, or make the tables again.") from None
     return Table(path, list(reader.fieldnames or []), rows)
 
 
@@ -255,7 +259,7 @@ def _data_set(preset: Preset, data: str, paper: str, protocol: str) -> dict[str,
         "title": known.title,
         "stand_in": drawn,
         "home": None if drawn else known.home,
-        "data_fingerprint": None if source is None else read_json(source).get("data_fingerprint"),
+        "data_fingerprint": None if source is None else read(source, Told).get("data_fingerprint"),
         "split": _named(preset, split) if split.is_file() else None,
         "audit": _named(preset, audit) if audit.is_file() else None,
     }

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
 from refer.evaluation.predictions import RunKey
-from refer.files import read_section
 from refer.networks import catalog
 from refer.recipe import Recipe
+from refer.records import Prepared, read
 from refer.reporting.run_set import Record, read_records
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def check_prepared(plan: Plan, summaries: Iterable[str | Path], records: Iterabl
             "swapped": list(config.swapped.get(dataset, [])),
             "grey_levels": list(config.grey_levels.get(dataset, [])),
         }
-        told = read_section(path)
+        told = read(path, Prepared)
         for name, expected in asked.items():
             if (done := told.get(name, expected)) != expected:
                 raise UserError(

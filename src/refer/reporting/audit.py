@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
-from refer.files import read_json
+from refer.records import AuditRecord, read
 
 
 @dataclass(frozen=True)
@@ -96,29 +96,27 @@ def read_audit(path: str | Path) -> Audit:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected what the audit of the data set found. Run the workflow.")
-    found = read_json(path)
+    found = read(path, AuditRecord, "Delete it and run the audit again.")
     counts = ("images", "groups", "images_in_groups", "surplus", "groups_across_splits", "conflicting_groups")
-    try:
-        return Audit(
-            dataset=found["dataset"],
-            data=found["dataset"] + ("-standin" if found["stand_in"] else ""),
-            stand_in=found["stand_in"],
-            **{name: found[name] for name in counts},
-            also_in=found["also_in"],
-            blanks={split: entry["count"] for split, entry in found["blanks"].items()},
-            classes=found["counts"],
-            subjects_known=found["subjects"]["known"],
-            shared_subjects=found["subjects"]["overlap"],
-            **(_newer(found) if "near" in found else {}),
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: lacks {error}; delete it and run the audit again.") from error
+    return Audit(
+        dataset=found["dataset"],
+        data=found["dataset"] + ("-standin" if found["stand_in"] else ""),
+        stand_in=found["stand_in"],
+        **{name: found[name] for name in counts},
+        also_in=found["also_in"],
+        blanks={split: entry["count"] for split, entry in found["blanks"].items()},
+        classes=found["counts"],
+        subjects_known=found["subjects"]["known"],
+        shared_subjects=found["subjects"]["overlap"],
+        **(_newer(found) if "near" in found else {}),
+    )
 
 
 def _newer(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what audits hold since near duplicates, pairs and people are looked at."""
-    near, each, pairs = found["near"], found["subjects"]["images_each"], found["pairs"]
+    near, each, pairs = found["near"], found["subjects"]["images_each"], found.get("pairs")
     counts = ("pairs", "images", "groups", "groups_across_splits", "conflicting_groups", "also_in")
+    people = found["subjects"].get("count", 0)
     return {
         "near": Near(
             **{name: near[name] for name in counts},
@@ -127,13 +125,13 @@ def _newer(found: Mapping[str, Any]) -> dict[str, Any]:
             two_subjects=near["pairs_of_two_subjects"],
             conflicting_of_one_subject=near["conflicting_groups_of_one_subject"],
         ),
-        "people": People(found["subjects"]["count"], **each) if found["subjects"]["count"] else None,
+        "people": People(people, each["least"], each["median"], each["most"]) if people else None,
         "modalities": {
             modality: sum(sum(classes.values()) for classes in splits.values())
-            for modality, splits in found["modalities"].items()
+            for modality, splits in found.get("modalities", {}).items()
         },
         "pairs_complete": pairs and pairs["complete"],
         "unpaired": pairs["unpaired"] if pairs else {},
-        "notes": found["notes"],
+        "notes": found.get("notes", {}),
         "pixels": (found.get("pixels") or {}).get("said", ""),
     }

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from refer import parquet
 from refer.errors import UserError
 from refer.files import whole, write_text
 
@@ -137,7 +138,7 @@ class Results:
         """Read results.parquet. Raises UserError where it is missing or has other columns."""
         if not Path(path).is_file():
             raise UserError(f"{path}: no such file; expected the results table of this preset. Run the workflow.")
-        table = pq.read_table(path)
+        table = parquet.read(path)
         if table.schema.names != SCHEMA.names:
             raise UserError(f"{path}: the results table of another version of refer; delete it and score again.")
         return cls(table.to_pylist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from refer.evaluation.folds import pooled
 from refer.evaluation.predictions import Predictions, RunKey, read_all
 from refer.evaluation.scores import Metric, metrics
 from refer.recipe import testing
+from refer.records import RunRecord, read
 
 if TYPE_CHECKING:
     from refer.spec import Paper
@@ -23,10 +23,6 @@ PUBLISHED, AUDITED = PROTOCOLS = "published", "audited"
 
 Record = Mapping[str, Any]
 """The content of one run.json."""
-
-RECORDED = ("preset", "dataset", "stand_in", "checkpoint_sha256", "data_fingerprint", "versions", "epochs", "seconds",
-            "images_per_s", "device")  # fmt: skip
-"""What every run.json must have, beside what names the run."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +109,8 @@ def read_records(paths: Iterable[str | Path]) -> dict[RunKey, dict[str, Any]]:
     for path in map(Path, paths):
         if not path.is_file():
             raise UserError(f"{path}: no such file; expected the record of a run. Run the workflow, or pull it.")
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            key = RunKey(**{name: record[name] for name in RunKey._fields[:-1]}, fold=record.get("fold"))
-            if missing := [name for name in RECORDED if name not in record]:
-                raise KeyError(*missing[:3])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"{path}: not the record of a run ({error!r}); train this run again.") from error
+        record = read(path, RunRecord, "It is not the record of a run: restore it, or train this run again.")
+        key = RunKey(**{name: record[name] for name in RunKey._fields[:-1]}, fold=record.get("fold"))
         records[key] = record
     return dict(sorted(records.items(), key=lambda item: item[0].rank))
 

@@ -88,7 +88,7 @@ def pipeline(configfile: str, base: str | Path = ".") -> str:
     made = StageOutputs(plan, released=_in_git(f"results/{plan.config.preset}/results.parquet", base))
     up = "../" * (len(path.parts) - 1)
     default = configfile == DEFAULT
-    environment = Environment(
+    environment = Environment(  # nosec B701  # YAML
         loader=PackageLoader("refer.storage"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
     return environment.get_template("pipeline.yaml.jinja").render(

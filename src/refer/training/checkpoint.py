@@ -12,8 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from refer import records
 from refer.errors import UserError
 from refer.files import seal, whole
+
+AGAIN = "delete it and run again."
 
 
 def save(path: Path, groups: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]) -> None:
@@ -40,7 +43,7 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     groups: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as handle:
-            metadata = json.loads(handle.metadata()["refer"])
+            metadata = records.embedded((handle.metadata() or {}).get("refer"), records.Told, str(path), AGAIN)
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118 - not a mapping
         # Nothing else would notice a turned bit among the weights. Older versions wrote no seal.
         stated = metadata.pop("seal", None)
@@ -49,8 +52,8 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         for key, tensor in tensors.items():
             group, name = key.split("/", 1)
             groups.setdefault(group, {})[name] = tensor
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a whole checkpoint of this project ({error}); delete it and run again.") from None
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: not a whole checkpoint of this project ({error}); {AGAIN}") from None
     return groups, metadata
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from refer import parquet
 from refer.datasets.outlines import masks as masks_of
 from refer.errors import UserError
 from refer.training.augment import affine_grid_of, axes_of, exposed, gaussians, stacked, uniforms
@@ -301,7 +301,7 @@ def load_composer(
     images = np.load(prepared / "images.npy", mmap_mode="r")
     if images.shape[1] != images.shape[2]:
         raise UserError(f"{prepared}: images of {images.shape[1]}x{images.shape[2]} pixels; only squares are composed.")
-    index = pd.read_parquet(prepared / "index.parquet")
+    index = parquet.frame(prepared / "index.parquet")
     outlines = index["outline"].iloc[rows].tolist() if "outline" in index else [None] * len(rows)
     masks = torch.from_numpy(masks_of(outlines, images.shape[1]))[:, None]
     faces = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).contiguous()
@@ -394,7 +394,7 @@ def composed_examples(
         For n classes and k draws: the cut-outs (n, H, H[, 3]), their masks (n, H, H), the composed images and their
         targets (k, n, size, size), all uint8, and the names of the classes.
     """
-    index = pd.read_parquet(prepared / "index.parquet")
+    index = parquet.frame(prepared / "index.parquet")
     # The strongest expression that there is, of as many people as there are classes.
     ranked = index.sort_values(["label", "level"], ascending=[True, False], kind="stable")
     found = [group.index for _, group in ranked.groupby("label", sort=True)]

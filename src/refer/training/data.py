@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from refer import files
-from refer.datasets.prepared import check, open_images, read_parquet
+from refer import parquet, records
+from refer.datasets.prepared import check, open_images
 from refer.errors import UserError
 from refer.networks.registry import Standard
 from refer.networks.standard import standard_of
@@ -119,14 +119,14 @@ def load_index(prepared: Path, split: Path, fold: int = 0) -> tuple[pd.DataFrame
             index, or has no such fold.
     """
     check(prepared)
-    index = pd.read_parquet(prepared / "index.parquet")
-    parts = read_parquet(split)
+    index = parquet.frame(prepared / "index.parquet")
+    parts = parquet.frame(split)
     if fold not in set(parts["fold"]):
         raise UserError(f"{split}: there is no fold {fold}; it has {parts['fold'].nunique()}, counted from 0.")
     parts = parts[parts["fold"] == fold].reset_index(drop=True)
     if not index["id"].equals(parts["id"]):
         raise UserError(f"{split}: its rows are not those of {prepared / 'index.parquet'}; delete it and run again.")
-    classes = files.read_json(prepared / "prepare.json")["classes"]
+    classes = records.read(prepared / "prepare.json", records.Stated)["classes"]
     columns = [name for name in ("part", "kept", "twin") if name in parts]
     return index.assign(**{name: parts[name] for name in columns}), list(classes)
 

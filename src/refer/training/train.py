@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from refer import BEHAVIOUR, files
+from refer import BEHAVIOUR, files, records
 from refer.errors import UserError
 from refer.lock import locked
 from refer.networks.interface import in_full, logits_of
@@ -112,7 +112,7 @@ def train(
     print(training.precision, flush=True)
     identity = {
         "run": run.as_dict(),
-        "data": str(files.read_json(prepared / "prepare.json")["fingerprint"]),
+        "data": str(records.read(prepared / "prepare.json", records.Stated)["fingerprint"]),
         "split": files.sha256(split),
         "device": where.type,
         "precision": training.precision.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 TRIES = 4
 TIMEOUT = 30  # seconds without an answer
 CHUNK = 1 << 20  # bytes between two calls of `progress`
+LARGEST = 256 << 30  # bytes of a file whose length the server does not state, as much as a data set may unpack to
+SPARED = 1 << 30  # bytes that a download leaves on the disk
+LOOK = 64 * CHUNK  # bytes between two looks at how many are left
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP states that another try may not meet
 
 
@@ -90,7 +94,7 @@ def _verified(remote: Remote, progress: ProgressCallback | None) -> Callable[...
 
     def fetch(url: str, output: str, keeper: Any) -> None:
         get = pooch.HTTPDownloader(
-            progressbar=_Bar(progress) if progress else False,
+            progressbar=_Bar(remote, Path(output).parent, progress),
             chunk_size=CHUNK,
             timeout=TIMEOUT,
             headers={"Accept-Encoding": "identity"},
@@ -119,13 +123,23 @@ class _Bar:
 
     total = 0
 
-    def __init__(self, progress: ProgressCallback) -> None:
-        self._progress, self._done = progress, 0
+    def __init__(self, remote: Remote, folder: Path, progress: ProgressCallback | None) -> None:
+        self._remote, self._folder, self._progress, self._done = remote, folder, progress, 0
 
     def update(self, size: int) -> None:
-        """Take `size` more bytes."""
+        """Take `size` more bytes.
+
+        Raises:
+            UserError: they are more than the server stated or than any data set, or the disk is nearly full.
+        """
         self._done += size
-        if self.total:
+        most = self.total or LARGEST
+        if self._done > most + CHUNK:  # pooch tells whole chunks
+            raise _final(self._remote, self._remote.url, f"more than {most:,} bytes came, and no end")
+        if self._done % LOOK == 0 and shutil.disk_usage(self._folder).free < SPARED:
+            raise UserError(f"{self._remote.shown}: after {self._done / 1e6:,.0f} MB less than {SPARED / 1e9:.1f} GB "
+                            f"are left on the disk of {self._folder}. Free some, then start again.")  # fmt: skip
+        if self.total and self._progress:
             self._progress(min(self._done, self.total), self.total)
 
     def reset(self) -> None:

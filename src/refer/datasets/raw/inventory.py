@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from refer.datasets.model import Dataset, some
 from refer.datasets.raw import sources
 from refer.errors import UserError
-from refer.files import read_json
+from refer.files import NotJsonError
+from refer.records import Inventoried, read
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,10 +100,9 @@ def _state(known: Dataset, data: Path, drawn: bool) -> dict[str, Any] | None:
 def _read(path: Path) -> dict[str, Any]:
     """Return a JSON file's content, nothing where it is absent or another program's."""
     try:
-        content = read_json(path)
-    except (OSError, ValueError):
+        return read(path, Inventoried)
+    except (OSError, NotJsonError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def show(entries: Sequence[Mapping[str, Any]], console: Console) -> None:

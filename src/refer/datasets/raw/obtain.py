@@ -18,7 +18,8 @@ from refer.datasets.raw import archive, sources
 from refer.datasets.raw.repack import Contents, Part, repack
 from refer.datasets.raw.source_types import Pointer, Remote
 from refer.errors import UserError
-from refer.files import read_section, room, sha256, whole, write_json
+from refer.files import room, sha256, whole, write_json
+from refer.records import Receipt, read
 
 FILES = "files.zip"
 RECEIPT = "receipt.json"
@@ -161,7 +162,7 @@ def read_receipt(raw: Path, dataset: str) -> dict[str, Any]:
     """
     if not (raw / FILES).is_file() or not (raw / RECEIPT).is_file():
         raise UserError(f"{raw} holds no {FILES} with its {RECEIPT}: obtain {dataset} first.")
-    receipt = read_section(raw / RECEIPT, "dataset", "stand_in", "layout", "files_sha256", "members_sha256")
+    receipt = read(raw / RECEIPT, Receipt, f"Remove it and {FILES}, and obtain {dataset} again.")
     if receipt["dataset"] != dataset:
         raise UserError(f"{raw} holds {receipt['dataset']}, not {dataset}: obtain each into a folder of its own.")
     if sha256(raw / FILES) != receipt["files_sha256"]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from refer.datasets.raw.source_types import DOWNLOAD, Kaggle, Local, Pointer, Remote, SourceType, owners, parse
 from refer.errors import UserError
-from refer.files import read_section
+from refer.records import Receipt, read
 
 if TYPE_CHECKING:
     from refer.datasets.model import ProgressCallback
@@ -166,12 +166,12 @@ def _obtained(place: SourceType, source: Source, receipt: Path) -> str:
     """Return the stored fingerprint of a source that has gone since, "" where that does not apply."""
     if isinstance(place, Remote) or (isinstance(place, Local) and place.path.exists()) or not receipt.is_file():
         return ""
-    stored = read_section(receipt, "fingerprint")
+    stored = read(receipt, Receipt)
     # A receipt of another file says nothing about this one: a slip in the path must not go unseen.
     if not several(source):
-        return str(stored["fingerprint"]) if stored.get("source") == place.shown else ""
+        return str(stored.get("fingerprint", "")) if stored.get("source") == place.shown else ""
     parts = [part for part in stored.get("parts", []) if part.get("source") == place.shown]
-    return str(parts[0]["fingerprint"]) if len(parts) == 1 else ""
+    return str(parts[0].get("fingerprint", "")) if len(parts) == 1 else ""
 
 
 def _existing(place: Local, dataset: str) -> None:

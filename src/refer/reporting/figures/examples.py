@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from refer import parquet
 from refer.reporting.figures.canvas import INK, SOFT, WARN, WIDTH, canvas, hang, wall
 from refer.reporting.figures.sheets import stand_in
 from refer.reporting.tables.table import dataset_name, stand_in_notice
@@ -40,7 +41,7 @@ def draw_examples(prepared: Path, audit_dir: Path, outputs: Iterable[str | Path]
     """
     about = stand_in(prepared)
     name = dataset_name(about["dataset"])
-    index = pd.read_parquet(prepared / "index.parquet", columns=["id", "class", "split"])
+    index = parquet.frame(prepared / "index.parquet", columns=["id", "class", "split"])
     rows = [(title, found[:ACROSS]) for title, found in _examples(index, audit_dir) if found]
     images = np.load(prepared / "images.npy", mmap_mode="r")
     subtitle = "below each picture its class and split, above near duplicates how they are alike, and how much (0 to 1)"
@@ -68,12 +69,12 @@ def _examples(index: pd.DataFrame, audit_dir: Path) -> Iterator[tuple[str, list[
     row_of = {key: row for row, key in enumerate(index["id"])}
     label, split = index["class"].to_numpy(), index["split"].to_numpy()
     identical = []
-    for _, group in pd.read_parquet(audit_dir / "duplicates.parquet").groupby("group"):
+    for _, group in parquet.frame(audit_dir / "duplicates.parquet").groupby("group"):
         rows = [row_of[key] for key in group["id"]]
         # Of several duplicates, the two that say most: in different classes or splits, if there are such.
         told = [(label[row] == label[rows[0]], split[row] == split[rows[0]], row) for row in rows[1:]]
         identical.append(Example(rows[0], min(told)[2]))
-    near = pd.read_parquet(audit_dir / "near.parquet").sort_values("correlation", ascending=False, kind="stable")
+    near = parquet.frame(audit_dir / "near.parquet").sort_values("correlation", ascending=False, kind="stable")
     near["agree"] = [label[row_of[one]] == label[row_of[other]] for one, other in zip(near.id, near.other, strict=True)]
     alike = [
         Example(row_of[one.id], row_of[one.other], f"{one.view}, {one.correlation:.2f}")

@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from refer import parquet, records
 from refer.datasets.catalog import DATASETS
 from refer.errors import UserError
-from refer.files import read_json, whole
+from refer.files import whole
 from refer.reporting.figures.canvas import INK, SOFT
 from refer.reporting.tables.table import dataset_name
 
@@ -46,7 +47,7 @@ def write_sheet(prepared: Path, out: Path) -> None:
         UserError: prepare.json does not say that the images are drawn, or there is no such folder.
     """
     about = stand_in(prepared)
-    index = pd.read_parquet(prepared / "index.parquet")
+    index = parquet.frame(prepared / "index.parquet")
     images = np.load(prepared / "images.npy", mmap_mode="r")
     rows = choose(about["dataset"], about["classes"], index, images)
     told = [f"{index['subject'].nunique()} people"] if index["subject"].notna().any() else []
@@ -66,8 +67,8 @@ def stand_in(prepared: Path) -> dict[str, Any]:
     """Return what a folder of prepared data says of itself. Raises UserError unless it says that all is drawn."""
     if not (prepared / "prepare.json").is_file():
         raise UserError(f"{prepared} holds no prepare.json: prepare the data first.")
-    about: dict[str, Any] = read_json(prepared / "prepare.json")
-    if about.get("stand_in") is not True:
+    about = records.read(prepared / "prepare.json", records.Prepared)
+    if about["stand_in"] is not True:
         raise UserError(
             f"{prepared} holds no drawn stand-in but {dataset_name(about['dataset'])} itself: pictures are shown of "
             "drawn stand-ins only, never of people."

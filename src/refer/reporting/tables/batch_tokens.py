@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from refer.errors import UserError
+from refer import parquet
+from refer import records as border
 from refer.evaluation.intervals import accuracy_interval, mean_sd
 from refer.evaluation.paired import paired_difference
 from refer.recipe import ORDERS
@@ -73,10 +73,8 @@ def read_batch_tokens(paths: Iterable[str | Path]) -> list[Measured]:
     """
     found: dict[str, Measured] = {}
     for path in sorted(map(str, paths)):
-        table = pq.read_table(path)
-        metadata = (table.schema.metadata or {}).get(b"refer")
-        if metadata is None or "grid" not in (about := json.loads(metadata)):
-            raise UserError(f"{path}: not what the rule batch_tokens writes; delete it and run it again.")
+        table = parquet.read(path)
+        about = border.embedded((table.schema.metadata or {}).get(b"refer"), border.BatchTokens, path)
         grid, label = about["grid"], table["label"].to_numpy()
         hits = {
             (tokens, order, size): np.stack(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refer.errors import UserError
-from refer.files import read_json
+from refer.records import Realtime, read
 from refer.reporting.names import as_run
 from refer.reporting.run_set import Record, precision_of
 from refer.reporting.tables import columns as c
@@ -42,14 +42,9 @@ def read_realtime(measured: Iterable[str | Path]) -> list[Record]:
     Raises:
         UserError: a file is no such measurement, or there is none.
     """
-    records = []
+    records: list[Record] = []
     for path in measured:
-        try:
-            record = read_json(path)
-            record["one_face"]["median_ms"], record["network_alone"], record["batch"], record["other_work"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: no measurement of this project ({error!r}); delete it and run again.") from None
-        records.append(record)
+        records.append(read(path, Realtime))
     if not records:
         raise UserError("real-time table: no realtime.json was given; measure at least one run.")
     return records

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refer.errors import UserError
-from refer.files import read_json
+from refer.records import SplitRecord, read
 from refer.reporting.tables import columns as c
 from refer.reporting.tables.table import (
     DASH,
@@ -189,8 +189,5 @@ def _sentence(text: str) -> str:
 def _read(path: Path) -> Split:
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected what a split says of itself. Run the workflow, or pull it.")
-    try:
-        about = read_json(path)
-        return Split(about["paper"], about["protocol"], about)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not what a split says of itself ({error!r}); delete it and run again.") from None
+    about = read(path, SplitRecord)
+    return Split(about["paper"], about["protocol"], about)

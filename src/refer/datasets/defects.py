@@ -80,6 +80,11 @@ class Report:
             besides = f"\nNot read: {len(self.unused):,} files ({some(sorted(self.unused), 3)})." if self.unused else ""
             raise UserError(f"{title}: " + "\n".join(said) + besides)
 
+    def nothing_left(self, title: str, listed: int) -> str:
+        """Say why none of `listed` images remains where all that is wrong is tolerated."""
+        why = some([f"{problem.id}: {problem.what}" for problem in self.problems], 3) or "none was recognised"
+        return f"{title}: not one image is left of {listed or len(self.problems):,} ({why})."
+
     def _advice(self, kind: str, left: int) -> str:
         if self.verdict and kind in ("labels", "counts"):
             return ""  # what they are taken for comes first

@@ -124,7 +124,7 @@ def prepare(
                 )
             report.refuse(known.title, len(kept.rows))
             if not kept.rows:
-                raise UserError(f"{known.title}: not one image is left of {len(rows)}. Get the archive again.")
+                raise UserError(report.nothing_left(known.title, len(rows)))
             _write_index(index, known, kept)
             done = time.perf_counter()
             packed = np.load(images, mmap_mode="r")

@@ -1,8 +1,9 @@
-"""Decode and pack raw data."""
+"""Decode and pack raw data, and say what was done to them."""
 
 from pathlib import Path
 
 from refer.datasets.prepare import prepare
+from refer.datasets.remarks import tell
 from refer.workflow import job
 
 with job(snakemake) as track:
@@ -19,3 +20,4 @@ with job(snakemake) as track:
         workers=snakemake.threads,
         progress=track("preparing", "images"),
     )
+    tell(Path(snakemake.output.about))

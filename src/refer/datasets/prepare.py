@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 import refer
-from refer.datasets import catalog, codings
+from refer.datasets import catalog, codings, words
 from refer.datasets.decode import Recipe, Verdict
 from refer.datasets.deep import pixels_of_16_bits
 from refer.datasets.defects import FLAT, Report, check_tolerated, compared, named
@@ -118,6 +118,7 @@ def prepare(
             images, index, summary = (outputs.enter_context(whole(out / name)) for name in (IMAGES, INDEX, SUMMARY))
             found = decoded(raw / FILES, rows, recipe, workers) if pixels is None else given(pixels)
             kept = _collect(images, known.shape, rows, found, report, progress)
+            report.see_frames(known, receipt["layout"], kept.unboxed)
             if not receipt["stand_in"]:
                 report.see_contrast(
                     [row.id for row, flat in zip(kept.rows, kept.flat, strict=True) if flat], len(kept.rows)
@@ -155,6 +156,7 @@ class _Kept:
     rows: list[ImageRow] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     outlines: list[tuple[float, ...] | None] = field(default_factory=list)
+    unboxed: list[tuple[str, tuple[int, int]]] = field(default_factory=list)  # id and raw size, of no face box
     flat: list[bool] = field(default_factory=list)  # whether they show next to nothing
 
 
@@ -177,16 +179,31 @@ def _summary(
         "levels": _levels(kept.rows),
         "subjects": len({row.subject for row in kept.rows} - {None}),
         "outlines": sum(outline is not None for outline in kept.outlines),
-        "notes": dict(listing.notes),
+        "notes": {**listing.notes, **_noted(known, kept)},
         "tolerate": sorted(report.tolerate),
         "tolerated": report.tolerated(),
         "conversions": dict(report.conversions.most_common()),
         "raw_sizes": dict(report.sizes.most_common(20)),
         "unused_files": len(listing.unused),
         "unused_examples": sorted(listing.unused)[:5],
+        "ignored_files": receipt.get("ignored", 0),
+        "ignored_examples": receipt.get("ignored_examples", []),
         "raw_sha256": receipt["members_sha256"],
         "fingerprint": fingerprint(known, kept.rows, kept.hashes, kept.outlines),
     }
+
+
+def _noted(known: Dataset, kept: _Kept) -> dict[str, int]:
+    """Return what is worth saying of the rows of any set."""
+    foreign = sum(any(word in words.FOLDERS for word in row.member.lower().split("/")[:-1]) for row in kept.rows)
+    faceless = sum(outline is None for outline in kept.outlines) if known.locate else 0
+    found = {
+        "images in folders named train, validation or test, which are not the owner's and are ignored": foreign
+        if len(known.splits) == 1
+        else 0,
+        "images in which no face was found (their middle square is cut out)": faceless,
+    }
+    return {what: number for what, number in found.items() if number}
 
 
 def _levels(rows: Sequence[ImageRow]) -> dict[str, int]:
@@ -233,6 +250,8 @@ def _collect(
                 report.conversions[verdict.conversion] += 1
             if verdict.size:
                 report.sizes["{}x{}".format(*verdict.size)] += 1
+                if row.box is None:
+                    kept.unboxed.append((row.id, verdict.size))
             if image is not None:
                 handle.write(np.ascontiguousarray(image).data)
                 kept.rows.append(row)

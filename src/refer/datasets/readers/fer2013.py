@@ -358,6 +358,7 @@ FER2013 = Dataset(
     "refer's extra `kaggle` installed, `fer2013: kaggle:msambare/fer2013/versions/1`.",
     recognise=recognise,
     read=read,
+    crops=dict.fromkeys(("folders",), (0.8, 1.25)),
     layouts=("folders", *TABLES),
     first_code=0,
     stand_in="fer2013",

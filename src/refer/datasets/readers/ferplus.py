@@ -134,6 +134,7 @@ FERPLUS = Dataset(
     "as `ferplus: <path>`.",
     recognise=recognise,
     read=read,
+    crops=dict.fromkeys(("repository",), (0.8, 1.25)),
     layouts=("repository",),
     label_rules=RULES,
     stand_in="ferplus",

@@ -212,6 +212,7 @@ RAFDB = Dataset(
     recognise=recognise,
     read=read,
     access="request",
+    crops=dict.fromkeys(("basic", "class folders"), (0.8, 1.25)),
     layouts=("basic", "class folders"),
     first_code=1,
     stand_in="rafdb",

@@ -50,6 +50,7 @@ rule obtain:
         "../scripts/obtain.py"
 
 
+# `choose` is no parameter where nothing is chosen: what was prepared before there was such a key is not made again.
 rule prepare:
     input:
         archive="data/raw/{data}/files.zip",
@@ -71,6 +72,7 @@ rule prepare:
         runtime=grows(30),
         gpu=0,
     params:
+        **({"choose": chosen} if plan.config.choose else {}),
         behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
         tolerate=tolerated,

@@ -17,6 +17,7 @@ with job(snakemake) as track:
         coding=snakemake.params.coding,
         swapped=snakemake.params.swapped,
         grey_levels=snakemake.params.grey_levels,
+        choose=snakemake.params.get("choose", ()),
         workers=snakemake.threads,
         progress=track("preparing", "images"),
     )

@@ -94,7 +94,8 @@ class Dataset:
     usual one. Where `first_code` says with which number the owner's codes of the classes begin, it takes a `coding`
     (refer.datasets.codings). `crops` maps each layout whose pictures are faces alone to the lowest and highest ratio of
     their width to their height: others are whole frames, and refused. `locate` finds the face in a decoded image where
-    the owner gives neither box nor outline (see refer.datasets.decode).
+    the owner gives neither box nor outline (see refer.datasets.decode). `choices` are words of which a configuration
+    may state some where a set holds several kinds of recordings (`choose:`): `read` then takes them as `choose`.
 
     `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
     `frames` is how many images are listed of each one that is counted. `expected` is how many images a plan reckons
@@ -125,6 +126,7 @@ class Dataset:
     label_rules: tuple[str, ...] = ()
     first_code: int | None = None
     crops: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
     locate: Callable[..., Any] | None = None
     stand_in: str | None = None
     frames: int = 1

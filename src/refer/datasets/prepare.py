@@ -45,6 +45,7 @@ def prepare(
     coding: str | Mapping[str, str] | None = None,
     swapped: Sequence[str] | None = None,
     grey_levels: tuple[float, float] | None = None,
+    choose: Sequence[str] = (),
     workers: int = 2,
     progress: ProgressCallback | None = None,
 ) -> None:
@@ -71,6 +72,7 @@ def prepare(
             the owner's do.
         swapped: two splits whose names are exchanged in the files.
         grey_levels: the values of 16-bit images that become black (0) and white (255).
+        choose: which kinds of recordings are meant where a set holds several, of the data set's `choices`.
         workers: processes that decode.
         progress: called with the images done and their number.
 
@@ -85,6 +87,9 @@ def prepare(
     if labels is not None and labels not in known.label_rules:
         rules = ", ".join(known.label_rules) or "none, for its labels are no votes"
         raise UserError(f"{known.title} has no rule of labels {labels!r}; expected {rules}.")
+    if set(choose) - set(known.choices):
+        there = ", ".join(known.choices) or "nothing, for it holds one kind of recordings"
+        raise UserError(f"{known.title}: choose: found {', '.join(choose)}; expected {there}.")
     receipt = read_receipt(raw, dataset)
     started = time.perf_counter()
     report = Report(tolerate)
@@ -92,7 +97,8 @@ def prepare(
     with zipfile.ZipFile(raw / FILES) as archive, room(out):
         rule = labels or next(iter(known.label_rules), None)
         told = [rule] if rule else [] if known.names_subjects else [subject_pattern]
-        listing = known.read(archive, *told, **({} if known.first_code is None else {"coding": meant}))
+        more = {"coding": meant} if known.first_code is not None else {"choose": choose} if choose else {}
+        listing = known.read(archive, *told, **more)
         rows, pixels = _in_order(known, listing)
         found_codes = listing.codes or Counter(
             (row.split, known.classes[row.label]) for row in rows if known.counted(row)
@@ -141,6 +147,7 @@ def prepare(
                     **({"coding": coding} if coding else {}),
                     **({"swapped": list(swapped)} if swapped else {}),
                     **({"grey_levels": list(grey_levels)} if grey_levels else {}),
+                    **({"choose": list(choose)} if choose else {}),
                     "seconds": {"read": round(listed - started, 2), "decode_and_write": round(done - listed, 2)},
                     "images_per_s": round(len(kept.rows) / (done - started)),
                     "workers": workers,

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from refer.datasets import words
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
+from refer.datasets.texts import encoding
 from refer.errors import UserError
 
 CLASSES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
@@ -150,7 +151,8 @@ def _labels(
     """Return label and labelled frame of each sequence that has one, and the labels that cannot be used."""
     given: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for found in filter(None, map(LABEL.fullmatch, names)):
-        words = raw.read(found[0]).decode("utf-8-sig", errors="replace").split()
+        content = raw.read(found[0])
+        words = content.decode(encoding(content), errors="replace").split()
         given[found["sequence"].upper()].update((int(found["frame"]), word) for word in words)
         notes["empty label files"] += not words
     labels: dict[str, tuple[int, int]] = {}

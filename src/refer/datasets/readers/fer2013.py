@@ -42,6 +42,7 @@ FOLDERS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest"), "val":
 LOOKED_FOR = "train/<class>/Training_*.jpg with test/<class>/{PublicTest,PrivateTest}_*.jpg, or " + " or ".join(TABLES)
 
 IN_FOLDERS = re.compile(rf"(?P<root>(?:.*/)?)(?P<folder>{words.FOLDER})/(?P<name>[^/]+)/(?P<file>[^/]+)", re.IGNORECASE)
+COPY = re.compile(r"(.+?) ?\(\d+\)\.([^.]+)")  # as a browser or Windows names a second copy
 USAGE = re.compile(rf"({'|'.join(SPLITS)})_", re.IGNORECASE)
 
 
@@ -109,6 +110,7 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     root = next(found["root"] for name in names if (found := _in_class_folder(name)))
     images = {name: found for name in names if (found := _below(name, root))}
     by_folder = _split_by_folder(images.values())
+    files = {found["file"].lower() for found in images.values()}
     unused += [name for name in names if name not in images]
     for name, found in images.items():
         folder, code = words.FOLDERS[found["folder"].lower()], found["name"].lower()
@@ -124,6 +126,8 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
             problems.append(Problem("labels", key, f"{code!r} is none of {', '.join(CLASSES)}"))
         elif split is None:
             problems.append(Problem("labels", key, f"the name begins with none of {', '.join(SPLITS)}"))
+        elif (copy := COPY.fullmatch(found["file"])) and f"{copy[1]}.{copy[2]}".lower() in files:
+            problems.append(Problem("labels", key, f"by its name a copy of {copy[1]}.{copy[2]}, which stands here too"))
         elif split not in FOLDERS[folder]:
             problems.append(Problem("labels", key, f"a {split} file stands in {found['folder']}/"))
         else:

@@ -42,6 +42,8 @@ FOLDERS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest"), "val":
 LOOKED_FOR = "train/<class>/Training_*.jpg with test/<class>/{PublicTest,PrivateTest}_*.jpg, or " + " or ".join(TABLES)
 
 IN_FOLDERS = re.compile(rf"(?P<root>(?:.*/)?)(?P<folder>{words.FOLDER})/(?P<name>[^/]+)/(?P<file>[^/]+)", re.IGNORECASE)
+TWICE = 2  # names that stand in two classes in the copy that goes about: PrivateTest_88305.jpg and one more
+OWNERS_NAME = re.compile(rf"(?:{'|'.join(SPLITS)})_\d+(?: ?\(\d+\))?", re.IGNORECASE)
 COPY = re.compile(r"(.+?) ?\(\d+\)\.([^.]+)")  # as a browser or Windows names a second copy
 USAGE = re.compile(rf"({'|'.join(SPLITS)})_", re.IGNORECASE)
 
@@ -110,7 +112,10 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     root = next(found["root"] for name in names if (found := _in_class_folder(name)))
     images = {name: found for name in names if (found := _below(name, root))}
     by_folder = _split_by_folder(images.values())
-    files = {found["file"].lower() for found in images.values()}
+    files = Counter(found["file"].lower() for found in images.values())
+    named = 2 * sum(bool(OWNERS_NAME.fullmatch(file.rpartition(".")[0])) for file in files) > len(files)
+    twice = {file for file, number in files.items() if number > 1}
+    unclear = twice if len(twice) > max(TWICE, len(images) // 1000) else set()
     unused += [name for name in names if name not in images]
     for name, found in images.items():
         folder, code = words.FOLDERS[found["folder"].lower()], found["name"].lower()
@@ -128,6 +133,10 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
             problems.append(Problem("labels", key, f"the name begins with none of {', '.join(SPLITS)}"))
         elif (copy := COPY.fullmatch(found["file"])) and f"{copy[1]}.{copy[2]}".lower() in files:
             problems.append(Problem("labels", key, f"by its name a copy of {copy[1]}.{copy[2]}, which stands here too"))
+        elif named and not OWNERS_NAME.fullmatch(found["file"].rpartition(".")[0]):
+            problems.append(Problem("labels", key, f"its name is not like {split}_123, as the others' are"))
+        elif found["file"].lower() in unclear:
+            problems.append(Problem("labels", key, f"its name stands in {files[found['file'].lower()]} folders"))
         elif split not in FOLDERS[folder]:
             problems.append(Problem("labels", key, f"a {split} file stands in {found['folder']}/"))
         else:

@@ -189,6 +189,7 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
         else:
             unused.append(name)
     anew = _numbered_anew(images.values())
+    named = 2 * sum(bool(OWNERS_NAME.fullmatch(image["stem"])) for image, _ in images.values()) > len(images)
     for name, (image, found) in images.items():
         folder, code = words.FOLDERS[found["folder"].lower()], found["name"].lower()
         label = coding.label(code)
@@ -202,6 +203,8 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
         elif split not in SPLITS:
             there = found["folder"]
             problems.append(Problem("labels", key, f"{there}/ is no split of the owner's, and its name tells none"))
+        elif named and not owners:
+            problems.append(Problem("labels", key, "its name is not like train_00001, as the others' are"))
         elif folder in SPLITS and split != folder:
             problems.append(Problem("labels", key, f"a {split} image stands in {found['folder']}/"))
         else:

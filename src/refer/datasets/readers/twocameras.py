@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from refer.datasets import words as common
-from refer.datasets.model import ImageRow, Listing, OwnersFile, some
+from refer.datasets.model import ImageRow, Listing, OwnersFile, Problem, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
 from refer.datasets.subjects import finder, plausible
@@ -97,6 +97,9 @@ class TwoCameras:
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
         places = _chosen(self.word, self._places(names)[1], choose)
         self._check(places)
+        problems = [one for place in places if (one := self._contradicts(place))]
+        contradicting = {problem.id for problem in problems}
+        places = [place for place in places if place.id not in contradicting]
         rows, notes = _rows(raw, self.word, self.classes, places, choose)
         if find is not None and subject_pattern is not None:
             rows = [row._replace(subject=find(row.member)) for row in rows]
@@ -105,7 +108,7 @@ class TwoCameras:
             notes |= plausible(subject_pattern, rows)
         used = {place.member for place in places}
         unused = [name for name in names if name not in used]
-        return Listing(rows, [], unused, notes={what: number for what, number in notes.items() if number})
+        return Listing(rows, problems, unused, notes={what: number for what, number in notes.items() if number})
 
     def _places(self, names: Iterable[str]) -> tuple[str, list[Place]]:
         """Return the layout and its images, in the order of `names`."""
@@ -169,7 +172,9 @@ class TwoCameras:
         # An archive may hold a folder of its own name, or none: its images have one id either way.
         while last + 1 < len(folders) and _whole(said) and self._said(folders[last + 1]) == said:
             last += 1
-        return self._place(member, folders, file, (last,), folders[:first])
+        inner = [one for folder in folders[last + 1 :] if _whole(one := self._said(folder))]
+        place = self._place(member, folders, file, (last,), folders[:first])
+        return place._replace(clear=not any(one and one[:2] != (said and said[:2]) for one in inner))
 
     def _in_folders(self, member: str) -> Place | None:
         """Place an image below folders that together say class and modality, unless an archive's name does."""
@@ -203,6 +208,15 @@ class TwoCameras:
             len(set(labels)) == len(set(modalities)) == 1,
             kinds,
         )
+
+    def _contradicts(self, place: Place) -> Problem | None:
+        """Return what is wrong with an image whose own name says another class than its folder."""
+        words = pairs.words(place.member.rpartition("/")[2].rpartition(".")[0])
+        named = {name for word in words if (name := common.SYNONYMS.get(word))}
+        folder = self.classes[place.label]
+        if len(named) != 1 or folder in named:
+            return None
+        return Problem("labels", place.id, f"its name says {named.pop()}, its folder {folder}")
 
     def _said(self, folder: str) -> Said | None:
         """Return what a folder's name says, or None where a word of it says anything else."""

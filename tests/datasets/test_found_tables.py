@@ -62,18 +62,19 @@ def test_a_table_is_read_however_it_was_saved(tmp_path: Path, name: str, inside:
     is_whole(prepared(tmp_path, "fer2013", place if inside else place / name))
 
 
-def test_junk_after_the_last_row_is_named_row_by_row_and_moves_no_id(tmp_path: Path) -> None:
+def test_junk_is_counted_behind_the_last_row_and_named_before_it_and_moves_no_id(tmp_path: Path) -> None:
     lines = PLAIN.splitlines()
     lines[4:4] = [b"a,b,c,d,e,f"]  # data row 3
     junk = b"\n".join([*lines, b"1,2,3,4,5,6"])
     place = as_folder(tmp_path / "in", {"fer2013.csv": junk})
-    with pytest.raises(UserError, match=r"2 images .*fer2013.csv#3: 6 columns instead of 3, fer2013.csv#43: 6 columns"):
+    with pytest.raises(UserError, match=r"^FER2013: 1 images .*fer2013.csv#3: 6 columns instead of 3\)"):
         prepared(tmp_path, "fer2013", place)
     found = prepared(tmp_path, "fer2013", place, tolerate=["labels", "counts"], coding="official")
     kept = [row for row in range(len(EACH) + 1) if row != 3]
     assert list(found.index["id"]) == [f"fer2013.csv#{row}" for row in kept]
     assert list(zip(found.index["label"], found.index["split"], strict=True)) == EACH
-    assert len(found.about["tolerated"]["labels"]) == 2
+    assert len(found.about["tolerated"]["labels"]) == 1
+    assert found.about["notes"] == {"rows behind the last image of fer2013.csv, which hold something else": 1}
 
 
 def images(path: Path, labels: list[int], names: list[str] | None, first: int, text: bool = False) -> None:

@@ -114,7 +114,7 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     by_folder = _split_by_folder(images.values())
     files = Counter(found["file"].lower() for found in images.values())
     named = 2 * sum(bool(OWNERS_NAME.fullmatch(file.rpartition(".")[0])) for file in files) > len(files)
-    twice = {file for file, number in files.items() if number > 1}
+    twice = {file for file, number in files.items() if number > 1 and not by_folder}
     unclear = twice if len(twice) > max(TWICE, len(images) // 1000) else set()
     unused += [name for name in names if name not in images]
     for name, found in images.items():
@@ -199,14 +199,13 @@ def _read_table(raw: zipfile.ZipFile, member: str, coding: Coding) -> Listing:
         else:
             rows.append(ImageRow(key, label, split, None, member))
             pixels.append(values)
-    problems += [
-        Problem(
-            "labels",
-            f"{_table(member)}#{number}",
-            f"{there} columns instead of {wanted}{': cut off?' * (there < wanted)}",
-        )
-        for number, there, wanted in torn
-    ]
+    end = int(rows[-1].id.rpartition("#")[2]) if rows else 0
+    for number, there, wanted in torn:
+        if number > end and there > wanted:  # a table that is cut off has fewer
+            notes[f"rows behind the last image of {_table(member)}, which hold something else"] += 1
+        else:
+            what = f"{there} columns instead of {wanted}{': cut off?' * (there < wanted)}"
+            problems.append(Problem("labels", f"{_table(member)}#{number}", what))
     stacked = np.stack(pixels) if pixels else np.empty((0, SIZE[0] * SIZE[1]), np.uint8)
     unused = [name for name in raw.namelist() if name != member]
     return Listing(rows, problems, unused, stacked.reshape(-1, *SIZE, 1), notes, codes=codes)

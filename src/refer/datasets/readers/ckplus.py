@@ -124,6 +124,7 @@ def _read_official(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
         until = [frame for frame in sorted(frames) if frame <= peak]
         notes["sequences that go on after the labelled frame"] += peak != max(frames)
         notes["sequences with fewer than four frames"] += len(until) <= LAST
+        notes["sequences in which a frame is missing"] += len(until) < peak - until[0] + 1
         for level, frame in _levels(until).items():
             id_ = f"{sequence}_{frame:08d}"
             row = ImageRow(id_, label if level else 0, "all", sequence[:4], frames[frame], level=level)
@@ -140,8 +141,9 @@ def _levels(frames: Sequence[int]) -> dict[int, int]:
     if len(frames) > 1:
         levels[0] = frames[0]
     for level in range(2, LAST + 1):
-        if len(frames) > level:
-            levels[level] = frames[-level]
+        frame = frames[-1] - level + 1  # by number: where one is missing, no other takes its place
+        if frame in frames[1:]:
+            levels[level] = frame
     return levels
 
 

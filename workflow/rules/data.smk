@@ -50,7 +50,7 @@ rule obtain:
         "../scripts/obtain.py"
 
 
-# `choose` is no parameter where nothing is chosen: what was prepared before there was such a key is not made again.
+# Where nothing is chosen, parameters and script are those of before there was `choose`: nothing is prepared again.
 rule prepare:
     input:
         archive="data/raw/{data}/files.zip",
@@ -82,7 +82,9 @@ rule prepare:
         swapped=swapped,
         grey_levels=grey_levels,
     script:
-        "../scripts/prepare.py"
+        "../scripts/prepare_chosen.py"
+        if plan.config.choose
+        else "../scripts/prepare.py"
 
 
 rule audit:

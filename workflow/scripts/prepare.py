@@ -1,9 +1,8 @@
-"""Decode and pack raw data, and say what was done to them."""
+"""Decode and pack raw data."""
 
 from pathlib import Path
 
 from refer.datasets.prepare import prepare
-from refer.datasets.remarks import tell
 from refer.workflow import job
 
 with job(snakemake) as track:
@@ -17,8 +16,6 @@ with job(snakemake) as track:
         coding=snakemake.params.coding,
         swapped=snakemake.params.swapped,
         grey_levels=snakemake.params.grey_levels,
-        choose=snakemake.params.get("choose", ()),
         workers=snakemake.threads,
         progress=track("preparing", "images"),
     )
-    tell(Path(snakemake.output.about))

@@ -25,6 +25,7 @@ from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCa
 from refer.datasets.pixel_traces import traces
 from refer.datasets.pixels import decoded, given, pixel_hash
 from refer.datasets.raw.obtain import FILES, read_receipt
+from refer.datasets.remarks import tell
 from refer.errors import UserError
 from refer.files import room, whole, write_json
 
@@ -49,7 +50,7 @@ def prepare(
     workers: int = 2,
     progress: ProgressCallback | None = None,
 ) -> None:
-    """Decode the raw archive into `out`/images.npy, index.parquet and prepare.json: all three or none.
+    """Decode the raw archive into `out`/images.npy, index.parquet and prepare.json: all three or none; print remarks.
 
     images.npy is N×H×W×C, uint8, and can be memory-mapped. index.parquet has its rows in the same order (by
     id, numbers by value; the archive's own order does not matter) with the columns id, label (int8, index
@@ -154,6 +155,7 @@ def prepare(
                     "refer": refer.__version__,
                 },
             )
+    tell(out / SUMMARY)
 
 
 @dataclass

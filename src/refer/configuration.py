@@ -289,6 +289,11 @@ class Config(Sources):
     grey_levels: dict[Name, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         {}, description="data set → the values of its 16-bit images that are black and white"
     )
+    choose: dict[Name, list[str]] = Field(
+        {},
+        description="data set → which kinds of recordings are meant where it holds several: posed, spontaneous, front, "
+        "left, right; unpaired or paired, where its cameras count separately",
+    )
     backgrounds: Backgrounds = Backgrounds()
     standin: dict[Name, StandIn] = Field({})
     tolerate: dict[Name, list[Literal["counts", "unreadable", "labels", "sizes", "contrast"]]] = Field({})

@@ -272,13 +272,16 @@ def _check_batch_tokens(plan: Plan, where: str) -> None:
 def _check_data(plan: Plan, where: str) -> None:
     """Compare what the configuration says of data sets with what they are."""
     config = plan.config
-    for section in ("data", "standin", "tolerate", "subject_pattern", "labels", "coding", "swapped", "grey_levels"):
+    said = ("data", "standin", "tolerate", "subject_pattern", "labels", "coding", "swapped", "grey_levels", "choose")
+    for section in said:
         refuse_unknown(f"{where}: {section}", "data set", getattr(config, section), DATASETS)
     refuse_unknown(f"{where}: audit.between", "data set", config.audit.between, DATASETS)
     if len(config.audit.between) == 1:
         raise UserError(f"{where}: audit.between: found one data set; expected two or more, or none.")
     for name, rule in config.labels.items():
         refuse_unknown(f"{where}: labels.{name}", "rule", [rule], DATASETS[name].label_rules)
+    for name, kinds in config.choose.items():
+        refuse_unknown(f"{where}: choose.{name}", "kind of recordings", kinds, DATASETS[name].choices)
     for name, coding in config.coding.items():
         resolve(DATASETS[name], coding)
     for name, pair in config.swapped.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+NOTES_WITHIN = 1 << 16  # bytes at the beginning of a log
 FILE_EVERY = 0.5  # seconds: as often as a person can read
 LINE_EVERY = 10.0  # seconds, and a tenth of the work, between two plain lines
 LINE_AT_LEAST = 300.0  # seconds after which a line is due however little was done
@@ -40,6 +41,20 @@ class Snapshot(NamedTuple):
 def progress_file(log: str | Path) -> Path:
     """Return where the job with this log file writes its progress."""
     return Path(f"{log}.progress")
+
+
+NOTE = "note: "
+"""How a line of a job's log begins that the screen shows, too, when the job has ended."""
+
+
+def notes(log: Path) -> list[str]:
+    """Return the lines of a job's log that the screen shows."""
+    try:
+        with log.open("rb") as handle:
+            lines = handle.read(NOTES_WITHIN).decode("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line.startswith(NOTE)]
 
 
 def read(file: Path) -> Snapshot | None:

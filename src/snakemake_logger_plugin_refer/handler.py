@@ -18,7 +18,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
 
-from refer.progress import duration
+from refer.progress import duration, notes
 from snakemake_logger_plugin_refer import failure
 from snakemake_logger_plugin_refer.display import Display, Plain, Terminal, left
 from snakemake_logger_plugin_refer.mistakes import in_plain_words
@@ -166,9 +166,11 @@ class Handler:
         seconds, name = _seconds(now - job.began), self._run.name(job)
         if self._display.live:
             self._display.line(f"✓ {name}  {seconds}", "green")
-            return
-        rest = f", {left(self._run, now)}" if self._run.done < self._run.total else ""
-        self._display.line(f"{self._count()} finished {name} in {seconds}{rest}")
+        else:
+            rest = f", {left(self._run, now)}" if self._run.done < self._run.total else ""
+            self._display.line(f"{self._count()} finished {name} in {seconds}{rest}")
+        for line in [line for log in job.logs for line in notes(log)]:
+            self._display.line(f"    {line}", "yellow")
 
     def _counted(self, record: LogRecord) -> None:
         """Take Snakemake's own count, which knows of jobs added by checkpoints."""

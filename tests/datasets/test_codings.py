@@ -227,3 +227,19 @@ def test_all_complaints_come_at_once(tmp_path: Path, little: None) -> None:
         assert part in told
     assert "list `counts`" not in told, "no advice that leads to wrong labels"
     assert "Not read: 1 files (notes.txt)" in told
+
+
+def test_folders_that_are_exchanged_in_one_split_alone_are_named() -> None:
+    rafdb = DATASETS["rafdb"]
+    found = {(split, name): number for split, numbers in rafdb.counts.items()
+             for name, number in zip(rafdb.classes, numbers, strict=True)}  # fmt: skip
+    coding, splits = resolve(rafdb, None), exchange(rafdb, None)
+    assert judge(rafdb, found, coding, splits, differs=False) is None
+    found["test", "happy"], found["test", "fear"] = found["test", "fear"], found["test", "happy"]
+    verdict = judge(rafdb, found, coding, splits, differs=True)
+    assert verdict is not None
+    assert "fear holds happy, happy holds fear in test alone" in verdict.what
+    few = {key: max(1, number // 12) for key, number in found.items()}
+    verdict = judge(rafdb, few, coding, splits, differs=True)
+    assert verdict is not None
+    assert "in test alone" in verdict.what

@@ -180,7 +180,7 @@ def test_subjects(prepared: Prepare) -> None:
         (b"id,subject\nother.jpg,S1\n", "not there: other.jpg"),
         (b"id,person\nx,S1\n", "expected id and subject"),
         (f"id,subject\n{ONE},S1\n{ONE},S2\n".encode(), "two subjects, S1 and S2"),
-        (b"id,subject\n\xff,S1\n", "no table in UTF-8"),
+        (b"id,subject\n\xff,S1\n", "no text in UTF-8"),
     ],
 )
 def test_bad_subjects(prepared: Prepare, content: bytes, told: str) -> None:

@@ -297,6 +297,19 @@ def test_a_failure_is_one_report_and_is_summed_up(capsys):
     assert text.endswith("failed: train seed0\nWhat is done is kept: the same command goes on from here.\n")
 
 
+def test_what_a_jobs_log_notes_is_told_when_it_ends(capsys, tmp_path):
+    log = tmp_path / "prepare.log"
+    log.write_text("chatter\nnote: files not read: 3 (a, b, c)\n")
+    text = told(
+        capsys,
+        record("Job stats", LogEvent.RUN_INFO, stats={"prepare": 1, "total": 1}),
+        record("", LogEvent.JOB_INFO, jobid=1, rule_name="prepare", wildcards={}, log=[str(log)], output=["x"]),
+        record("", LogEvent.JOB_FINISHED, job_id=1),
+    ).err
+    assert "    note: files not read: 3 (a, b, c)\n" in text
+    assert "chatter" not in text
+
+
 def test_how_a_command_ended_is_told_even_if_no_job_claims_it(capsys):
     assert "returned non-zero exit status 1" in told(capsys, *FAILED[:3]).err
 

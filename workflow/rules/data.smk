@@ -50,6 +50,7 @@ rule obtain:
         "../scripts/obtain.py"
 
 
+# Where nothing is chosen, parameters and script are those of before there was `choose`: nothing is prepared again.
 rule prepare:
     input:
         archive="data/raw/{data}/files.zip",
@@ -71,6 +72,7 @@ rule prepare:
         runtime=grows(30),
         gpu=0,
     params:
+        **({"choose": chosen} if plan.config.choose else {}),
         behaviour=BEHAVIOUR["datasets"],
         dataset=dataset_of,
         tolerate=tolerated,
@@ -80,7 +82,9 @@ rule prepare:
         swapped=swapped,
         grey_levels=grey_levels,
     script:
-        "../scripts/prepare.py"
+        "../scripts/prepare_chosen.py"
+        if plan.config.choose
+        else "../scripts/prepare.py"
 
 
 rule audit:

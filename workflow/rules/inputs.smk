@@ -96,6 +96,13 @@ def grey_levels(wildcards):
     )
 
 
+def chosen(wildcards):
+    """Which kinds of recordings are meant, where a set holds several."""
+    return (
+        [] if is_drawn(wildcards) else plan.config.choose.get(dataset_of(wildcards), [])
+    )
+
+
 def cores_to_prepare(wildcards):
     """One for a stand-in, which is decoded before a second core would be free."""
     return 1 if is_drawn(wildcards) else 2

@@ -20,6 +20,7 @@ from refer.datasets.groups import together
 from refer.datasets.near import VIEWS, Pairs, near_duplicates
 from refer.datasets.prepare import IMAGES, INDEX, SUMMARY
 from refer.datasets.prepared import check, open_images
+from refer.datasets.remarks import remarks
 from refer.errors import UserError
 from refer.files import whole, write_json
 
@@ -69,6 +70,7 @@ def audit(dataset: str, prepared: Path, out: Path) -> None:
         "modalities": {one: findings.counts(index, known, one) for one in known.modalities},
         "pairs": findings.paired(index, known.modalities),
         "notes": summary["notes"],
+        "remarks": [remark._asdict() for remark in remarks(summary)],
         "pixels": summary.get("pixels"),
     }
     with ExitStack() as outputs:

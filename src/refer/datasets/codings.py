@@ -195,6 +195,8 @@ def judge(known: Dataset, found: Found, coding: Coding, splits: Mapping[str, str
             return _named(known, best, coding, splits, found)
     if foreign:
         return foreign
+    if (exchanged := _in_one_split(known, wanted, found, coding, splits, here)) is not None:
+        return exchanged
     if numbered and differs and not coding.stated:
         unclear = [
             each.coding.name
@@ -209,6 +211,33 @@ def judge(known: Dataset, found: Found, coding: Coding, splits: Mapping[str, str
                 f"{' or '.join(unclear[:3])}",
                 f"Look at a few images of each code, and state `coding: {{{known.name}: {OFFICIAL}}}` or the one that "
                 "it is.",
+            )
+    return None
+
+
+def _in_one_split(
+    known: Dataset, wanted: _Wanted, found: Found, coding: Coding, splits: Mapping[str, str], here: _Fit
+) -> Verdict | None:
+    """Return what to say where the codes or folders of one split alone are exchanged."""
+    for named, split in splits.items():
+        codes = {code: coding.label(code) for of, code in found if of == named}
+        if split not in wanted or len(set(codes.values())) < len(codes) or None in codes.values():
+            continue
+        one = {split: wanted[split]}
+        free = _assigned(known, one, {key: number for key, number in found.items() if key[0] == named}, splits)
+        changed = {code: label for code, label in free.labels.items() if codes.get(code) != label} if free else {}
+        if not free or not changed:
+            continue
+        back = {label: code for code, label in codes.items()}
+        moved = Counter(
+            {(of, back.get(free.labels[code], code) if of == named else code): number
+             for (of, code), number in found.items()}
+        )  # fmt: skip
+        if _clearly(_fit(wanted, known, moved, coding, splits), here, SURELY):
+            told = ", ".join(f"{code} holds {known.classes[label]}" for code, label in changed.items())
+            return Verdict(
+                f"by the numbers of images, {told} in {named} alone",
+                f"Look at a few images there, and rename what {named} calls them.",
             )
     return None
 

@@ -12,6 +12,7 @@ from refer.datasets.model import DEFECTS, Dataset, ImageRow, Problem, some
 from refer.errors import UserError
 
 FLAT = 3.0  # grey levels of 255: the standard deviation of an image that shows next to nothing
+SIZES = 3  # of crops, at most, where sizes other than the owner's are tolerated
 FLAT_SHARE = 0.01  # of the images that may be so: real sets have a few blank ones
 ADVICE = {
     "unreadable": "Get the archive again, or list `unreadable` under `tolerate` to leave them out.",
@@ -41,6 +42,7 @@ class Report:
     differences: list[Problem] = field(default_factory=list)  # from counts that others than the owner report
     verdict: Verdict | None = None  # about codes and splits: never tolerated
     depth: str = ""  # what the values of 16-bit images are, where that says nothing
+    frames: str = ""  # pictures that are not what the layout holds: never tolerated
     unused: Sequence[str] = ()  # files that were not read
 
     def compare(self, known: Dataset, rows: Sequence[ImageRow]) -> None:
@@ -60,17 +62,41 @@ class Report:
         if len(flat) > FLAT_SHARE * images:
             self.problems += [Problem("contrast", id_, f"one of {len(flat):,} of {images:,} images") for id_ in flat]
 
+    def see_frames(self, known: Dataset, layout: str, found: Sequence[tuple[str, tuple[int, int]]]) -> None:
+        """Complain about pictures that are no crops of faces, in a layout of such; `found` are ids and (width, height).
+
+        Pictures whose face box is known need not be given.
+        """
+        if layout not in known.crops or not found:
+            return
+        low, high = known.crops[layout]
+        whole = [(id_, size) for id_, size in found if not low <= size[0] / size[1] <= high]
+        sizes = Counter("{}x{}".format(*size) for _, size in whole or found)
+        first = some([f"{number:,} of {size}" for size, number in sizes.most_common()], 3)
+        if whole:
+            self.frames = (
+                f"{len(whole):,} of {len(found):,} pictures are whole frames by their sides: {first} pixels, such as "
+                f"{whole[0][0]}.\nThe layout {layout!r} has crops of faces, about as wide as high. Give those, or cut "
+                "the faces out first."
+            )
+        elif known.fit == "exact" and len(sizes) > SIZES:
+            self.frames = (
+                f"pictures of {len(sizes):,} sizes ({first}), as whole photographs have; crops of faces have one. "
+                "Give the owner's aligned images."
+            )
+
     def refused(self) -> bool:
         """Tell whether there is a defect that is not tolerated."""
-        return bool(self.verdict or self.depth) or any(problem.kind not in self.tolerate for problem in self.problems)
+        return bool(self.verdict or self.depth or self.frames) or any(
+            problem.kind not in self.tolerate for problem in self.problems
+        )
 
     def refuse(self, title: str, left: int = 1) -> None:
         """Raise about all that is not tolerated, each kind with the first few; `left` is how many images remain."""
         said = []
         if self.verdict:
             said.append(f"{self.verdict.what}.\n{self.verdict.advice}")
-        if self.depth:
-            said.append(self.depth)
+        said += [text for text in (self.depth, self.frames) if text]
         for kind in DEFECTS[::-1]:
             found = [problem for problem in self.problems if problem.kind == kind]
             if found and kind not in self.tolerate and (left or kind != "counts" or not said):
@@ -79,6 +105,11 @@ class Report:
         if said:
             besides = f"\nNot read: {len(self.unused):,} files ({some(sorted(self.unused), 3)})." if self.unused else ""
             raise UserError(f"{title}: " + "\n".join(said) + besides)
+
+    def nothing_left(self, title: str, listed: int) -> str:
+        """Say why none of `listed` images remains where all that is wrong is tolerated."""
+        why = some([f"{problem.id}: {problem.what}" for problem in self.problems], 3) or "none was recognised"
+        return f"{title}: not one image is left of {listed or len(self.problems):,} ({why})."
 
     def _advice(self, kind: str, left: int) -> str:
         if self.verdict and kind in ("labels", "counts"):

@@ -92,8 +92,10 @@ class Dataset:
     (`names_subjects` is False) it also takes the regular expression whose group `subject` finds the person in
     a member's name. Where `label_rules` names rules by which labels follow from votes, it takes one; the first is the
     usual one. Where `first_code` says with which number the owner's codes of the classes begin, it takes a `coding`
-    (refer.datasets.codings). `locate` finds the face in a decoded image where the owner gives neither box nor outline
-    (see refer.datasets.decode).
+    (refer.datasets.codings). `crops` maps each layout whose pictures are faces alone to the lowest and highest ratio of
+    their width to their height: others are whole frames, and refused. `locate` finds the face in a decoded image where
+    the owner gives neither box nor outline (see refer.datasets.decode). `choices` are words of which a configuration
+    may state some where a set holds several kinds of recordings (`choose:`): `read` then takes them as `choose`.
 
     `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
     `frames` is how many images are listed of each one that is counted. `expected` is how many images a plan reckons
@@ -123,6 +125,8 @@ class Dataset:
     layouts: tuple[str, ...] = ()
     label_rules: tuple[str, ...] = ()
     first_code: int | None = None
+    crops: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
     locate: Callable[..., Any] | None = None
     stand_in: str | None = None
     frames: int = 1

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 import refer
-from refer.datasets import catalog, codings
+from refer.datasets import catalog, codings, words
 from refer.datasets.decode import Recipe, Verdict
 from refer.datasets.deep import pixels_of_16_bits
 from refer.datasets.defects import FLAT, Report, check_tolerated, compared, named
@@ -25,6 +25,7 @@ from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCa
 from refer.datasets.pixel_traces import traces
 from refer.datasets.pixels import decoded, given, pixel_hash
 from refer.datasets.raw.obtain import FILES, read_receipt
+from refer.datasets.remarks import tell
 from refer.errors import UserError
 from refer.files import room, whole, write_json
 
@@ -45,10 +46,11 @@ def prepare(
     coding: str | Mapping[str, str] | None = None,
     swapped: Sequence[str] | None = None,
     grey_levels: tuple[float, float] | None = None,
+    choose: Sequence[str] = (),
     workers: int = 2,
     progress: ProgressCallback | None = None,
 ) -> None:
-    """Decode the raw archive into `out`/images.npy, index.parquet and prepare.json: all three or none.
+    """Decode the raw archive into `out`/images.npy, index.parquet and prepare.json: all three or none; print remarks.
 
     images.npy is N×H×W×C, uint8, and can be memory-mapped. index.parquet has its rows in the same order (by
     id, numbers by value; the archive's own order does not matter) with the columns id, label (int8, index
@@ -71,6 +73,7 @@ def prepare(
             the owner's do.
         swapped: two splits whose names are exchanged in the files.
         grey_levels: the values of 16-bit images that become black (0) and white (255).
+        choose: which kinds of recordings are meant where a set holds several, of the data set's `choices`.
         workers: processes that decode.
         progress: called with the images done and their number.
 
@@ -85,6 +88,9 @@ def prepare(
     if labels is not None and labels not in known.label_rules:
         rules = ", ".join(known.label_rules) or "none, for its labels are no votes"
         raise UserError(f"{known.title} has no rule of labels {labels!r}; expected {rules}.")
+    if set(choose) - set(known.choices):
+        there = ", ".join(known.choices) or "nothing, for it holds one kind of recordings"
+        raise UserError(f"{known.title}: choose: found {', '.join(choose)}; expected {there}.")
     receipt = read_receipt(raw, dataset)
     started = time.perf_counter()
     report = Report(tolerate)
@@ -92,7 +98,8 @@ def prepare(
     with zipfile.ZipFile(raw / FILES) as archive, room(out):
         rule = labels or next(iter(known.label_rules), None)
         told = [rule] if rule else [] if known.names_subjects else [subject_pattern]
-        listing = known.read(archive, *told, **({} if known.first_code is None else {"coding": meant}))
+        more = {"coding": meant} if known.first_code is not None else {"choose": choose} if choose else {}
+        listing = known.read(archive, *told, **more)
         rows, pixels = _in_order(known, listing)
         found_codes = listing.codes or Counter(
             (row.split, known.classes[row.label]) for row in rows if known.counted(row)
@@ -118,13 +125,14 @@ def prepare(
             images, index, summary = (outputs.enter_context(whole(out / name)) for name in (IMAGES, INDEX, SUMMARY))
             found = decoded(raw / FILES, rows, recipe, workers) if pixels is None else given(pixels)
             kept = _collect(images, known.shape, rows, found, report, progress)
+            report.see_frames(known, receipt["layout"], kept.unboxed)
             if not receipt["stand_in"]:
                 report.see_contrast(
                     [row.id for row, flat in zip(kept.rows, kept.flat, strict=True) if flat], len(kept.rows)
                 )
             report.refuse(known.title, len(kept.rows))
             if not kept.rows:
-                raise UserError(f"{known.title}: not one image is left of {len(rows)}. Get the archive again.")
+                raise UserError(report.nothing_left(known.title, len(rows)))
             _write_index(index, known, kept)
             done = time.perf_counter()
             packed = np.load(images, mmap_mode="r")
@@ -140,12 +148,14 @@ def prepare(
                     **({"coding": coding} if coding else {}),
                     **({"swapped": list(swapped)} if swapped else {}),
                     **({"grey_levels": list(grey_levels)} if grey_levels else {}),
+                    **({"choose": list(choose)} if choose else {}),
                     "seconds": {"read": round(listed - started, 2), "decode_and_write": round(done - listed, 2)},
                     "images_per_s": round(len(kept.rows) / (done - started)),
                     "workers": workers,
                     "refer": refer.__version__,
                 },
             )
+    tell(out / SUMMARY)
 
 
 @dataclass
@@ -155,6 +165,7 @@ class _Kept:
     rows: list[ImageRow] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     outlines: list[tuple[float, ...] | None] = field(default_factory=list)
+    unboxed: list[tuple[str, tuple[int, int]]] = field(default_factory=list)  # id and raw size, of no face box
     flat: list[bool] = field(default_factory=list)  # whether they show next to nothing
 
 
@@ -177,16 +188,31 @@ def _summary(
         "levels": _levels(kept.rows),
         "subjects": len({row.subject for row in kept.rows} - {None}),
         "outlines": sum(outline is not None for outline in kept.outlines),
-        "notes": dict(listing.notes),
+        "notes": {**listing.notes, **_noted(known, kept)},
         "tolerate": sorted(report.tolerate),
         "tolerated": report.tolerated(),
         "conversions": dict(report.conversions.most_common()),
         "raw_sizes": dict(report.sizes.most_common(20)),
         "unused_files": len(listing.unused),
         "unused_examples": sorted(listing.unused)[:5],
+        "ignored_files": receipt.get("ignored", 0),
+        "ignored_examples": receipt.get("ignored_examples", []),
         "raw_sha256": receipt["members_sha256"],
         "fingerprint": fingerprint(known, kept.rows, kept.hashes, kept.outlines),
     }
+
+
+def _noted(known: Dataset, kept: _Kept) -> dict[str, int]:
+    """Return what is worth saying of the rows of any set."""
+    foreign = sum(any(word in words.FOLDERS for word in row.member.lower().split("/")[:-1]) for row in kept.rows)
+    faceless = sum(outline is None for outline in kept.outlines) if known.locate else 0
+    found = {
+        "images in folders named train, validation or test, which are not the owner's and are ignored": foreign
+        if len(known.splits) == 1
+        else 0,
+        "images in which no face was found (their middle square is cut out)": faceless,
+    }
+    return {what: number for what, number in found.items() if number}
 
 
 def _levels(rows: Sequence[ImageRow]) -> dict[str, int]:
@@ -233,6 +259,8 @@ def _collect(
                 report.conversions[verdict.conversion] += 1
             if verdict.size:
                 report.sizes["{}x{}".format(*verdict.size)] += 1
+                if row.box is None:
+                    kept.unboxed.append((row.id, verdict.size))
             if image is not None:
                 handle.write(np.ascontiguousarray(image).data)
                 kept.rows.append(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,9 @@ class Audit:
     nothing by split, `shared_subjects[a][b]` the people of split a who are in split b too (0 where unknown).
     `modalities` counts images by modality. Of a set with one, `pairs_complete` is None; `unpaired` counts the
     images of each modality without another. `notes` are counts that the data set's reader made,
-    `pixels` what was done to the images before they came here ("": nothing that shows). An audit by an
-    older version lacks `near`, `people`, `modalities`, pairs and notes.
+    `remarks` what preparing did to the raw data (what, how often, the first names), `pixels` what was done to the
+    images before they came here ("": nothing that shows). An audit by an older version lacks `near`, `people`,
+    `modalities`, pairs, notes and remarks.
     """
 
     dataset: str
@@ -74,6 +75,7 @@ class Audit:
     pairs_complete: int | None = None
     unpaired: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
+    remarks: Sequence[tuple[str, int, str]] = ()
     pixels: str = ""
 
     @property
@@ -133,5 +135,6 @@ def _newer(found: Mapping[str, Any]) -> dict[str, Any]:
         "pairs_complete": pairs and pairs["complete"],
         "unpaired": pairs["unpaired"] if pairs else {},
         "notes": found.get("notes", {}),
+        "remarks": [(one["what"], one["number"], one["first"]) for one in found.get("remarks", ())],
         "pixels": (found.get("pixels") or {}).get("said", ""),
     }

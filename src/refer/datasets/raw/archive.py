@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from refer.datasets.raw.archive_base import CHUNK, LIMITS, Budget, Entry, Limits, Packed, explained, safe_name
-from refer.datasets.raw.archive_formats import folder, sevenzip, tabled, tarred, zipped
+from refer.datasets.raw.archive_formats import folder, sevenzip, tabled, unpacked, zipped
+from refer.datasets.raw.image_tables import image_table
+from refer.datasets.texts import is_table
 from refer.errors import UserError
 
-TABLE_SUFFIXES = (".csv",)
-PACKED_NAME = re.compile(r"(?P<stem>.*[^/])\.(zip|7z|rar|tar|tgz|txz|tbz2?|tar\.(gz|xz|bz2|zst|lzma))", re.IGNORECASE)
+PACKED_NAME = re.compile(
+    r"(?P<stem>.*[^/])\.(zip|7z|rar|tar|tgz|txz|tbz2?|tar\.(gz|xz|bz2|zst|lzma)|csv\.(gz|xz|bz2)|parquet)",
+    re.IGNORECASE,
+)
 DUST = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.IGNORECASE)
 SIGNATURES = {
     b"PK\x03\x04": "zip",
@@ -30,9 +34,18 @@ SIGNATURES = {
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"\x28\xb5\x2f\xfd": "zst",
     b"Rar!": "rar",
+    b"PAR1": "parquet",
     b"version https://git-lfs": "a git-lfs pointer",
+    b"\x89HDF": "an HDF5 file",
 }
-READABLE = ("zip", "7z", "tar", "gz", "xz", "bz2")
+READABLE = ("zip", "7z", "tar", "gz", "xz", "bz2", "parquet")
+HELP = {
+    "rar": "Unpack it (unrar x {name}), and give the folder",
+    "zst": "Unpack it (tar --zstd -xf {name}), and give the folder",
+    "a git-lfs pointer": "Get the file that it stands for: git lfs pull",
+}
+"""What is found → what to do about it."""
+TABLES = (".csv", ".tsv", ".txt")
 
 
 class Member(NamedTuple):
@@ -57,7 +70,7 @@ def stem(name: str) -> str:
 
 
 def kind(source: Path, name: str = "") -> str:
-    """Return what `source` is by its first bytes: folder, zip, 7z, tar, gz, xz, bz2, csv; `name` is for messages.
+    """Return what `source` is by its first bytes: folder, csv or one of READABLE; `name` is for messages.
 
     Raises:
         UserError: it is none of these; the message says what it looks like.
@@ -75,13 +88,14 @@ def _kind(name: str, head: bytes) -> str:
     found = next((form for signature, form in SIGNATURES.items() if head.startswith(signature)), None)
     if found is None and head[257:262] == b"ustar":
         found = "tar"
-    if found is None and name.lower().endswith(TABLE_SUFFIXES) and b"\0" not in head and head.lstrip()[:1] != b"<":
-        found = "csv" if head else None
+    if found is None and (Path(name).suffix.lower() in TABLES or not Path(name).suffix) and is_table(head):
+        found = "csv"
     if found in READABLE or found == "csv":
         return str(found)
+    way = HELP.get(str(found), "Unpack it and give the folder, or see what it is: file {name}")
     raise UserError(
-        f"{name} is {_looks_like(head, found)}; expected a folder, .zip, .7z, .tar, .tar.gz, .tar.xz, .tar.bz2 or "
-        ".csv. Unpack it and give the folder, or get it again."
+        f"{name} is {_looks_like(head, found)}; expected a folder, .zip, .7z, .tar, .tar.gz, .tar.xz, .tar.bz2, "
+        f".parquet or .csv. {way.format(name=name)}."
     )
 
 
@@ -114,8 +128,10 @@ def members(source: Path, limits: Limits = LIMITS, budget: Budget | None = None,
                 entries = zipped(packed, limits)
             elif form == "7z":
                 entries = sevenzip(packed, budget)
+            elif form == "parquet":
+                entries = image_table(packed, limits)
             else:
-                entries = tarred(packed, form, limits)
+                entries = unpacked(packed, form, limits)
         # Closed here, not whenever it is collected: a 7z is unpacked into a temporary folder.
         with closing(entries):
             yield from _checked(name, entries, budget)
@@ -165,7 +181,13 @@ def _chunks(archive: str, name: str, size: int, stream: IO[bytes]) -> Iterator[b
 
 def _looks_like(head: bytes, found: Any) -> str:
     if found:
-        return f"{found}" if " " in found else f"a {found} archive"
+        return (
+            f"{found}"
+            if " " in found
+            else f"{found}, which is not read here"
+            if found in ("HDF5",)
+            else f"a {found} archive"
+        )
     if not head:
         return "empty"
     if head.lstrip()[:1] == b"<":

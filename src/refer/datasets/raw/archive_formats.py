@@ -84,6 +84,43 @@ def zipped(packed: Packed, limits: Limits) -> Generator[Entry]:
             yield Entry(name, info.file_size, archive.open(info), info.header_offset + info.compress_size)
 
 
+def unpacked(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
+    """Yield the entries of a tar, packed as `form` says, or the one file that is packed alone (fer2013.csv.gz)."""
+    alone = re.fullmatch(r"(?P<name>.+)\.(gz|xz|bz2)", packed.name, re.IGNORECASE)
+    if form == "tar" or not alone or alone["name"].lower().endswith(".tar"):
+        yield from tarred(packed, form, limits)
+        return
+    with explained(packed.name):
+        size, head = _measured(form, packed, limits)
+        packed.stream.seek(0)
+    if _begins_a_tar(head):
+        yield from tarred(packed, form, limits)
+    else:
+        yield Entry(alone["name"], size, _unpacked(form, packed.stream))
+
+
+def _measured(form: str, packed: Packed, limits: Limits) -> tuple[int, bytes]:
+    """Return how many bytes a packed file has, after reading it once, and the first of them."""
+    stream, size, head = _unpacked(form, packed.stream), 0, b""
+    while block := stream.read(CHUNK):
+        head = head or block[: tarfile.BLOCKSIZE]
+        size += len(block)
+        if size > limits.member:
+            raise UserError(f"{packed.name} unpacks to more than {limits.member:,} bytes: refused as no data set.")
+        judge_ratio(packed.name, "all of it", size, packed.stream.tell(), limits)
+    return size, head
+
+
+def _begins_a_tar(head: bytes) -> bool:
+    if not head.strip(b"\0"):
+        return True  # an empty one
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True
+
+
 def tarred(packed: Packed, form: str, limits: Limits) -> Generator[Entry]:
     """Yield the entries of a tar that is packed as `form` says: tar (not at all), gz, xz or bz2."""
     with explained(packed.name):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refer.datasets.model import Dataset, some
 from refer.datasets.raw import sources
+from refer.datasets.remarks import noted, remarks
 from refer.errors import UserError
 from refer.files import NotJsonError
 from refer.records import Inventoried, read
@@ -93,6 +94,7 @@ def _state(known: Dataset, data: Path, drawn: bool) -> dict[str, Any] | None:
             for split, classes in prepared.get("counts", {}).items()
         },
         "current": not prepared or not receipt or prepared.get("raw_sha256") == receipt.get("members_sha256"),
+        "remarks": [str(remark) for remark in (*remarks(prepared), *noted(prepared))],
         "audited": (data / "audit" / name / "audit.json").is_file(),
     }
 
@@ -142,6 +144,7 @@ def _short(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("source", source),
         *(("state" if number == 0 else "", state) for number, state in enumerate(states)),
+        *(("raw data", line) for state in entry["states"] if not state["drawn"] for line in state["remarks"]),
         ("images", "; ".join(_images(entry))),
         ("access", "given on request" if entry["access"] == "request" else "open"),
         ("licence", entry["licence"]),

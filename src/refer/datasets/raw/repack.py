@@ -16,13 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from refer.datasets.model import ProgressCallback
+from refer.datasets.model import ProgressCallback, some
 from refer.datasets.raw import archive
 from refer.datasets.raw.digests import digests
+from refer.datasets.words import is_image
 from refer.errors import UserError
 
 STORED = (".jpg", ".jpeg", ".png", ".webp", ".gz", ".xz", ".bz2", ".zip", ".7z")  # deflating them gains nothing
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time a zip can state: the same input gives the same bytes
+POINTER = 1024  # bytes that a git-lfs pointer stays below
 REPORT_EACH = 1 << 20  # bytes between two calls of `progress`
 
 
@@ -46,6 +48,7 @@ class Contents:
     sources: list[Part] = field(default_factory=list)  # in the order given
     opened: list[Part] = field(default_factory=list)  # archives inside them that were opened, by name
     shut: list[str] = field(default_factory=list)  # and those that are members as they are
+    pointers: list[str] = field(default_factory=list)  # of git-lfs, in the place of files
 
     def bytes(self, below: str = "") -> int:
         """Return the bytes of all members, or of those below a folder."""
@@ -58,8 +61,11 @@ class Contents:
 
 
 def _below(name: str) -> str:
-    """Return the folder, with its slash, that the members of an archive go to."""
-    return f"{archive.stem(name)}/"
+    """Return the folder, with its slash, that the members of an archive go to.
+
+    Parquet files are parts of one set (train-00000-of-00002.parquet): their images stand where the files lay.
+    """
+    return name[: name.rfind("/") + 1] if name.lower().endswith(".parquet") else f"{archive.stem(name)}/"
 
 
 def repack(
@@ -96,6 +102,11 @@ def repack(
             work.read_source(below, path)
         work.end()
         work.read_inner(recognised)
+    if pointers := work.contents.pointers:
+        raise UserError(
+            f"{len(pointers):,} files are git-lfs pointers, which stand in their place ({some(pointers, 3)}). "
+            "Get the files, in the repository: git lfs pull"
+        )
     work.contents.sources += [_part(path, below, work.contents) for below, path in sources]
     return work.contents
 
@@ -201,7 +212,7 @@ class _Work:
 
     def _open(self, name: str, path: Path) -> None:
         below = _below(name)
-        if any(written.startswith(below) for written in self.contents.hashes):
+        if not name.lower().endswith(".parquet") and any(written.startswith(below) for written in self.contents.hashes):
             raise UserError(f"{name} stands here twice, packed and unpacked (or packed twice): keep one of them.")
         for member in self._members(path, name=name):
             if archive.is_dust(member.name):
@@ -223,6 +234,11 @@ class _Work:
         self.inner[name] = path
 
     def _write(self, name: str, size: int, chunks: Iterator[bytes]) -> None:
+        if size < POINTER and (is_image(name) or name.lower().endswith(".csv")):
+            content = b"".join(chunks)
+            if content.startswith(b"version https://git-lfs"):
+                self.contents.pointers.append(name)
+            chunks = iter((content,))
         if name in self.contents.hashes:
             raise UserError(f"{name} would stand here twice, once from an archive inside: keep one of them.")
         info = zipfile.ZipInfo(name, EPOCH)

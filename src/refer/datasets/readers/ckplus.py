@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from refer.datasets import words
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
+from refer.datasets.texts import encoding
 from refer.errors import UserError
 
 CLASSES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
@@ -37,6 +38,7 @@ JAW = slice(0, 17)  # from ear to ear along the chin
 BROWS = slice(17, 27)
 FOREHEAD = 0.5  # its height as a share of that from chin to brows: a third of the face is above the brows
 ARC = 9  # points of an outline above the ears
+SQUARE = (0.8, 1.25)  # width / height of a crop; a frame of 640x490 or 640x480 pixels has 1.31 or more
 MARGIN = 0.06  # around the outline, as a share of its longer side
 
 Point = tuple[float, float]
@@ -80,7 +82,7 @@ def recognise(names: Sequence[str]) -> str:
 def read(raw: zipfile.ZipFile) -> Listing:
     """Read whichever layout the raw archive has."""
     names = raw.namelist()
-    return _read_crops(names) if recognise(names) == CROPS else _read_official(raw, names)
+    return _read_crops(raw, names) if recognise(names) == CROPS else _read_official(raw, names)
 
 
 def _sequences(names: Iterable[str]) -> dict[str, dict[int, str]]:
@@ -109,7 +111,7 @@ def _read_official(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
     notes: Counter[str] = Counter()
     sequences = _sequences(names)
     labels, problems = _labels(raw, names, notes)
-    landmarks = {found["stem"].upper(): found[0] for found in filter(None, map(LANDMARKS.fullmatch, names))}
+    landmarks = _landmarks(names)
     rows = []
     for sequence, (label, peak) in labels.items():
         frames = sequences.get(sequence, {})
@@ -122,6 +124,7 @@ def _read_official(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
         until = [frame for frame in sorted(frames) if frame <= peak]
         notes["sequences that go on after the labelled frame"] += peak != max(frames)
         notes["sequences with fewer than four frames"] += len(until) <= LAST
+        notes["sequences in which a frame is missing"] += len(until) < peak - until[0] + 1
         for level, frame in _levels(until).items():
             id_ = f"{sequence}_{frame:08d}"
             row = ImageRow(id_, label if level else 0, "all", sequence[:4], frames[frame], level=level)
@@ -138,8 +141,9 @@ def _levels(frames: Sequence[int]) -> dict[int, int]:
     if len(frames) > 1:
         levels[0] = frames[0]
     for level in range(2, LAST + 1):
-        if len(frames) > level:
-            levels[level] = frames[-level]
+        frame = frames[-1] - level + 1  # by number: where one is missing, no other takes its place
+        if frame in frames[1:]:
+            levels[level] = frame
     return levels
 
 
@@ -149,7 +153,8 @@ def _labels(
     """Return label and labelled frame of each sequence that has one, and the labels that cannot be used."""
     given: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for found in filter(None, map(LABEL.fullmatch, names)):
-        words = raw.read(found[0]).decode("utf-8-sig", errors="replace").split()
+        content = raw.read(found[0])
+        words = content.decode(encoding(content), errors="replace").split()
         given[found["sequence"].upper()].update((int(found["frame"]), word) for word in words)
         notes["empty label files"] += not words
     labels: dict[str, tuple[int, int]] = {}
@@ -173,6 +178,11 @@ def _code(word: str) -> int | None:
     except ValueError:
         return None
     return int(value) if value in range(len(CLASSES)) else None
+
+
+def _landmarks(names: Iterable[str]) -> dict[str, str]:
+    """Return the files of landmarks by the frame that they belong to."""
+    return {found["stem"].upper(): found[0] for found in filter(None, map(LANDMARKS.fullmatch, names))}
 
 
 def _with_landmarks(raw: zipfile.ZipFile, row: ImageRow, member: str | None, notes: Counter[str]) -> ImageRow:
@@ -227,8 +237,13 @@ def _square(outline: Sequence[Point]) -> tuple[float, float, float, float]:
     return x - half, y - half, x + half, y + half
 
 
-def _read_crops(names: Sequence[str]) -> Listing:
-    """Read CK+48: of each sequence its last frames, in the folder of its emotion."""
+def _read_crops(raw: zipfile.ZipFile, names: Sequence[str]) -> Listing:
+    """Read CK+48: of each sequence its last frames, in the folder of its emotion.
+
+    Landmarks beside them say that these are whole frames: the faces are cut out by them.
+    """
+    landmarks = _landmarks(names)
+    notes: Counter[str] = Counter()
     frames = {name: found for name in names if (found := IMAGE.fullmatch(name))}
     emotions = {name: _emotion(found["folders"]) for name, found in frames.items()}
     members = [name for name, emotion in emotions.items() if emotion is not None]
@@ -251,10 +266,13 @@ def _read_crops(names: Sequence[str]) -> Listing:
         for frame, level in levels.items():
             member = shot[frame]
             label = emotions[member] or 0
-            rows.append(ImageRow(f"{sequence}_{frame:08d}", label, "all", sequence[:4], member, level=level))
-    used = {row.member for row in rows}
+            row = ImageRow(f"{sequence}_{frame:08d}", label, "all", sequence[:4], member, level=level)
+            rows.append(_with_landmarks(raw, row, landmarks.get(row.id), notes) if landmarks else row)
+    used = {row.member for row in rows} | set(landmarks.values())
     unused = [name for name in names if name not in used]
-    return Listing(rows, problems, unused, notes={"crops of 48×48 pixels that are enlarged": len(rows)})
+    if not landmarks:
+        notes["crops of 48×48 pixels that are enlarged"] = len(rows)
+    return Listing(rows, problems, unused, notes=notes)
 
 
 CKPLUS = Dataset(
@@ -279,6 +297,7 @@ CKPLUS = Dataset(
     access="request",
     levels="0 is the first frame (neutral), 1 the last, 2 the last but one, 3 the last but two",
     layouts=(OFFICIAL, CROPS),
+    crops={CROPS: SQUARE},
     stand_in="ckplus",
     frames=1 + LAST,
     apex=1,

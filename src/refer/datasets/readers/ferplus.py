@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, some
+from refer.datasets.texts import separator, text_of
 from refer.datasets.words import SUFFIX
 from refer.errors import UserError
 
@@ -105,17 +106,21 @@ def _base(name: str) -> str:
 def _records(raw: zipfile.ZipFile, member: str) -> Iterator[tuple[str, str, tuple[int, ...] | None]]:
     """Yield Usage, the image's name ("" where there is none) and the votes, None where they are no numbers."""
     try:
-        text = raw.read(member).decode("utf-8-sig")
-        table = csv.DictReader(io.StringIO(text, newline=""))
+        text = text_of(raw.read(member), member)
+        mark = separator(text.partition("\n")[0], ("Usage", "Image name", *VOTES))
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
         missing = [name for name in ("Usage", "Image name", *VOTES) if name not in (table.fieldnames or ())]
         if missing:
-            raise UserError(f"{member} has no column {some(missing)}. Get it again.")
+            raise UserError(
+                f"{member} has no column {some(missing)}; expected Usage, Image name and ten of votes. Name them so in "
+                "the first line, or take the table of FER+'s repository."
+            )
         for record in table:
             cells = [(record[name] or "").strip() for name in VOTES]
             votes = tuple(map(int, cells)) if all(cell.isdecimal() for cell in cells) else None
             yield (record["Usage"] or "").strip(), (record["Image name"] or "").strip(), votes
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{member} is no table in UTF-8: {error}. Get it again.") from error
+    except csv.Error as error:
+        raise UserError(f"{member} is no table: {error}. Take that of FER+'s repository.") from error
 
 
 FERPLUS = Dataset(
@@ -134,6 +139,7 @@ FERPLUS = Dataset(
     "as `ferplus: <path>`.",
     recognise=recognise,
     read=read,
+    crops=dict.fromkeys(("repository",), (0.8, 1.25)),
     layouts=("repository",),
     label_rules=RULES,
     stand_in="ferplus",

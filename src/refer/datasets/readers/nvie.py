@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from refer.datasets.model import Dataset
 from refer.datasets.readers.pairs import INFRARED, VISIBLE
-from refer.datasets.readers.twocameras import COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
+from refer.datasets.readers.twocameras import CHOICES, COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
 
 CAMERAS = TwoCameras("NVIE", ("disgust", "fear", "happy"))
 
@@ -49,6 +49,7 @@ NVIE = Dataset(
     names_subjects=False,
     files=owners_files(BLOBS),
     layouts=LAYOUTS,
+    choices=CHOICES,
     stand_in="nvie",
     expected=566,  # as many as VIRI's: no source states a number
 )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from refer.datasets import words
 from refer.datasets.codings import Coding
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, base_name, some
+from refer.datasets.texts import SEPARATORS, text_of
 from refer.errors import UserError
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -26,6 +27,7 @@ LABELS = ("list_patition_label.txt", "list_partition_label.txt", "list_label_tra
 OWNERS_NAME = re.compile(r"(?P<key>(?P<split>train|test)_\d+)(?P<aligned>_aligned)?", re.IGNORECASE)
 IMAGE = re.compile(rf"(?P<folders>(?:.*/)?)(?P<stem>[^/]+)\.{words.SUFFIX}", re.IGNORECASE)
 IN_FOLDER = re.compile(rf"(?P<root>(?:.*/)?)(?P<folder>{words.FOLDER})/(?P<name>[^/]+)/", re.IGNORECASE)
+ANOTHERS = re.compile(r"(?:train|test|val)_\d+_(?!aligned)[a-z]+", re.IGNORECASE)
 FER2013S = re.compile(r"(?:Training|PublicTest|PrivateTest)_", re.IGNORECASE)
 COMPOUND = re.compile(r"(?:.*/)?compound/.*", re.IGNORECASE)
 LOOKED_FOR = (
@@ -73,6 +75,12 @@ def _found(names: Sequence[str], basic: Sequence[str], labels: Sequence[str]) ->
         return "only its compound part, which has other classes: give the folder basic/ too"
     if labels:
         return f"{labels[0]} without aligned images (the originals in Image/original are not what papers use)"
+    anothers = [name for name in basic if (image := IMAGE.fullmatch(name)) and ANOTHERS.fullmatch(image["stem"])]
+    if anothers:
+        return (
+            f"{len(anothers):,} images named as {base_name(anothers[0])}, with their class in the name and numbers of "
+            "another project: put them into <split>/<class>/"
+        )
     if _aligned(basic):
         return "aligned images without their label file: put list_patition_label.txt beside them"
     return some(sorted(names)) or "nothing"
@@ -150,9 +158,15 @@ def _labels(raw: zipfile.ZipFile, files: Sequence[str]) -> tuple[dict[str, set[s
     labels: dict[str, set[str]] = defaultdict(set)
     problems = []
     for file in files:
-        lines = raw.read(file).decode("utf-8-sig", errors="replace").splitlines()
-        for number, line in enumerate(lines, 1):
-            said = line.replace(",", " ").split()
+        lines = text_of(raw.read(file), file).splitlines()
+        table = [re.sub(f"[{SEPARATORS}]", " ", line).split() for line in lines]
+        longer = [said for said in table if len(said) > 2]
+        if longer and len(longer) == sum(map(bool, table)):
+            raise UserError(
+                f"{file} has {len(longer[0])} columns, such as {' '.join(longer[0])[:60]!r}; expected the name of an "
+                "image and the code of its class. Keep these two, and ask its maker which they are: cut -d' ' -f1,2"
+            )
+        for number, (line, said) in enumerate(zip(lines, table, strict=True), 1):
             name = OWNERS_NAME.fullmatch(said[0].partition(".")[0]) if said else None
             if name and len(said) == 2:
                 labels[name["key"].lower()].add(said[1])
@@ -167,15 +181,20 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     unused: list[str] = []
     rows: dict[str, list[ImageRow]] = defaultdict(list)
     codes: Counter[tuple[str, str]] = Counter()
+    images = {}
     for name in names:
         image, found = IMAGE.fullmatch(name), IN_FOLDER.match(name)
-        if not image or not found or found["root"] != root or found.end() != image.start("stem"):
+        if image and found and found["root"] == root and found.end() == image.start("stem"):
+            images[name] = (image, found)
+        else:
             unused.append(name)
-            continue
+    anew = _numbered_anew(images.values())
+    named = 2 * sum(bool(OWNERS_NAME.fullmatch(image["stem"])) for image, _ in images.values()) > len(images)
+    for name, (image, found) in images.items():
         folder, code = words.FOLDERS[found["folder"].lower()], found["name"].lower()
         label = coding.label(code)
         owners = OWNERS_NAME.fullmatch(image["stem"])
-        key = owners["key"].lower() if owners else f"{folder}/{code}/{image['stem']}"
+        key = owners["key"].lower() if owners and not anew else f"{folder}/{code}/{image['stem']}"
         split = owners["split"].lower() if owners else folder
         if split in SPLITS:
             codes[split, words.canonical(code) or code] += 1
@@ -184,6 +203,8 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
         elif split not in SPLITS:
             there = found["folder"]
             problems.append(Problem("labels", key, f"{there}/ is no split of the owner's, and its name tells none"))
+        elif named and not owners:
+            problems.append(Problem("labels", key, "its name is not like train_00001, as the others' are"))
         elif folder in SPLITS and split != folder:
             problems.append(Problem("labels", key, f"a {split} image stands in {found['folder']}/"))
         else:
@@ -191,7 +212,21 @@ def _read_folders(names: Sequence[str], coding: Coding) -> Listing:
     for key, same in rows.items():
         if len(same) > 1:
             problems.append(Problem("labels", key, f"it stands in {some([row.member for row in same])}"))
-    return Listing([same[0] for same in rows.values() if len(same) == 1], problems, unused, codes=codes)
+    notes = (
+        {"images whose numbers begin anew in each class, so that they are not the owner's": len(rows)} if anew else {}
+    )
+    return Listing([same[0] for same in rows.values() if len(same) == 1], problems, unused, notes=notes, codes=codes)
+
+
+def _numbered_anew(images: Iterable[tuple[re.Match[str], re.Match[str]]]) -> bool:
+    """Tell whether most images have their name in another class of the same folder, too, as in public mirrors."""
+    classes: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for image, found in images:
+        owners = OWNERS_NAME.fullmatch(image["stem"])
+        if owners:
+            classes[found["folder"].lower(), owners["key"].lower()].add(found["name"].lower())
+    sizes = [len(each) for each in classes.values()]
+    return 2 * sum(size for size in sizes if size > 1) > sum(sizes)
 
 
 RAFDB = Dataset(
@@ -212,6 +247,7 @@ RAFDB = Dataset(
     recognise=recognise,
     read=read,
     access="request",
+    crops=dict.fromkeys(("basic", "class folders"), (0.8, 1.25)),
     layouts=("basic", "class folders"),
     first_code=1,
     stand_in="rafdb",

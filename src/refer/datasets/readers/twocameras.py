@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from refer.datasets import words as common
-from refer.datasets.model import ImageRow, Listing, OwnersFile, some
+from refer.datasets.model import ImageRow, Listing, OwnersFile, Problem, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
 from refer.datasets.subjects import finder, plausible
@@ -18,6 +19,13 @@ from refer.errors import UserError
 ARCHIVES, FOLDERS = "owner's archives", "class folders"
 LAYOUTS = (ARCHIVES, FOLDERS)
 FILLERS = frozenset(("image", "images", "img", "imgs", "photos", "pictures", "faces"))
+RECORDINGS = dict.fromkeys(("posed", "pose"), "posed") | dict.fromkeys(("spontaneous", "natural"), "spontaneous")
+LIGHTS = dict.fromkeys(("front", "frontal"), "front") | {"left": "left", "right": "right"}
+KINDS = RECORDINGS | LIGHTS
+"""A word of a folder → the kind of recording that it names; a set may hold several of an axis."""
+UNPAIRED, PAIRED = "unpaired", "paired"
+CHOICES = (*dict.fromkeys(KINDS.values()), UNPAIRED, PAIRED)
+FEW = 10  # images of each camera without a partner from which on pairs by equal numbers must be most
 SETS = frozenset(("viri", "nvie"))  # what the archives of one repository are told apart by
 
 REPOSITORY = "naseemmuhammadtahir/VIRI-raw-data"
@@ -44,6 +52,7 @@ class Place(NamedTuple):
     above: str  # the folders that no id holds
     said: tuple[str, ...]  # the folders that say something
     clear: bool  # they do not contradict each other
+    kinds: frozenset[str]  # of recording and light, that folders name
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,10 @@ class TwoCameras:
         """
         return self._places(names)[0]
 
-    def read(self, raw: zipfile.ZipFile, subject_pattern: str | None = None) -> Listing:
-        """List the images; `subject_pattern` is searched in a member's name, its group `subject` is the person.
+    def read(self, raw: zipfile.ZipFile, subject_pattern: str | None = None, choose: Sequence[str] = ()) -> Listing:
+        """List the images; `choose` names kinds of recordings (of CHOICES) where there are several.
+
+        `subject_pattern` is searched in a member's name, its group `subject` is the person.
 
         A match begins where a folder or a word of the name does: S1 is nobody in GLASSES1. It is the first such match.
 
@@ -78,13 +89,18 @@ class TwoCameras:
         is a visible row of the same member and pair, whose id ends with "#visible".
 
         Raises:
-            UserError: as `recognise`; the pattern is no regular expression with this group; or it finds two
-                persons in the two images of a pair, fewer than two in all, or an implausible number of images of each.
+            UserError: as `recognise`; there are several kinds of recordings, and `choose` names none; most images have
+                no partner, though numbers are equal; the pattern is no regular expression with this group; or it finds
+                two persons in the two images of a pair, fewer than two in all, or an implausible number of images each.
         """
         find = None if subject_pattern is None else finder(subject_pattern)
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
-        _, places = self._places(names)
-        rows, notes = _rows(raw, self.classes, places)
+        places = _chosen(self.word, self._places(names)[1], choose)
+        self._check(places)
+        problems = [one for place in places if (one := self._contradicts(place))]
+        contradicting = {problem.id for problem in problems}
+        places = [place for place in places if place.id not in contradicting]
+        rows, notes = _rows(raw, self.word, self.classes, places, choose)
         if find is not None and subject_pattern is not None:
             rows = [row._replace(subject=find(row.member)) for row in rows]
             _check_subjects(rows)
@@ -92,7 +108,7 @@ class TwoCameras:
             notes |= plausible(subject_pattern, rows)
         used = {place.member for place in places}
         unused = [name for name in names if name not in used]
-        return Listing(rows, [], unused, notes={what: number for what, number in notes.items() if number})
+        return Listing(rows, problems, unused, notes={what: number for what, number in notes.items() if number})
 
     def _places(self, names: Iterable[str]) -> tuple[str, list[Place]]:
         """Return the layout and its images, in the order of `names`."""
@@ -156,7 +172,9 @@ class TwoCameras:
         # An archive may hold a folder of its own name, or none: its images have one id either way.
         while last + 1 < len(folders) and _whole(said) and self._said(folders[last + 1]) == said:
             last += 1
-        return self._place(member, folders, file, (last,), folders[:first])
+        inner = [one for folder in folders[last + 1 :] if _whole(one := self._said(folder))]
+        place = self._place(member, folders, file, (last,), folders[:first])
+        return place._replace(clear=not any(one and one[:2] != (said and said[:2]) for one in inner))
 
     def _in_folders(self, member: str) -> Place | None:
         """Place an image below folders that together say class and modality, unless an archive's name does."""
@@ -164,7 +182,7 @@ class TwoCameras:
         said = [self._said(folder) for folder in folders]
         of_sets = [word for folder in folders for word in pairs.words(folder) if word in SETS]
         of_other = bool(of_sets) and of_sets[-1] != self.word.lower()
-        telling = tuple(i for i, one in enumerate(said) if one)
+        telling = tuple(i for i, one in enumerate(said) if one or _kinds(folders[i]))
         known = any(one and one.label is not None for one in said) and any(one and one.modality for one in said)
         if of_other or not known or any(_whole(one) for one in said):
             return None
@@ -178,20 +196,31 @@ class TwoCameras:
         modalities = [one.modality for one in said if one.modality]
         others = [folder for i, folder in enumerate(folders) if i > telling[0] and i not in telling]
         silent = {self.word.lower(), *self.classes, *common.SYNONYMS, *FILLERS}
+        kinds = frozenset(kind for folder in folders for kind in _kinds(folder))
         return Place(
             member,
             "/".join((*folders[telling[0] :], file)),
             labels[0],
             modalities[0],
-            pairs.name([*(one.part for one in said), *others], file, silent),
+            pairs.name([*(one.part for one in said), *others, *sorted(kinds)], file, silent),
             "/".join(above),
             tuple(folders[i] for i in telling),
             len(set(labels)) == len(set(modalities)) == 1,
+            kinds,
         )
+
+    def _contradicts(self, place: Place) -> Problem | None:
+        """Return what is wrong with an image whose own name says another class than its folder."""
+        words = pairs.words(place.member.rpartition("/")[2].rpartition(".")[0])
+        named = {name for word in words if (name := common.SYNONYMS.get(word))}
+        folder = self.classes[place.label]
+        if len(named) != 1 or folder in named:
+            return None
+        return Problem("labels", place.id, f"its name says {named.pop()}, its folder {folder}")
 
     def _said(self, folder: str) -> Said | None:
         """Return what a folder's name says, or None where a word of it says anything else."""
-        words = [word for word in pairs.words(folder) if word not in FILLERS]
+        words = [word for word in pairs.words(folder) if word not in FILLERS and word not in KINDS]
         labels = [name for word in words if (name := common.SYNONYMS.get(word)) in self.classes]
         modalities = [MODALITIES[word] for word in words if word in MODALITIES]
         numbers = [word for word in words if word.isdecimal()]
@@ -205,6 +234,35 @@ class TwoCameras:
         return Said(label, modalities[0] if modalities else None, "".join(numbers), names_set)
 
 
+def _kinds(folder: str) -> list[str]:
+    """Return the kinds of recording that a folder's name tells."""
+    return [KINDS[word] for word in pairs.words(folder) if word in KINDS]
+
+
+def _chosen(word: str, places: Sequence[Place], choose: Sequence[str]) -> list[Place]:
+    """Return the images of the kinds of recordings that are chosen.
+
+    Raises:
+        UserError: there are several kinds, and none of them is chosen; or one is chosen that is not there.
+    """
+    kept = list(places)
+    for axis in (RECORDINGS, LIGHTS):
+        there = Counter(kind for place in kept for kind in place.kinds if kind in axis.values())
+        wanted = {kind for kind in choose if kind in axis.values()}
+        if wanted - there.keys():
+            found = ", ".join(there) or "no folder that names one"
+            raise UserError(f"{word}: choose: found {', '.join(sorted(wanted - there.keys()))}; there is {found}.")
+        if len(there) > 1 and not wanted:
+            told = " and ".join(f"{kind} ({number:,} images)" for kind, number in sorted(there.items()))
+            raise UserError(
+                f"{word} holds several kinds of recordings here, {told}. State which are meant, such as `choose: "
+                f"{{{word.lower()}: [{min(there)}]}}`, or several of them."
+            )
+        if wanted:
+            kept = [place for place in kept if wanted & place.kinds or not place.kinds & set(axis.values())]
+    return kept
+
+
 def _whole(said: Said | None) -> bool:
     return said is not None and said.names_set and said.label is not None and said.modality is not None
 
@@ -215,14 +273,20 @@ def owners_files(blobs: Mapping[str, str]) -> tuple[OwnersFile, ...]:
     return tuple(OwnersFile(name, f"{base}/{name}", blob) for name, blob in blobs.items())
 
 
-def _rows(raw: zipfile.ZipFile, classes: Sequence[str], places: Sequence[Place]) -> tuple[list[ImageRow], Counter[str]]:
+def _rows(
+    raw: zipfile.ZipFile, word: str, classes: Sequence[str], places: Sequence[Place], choose: Sequence[str]
+) -> tuple[list[ImageRow], Counter[str]]:
     """Return the rows, paired within each class, and how many there are of what is worth saying."""
     rows: list[ImageRow] = []
     notes: Counter[str] = Counter()
+    alike: Counter[str] = Counter()  # names of pairs without their numbers
+    numbers: Counter[str] = Counter()
     for label, name in enumerate(classes):
         images = {place.id: place for place in places if place.label == label}
         sides = [{key: one.name for key, one in images.items() if one.modality == side} for side in (VISIBLE, INFRARED)]
-        matching = pairs.match(*sides)
+        matching = pairs.Matching({}, {}, frozenset()) if UNPAIRED in choose else pairs.match(*sides)
+        alike.update(re.sub(r"\d+", "#", images[key].name.stem) for key in matching.pairs)
+        numbers += Counter({VISIBLE: len(sides[0]), INFRARED: len(sides[1]), PAIRED: len(matching.pairs)})
         notes.update(f"pairs by the {NOTED[how]}" for how in matching.how.values())
         visible_of = {infrared: visible for visible, infrared in matching.pairs.items()}
         for key, place in images.items():
@@ -231,12 +295,26 @@ def _rows(raw: zipfile.ZipFile, classes: Sequence[str], places: Sequence[Place])
             row = ImageRow(key, label, "all", None, place.member, place.modality, pair)
             rows += _radiometric(row, f"{name}/{place.name.key}", key in matching.ambiguous, raw, notes)
         notes["unpaired images whose names fit several others"] += len(matching.ambiguous)
+    if PAIRED not in choose:
+        _see_numbers(word, numbers, alike)
     notes["pairs"] = len({row.pair for row in rows} - {None})
     for side, other in ((VISIBLE, INFRARED), (INFRARED, VISIBLE)):
         notes[f"{side} images without {ARTICLE[other]} {other} one"] = sum(
             row.modality == side and row.pair is None for row in rows
         )
     return rows, notes
+
+
+def _see_numbers(word: str, numbers: Mapping[str, int], alike: Counter[str]) -> None:
+    """Raise UserError where cameras seem to have counted their frames separately: few pairs, and by number alone."""
+    paired, fewer = numbers[PAIRED], min(numbers[VISIBLE], numbers[INFRARED])
+    (_, same), *_ = alike.most_common(1) or [("", 0)]
+    if 2 * paired < fewer and fewer - paired >= FEW and 2 * same > paired:
+        raise UserError(
+            f"{word}: {paired:,} pairs have equal numbers in their names, and {fewer - paired:,} of {fewer:,} images "
+            "no partner: as of cameras that count their frames separately, so that equal numbers are chance. Name both "
+            f"images of a pair alike, or state `choose: {{{word.lower()}: [{UNPAIRED}]}}` (pair none) or [{PAIRED}]."
+        )
 
 
 NOTED = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from refer.datasets.model import Dataset
 from refer.datasets.readers.pairs import INFRARED, VISIBLE
-from refer.datasets.readers.twocameras import COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
+from refer.datasets.readers.twocameras import CHOICES, COMMIT, LAYOUTS, REPOSITORY, TwoCameras, owners_files
 
 CAMERAS = TwoCameras("VIRI", ("angry", "happy", "neutral", "sad", "surprise"))
 
@@ -48,5 +48,6 @@ VIRI = Dataset(
     names_subjects=False,
     files=owners_files(BLOBS),
     layouts=LAYOUTS,
+    choices=CHOICES,
     stand_in="viri",
 )

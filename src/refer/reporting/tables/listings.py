@@ -58,6 +58,7 @@ def audit_records(audit: Audit) -> list[dict[str, Any]]:
         *((f"unpaired {modality} images", "", "", n) for modality, n in audit.unpaired.items()),
         *([("people", "", "", audit.people.count)] if audit.people else []),
         *((note, "", "", n) for note, n in audit.notes.items()),
+        *((what, "", "", n) for what, n, _ in audit.remarks),
     ]
     common = {"dataset": audit.dataset, "data": audit.data, "stand_in": audit.stand_in}
     return [
@@ -100,9 +101,11 @@ def audit_table(audit: Audit) -> Table:
         [_counted(f"Blank images in {split}", n, audit.size(split)) for split, n in audit.blanks.items()],
         _camera_rows(audit),
         _people_rows(audit),
-        [_counted(f"Raw data: {note}", n) for note, n in audit.notes.items()],
+        [_counted(f"Raw data: {note}", n) for note, n in audit.notes.items()]
+        + [_counted(f"Raw data: {what}", n) for what, n, _ in audit.remarks],
     ]
     notes = ["Identical: every pixel of the decoded images is the same."]
+    notes += [f"{what[:1].upper()}{what[1:]}: {first}." for what, _, first in audit.remarks if first]
     if audit.pixels:
         notes.append(f"The images were {audit.pixels} before they came here: other copies of the data set may differ.")
     if audit.near:

@@ -18,7 +18,7 @@ from refer.datasets.raw.archive_base import CHUNK, LIMITS, Budget, Entry, Limits
 from refer.datasets.raw.archive_formats import folder, sevenzip, tabled, tarred, zipped
 from refer.errors import UserError
 
-TABLE_SUFFIXES = (".csv",)
+TABLE_SUFFIXES = (".csv", ".tsv")
 PACKED_NAME = re.compile(r"(?P<stem>.*[^/])\.(zip|7z|rar|tar|tgz|txz|tbz2?|tar\.(gz|xz|bz2|zst|lzma))", re.IGNORECASE)
 DUST = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.IGNORECASE)
 SIGNATURES = {
@@ -29,10 +29,12 @@ SIGNATURES = {
     b"BZh": "bz2",
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"\x28\xb5\x2f\xfd": "zst",
+    b"PAR1": "parquet",
     b"Rar!": "rar",
     b"version https://git-lfs": "a git-lfs pointer",
 }
-READABLE = ("zip", "7z", "tar", "gz", "xz", "bz2")
+TABLES = ("csv", "parquet")
+READABLE = ("zip", "7z", "tar", "gz", "xz", "bz2", *TABLES)
 
 
 class Member(NamedTuple):
@@ -57,7 +59,7 @@ def stem(name: str) -> str:
 
 
 def kind(source: Path, name: str = "") -> str:
-    """Return what `source` is by its first bytes: folder, zip, 7z, tar, gz, xz, bz2, csv; `name` is for messages.
+    """Return what `source` is by its first bytes: folder, csv or one of READABLE; `name` is for messages.
 
     Raises:
         UserError: it is none of these; the message says what it looks like.
@@ -77,11 +79,11 @@ def _kind(name: str, head: bytes) -> str:
         found = "tar"
     if found is None and name.lower().endswith(TABLE_SUFFIXES) and b"\0" not in head and head.lstrip()[:1] != b"<":
         found = "csv" if head else None
-    if found in READABLE or found == "csv":
+    if found in READABLE:
         return str(found)
     raise UserError(
-        f"{name} is {_looks_like(head, found)}; expected a folder, .zip, .7z, .tar, .tar.gz, .tar.xz, .tar.bz2 or "
-        ".csv. Unpack it and give the folder, or get it again."
+        f"{name} is {_looks_like(head, found)}; expected a folder, .zip, .7z, .tar, .tar.gz, .tar.xz, .tar.bz2, "
+        ".csv or .parquet. Unpack it and give the folder, or get it again."
     )
 
 
@@ -108,7 +110,7 @@ def members(source: Path, limits: Limits = LIMITS, budget: Budget | None = None,
             with explained(name):
                 stream = opened.enter_context(source.open("rb"))
             packed = Packed(name, stream, source.stat().st_size)
-            if form == "csv":
+            if form in TABLES:
                 entries = tabled(packed)
             elif form == "zip":
                 entries = zipped(packed, limits)

@@ -12,7 +12,7 @@ from refer.datasets import words as common
 from refer.datasets.model import ImageRow, Listing, OwnersFile, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
-from refer.datasets.subjects import finder, plausible
+from refer.datasets.subjects import with_people
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = "owner's archives", "class folders"
@@ -81,15 +81,12 @@ class TwoCameras:
             UserError: as `recognise`; the pattern is no regular expression with this group; or it finds two
                 persons in the two images of a pair, fewer than two in all, or an implausible number of images of each.
         """
-        find = None if subject_pattern is None else finder(subject_pattern)
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
         _, places = self._places(names)
         rows, notes = _rows(raw, self.classes, places)
-        if find is not None and subject_pattern is not None:
-            rows = [row._replace(subject=find(row.member)) for row in rows]
-            _check_subjects(rows)
-            notes["images whose name matches no subject"] = sum(row.subject is None for row in rows)
-            notes |= plausible(subject_pattern, rows)
+        if subject_pattern is not None:
+            rows, found = with_people(rows, subject_pattern)
+            notes.update(found)
         used = {place.member for place in places}
         unused = [name for name in names if name not in used]
         return Listing(rows, [], unused, notes={what: number for what, number in notes.items() if number})
@@ -265,16 +262,3 @@ def _radiometric(
         row = row._replace(pair=own)
         yield row._replace(id=f"{row.id}#visible", modality=VISIBLE, view="embedded")
     yield row._replace(view="temperature")
-
-
-def _check_subjects(rows: Sequence[ImageRow]) -> None:
-    subjects: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        if row.pair and row.subject:
-            subjects[row.pair].add(row.subject)
-    mixed = sorted(pair for pair, found in subjects.items() if len(found) > 1)
-    if mixed:
-        raise UserError(
-            f"The subject pattern finds two persons in one pair ({mixed[0]}: {', '.join(sorted(subjects[mixed[0]]))}"
-            f"{f'; {len(mixed) - 1} more' if len(mixed) > 1 else ''}): correct the pattern or the names of the files."
-        )

@@ -231,9 +231,10 @@ def _of_owner(paper: Paper, dataset: str) -> DataUse:
 def _check_folds(plan: Plan, where: str) -> None:
     """Refuse folds that some data set with folds does not have: their runs would be left out without a word."""
     config = plan.config
+    other_work = config.matrix is not None or config.data or config.audit.between
     sections: list[tuple[str, list[int] | str, dict[str, list[str]]]] = []
     for name, asked in config.reproduce.items():
-        if not asked.data and config.matrix is None:
+        if not asked.data and not other_work:
             raise UserError(
                 f"{where}: reproduce.{name}.data: it is empty and there is no matrix, so that nothing would run; name "
                 "some, or leave it out for all."

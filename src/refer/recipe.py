@@ -129,6 +129,11 @@ class Recipe(Strict):
         description="which visible and infrared image are a pair: those whose names say so, or of each class and part "
         "the first with the first, the second with the second, in the order of their paths",
     )
+    leave_out: Literal["none", "twins", "as-many-others"] = later(
+        "none",
+        description="images that are not trained on: twins, which an audit finds in another split too, near duplicates "
+        "among them; or, to compare with, as many others of each class, drawn by the run's seed",
+    )
     ema: float = later(
         0.0, ge=0, lt=1, description="decay a step of the moving average of the weights, which is what is kept; 0: none"
     )

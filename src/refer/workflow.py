@@ -173,7 +173,7 @@ class Tracker:
 def planned(snakemake: Any) -> Plan:
     """Return the plan of a rule whose `params.config` is the checked configuration, `input.papers` the papers' files.
 
-    The files are the rule's inputs, wherever the job starts. `input.runs` are compared with the plan.
+    The files are the rule's inputs, wherever the job starts. `input.runs`, if any, are compared with the plan.
 
     Raises:
         UserError: a run differs from what is asked for.
@@ -183,7 +183,7 @@ def planned(snakemake: Any) -> Plan:
 
     folder = Path(snakemake.input.papers[0]).absolute().parent
     plan = load_plan({**json.loads(snakemake.params.config), "papers": str(folder)}, "the configuration")
-    check_as_planned(plan, snakemake.input.runs)
+    check_as_planned(plan, snakemake.input.get("runs", []))
     return plan
 
 

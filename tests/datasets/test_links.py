@@ -162,6 +162,7 @@ def test_wrong_keys_are_refused_when_the_configuration_is_read(keys: dict, told:
         "preset": "x",
         "title": "x",
         "reproduce": {"tran2023": {"data": []}},
+        "data": ["ferplus"],
         "ferplus": "here",
         "fer2013": "there",
     }
@@ -174,6 +175,7 @@ def test_linked_data_sets_are_prepared_and_named_in_order() -> None:
         "preset": "x",
         "title": "x",
         "reproduce": {"tran2023": {"data": []}},
+        "data": ["ferplus"],
         "ferplus": "here",
         "fer2013": "there",
     }

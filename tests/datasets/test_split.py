@@ -69,7 +69,8 @@ def leaky(tmp_path: Path) -> Data:
 
 def test_published_keeps_every_row(leaky: Data) -> None:
     rows = leaky.split(audited=False)
-    assert list(rows.columns) == ["id", "fold", "part", "kept", "reason"]
+    assert list(rows.columns) == ["id", "fold", "part", "kept", "reason", "twin"]
+    assert list(rows["twin"]) == [True] * 3 + [False] * 7  # pixels 1 stand in PublicTest, pixels 2 in PrivateTest
     assert (rows["fold"] == 0).all()
     assert rows["kept"].all()
     assert (rows["reason"] == "").all()

@@ -18,7 +18,7 @@ from refer.errors import UserError
     [
         (r"/(?P<subject>S\d+)_", "VIRI-Angry-Vis/S012_3.jpg", "S012"),
         (r"/(?P<subject>S\d+)_", "VIRI-Angry-Vis/12.jpg", None),
-        (r"(?<=p)(?P<subject>\d*)(?!\d)", "p7.jpg", "7"),
+        (r"(?<=p_)(?P<subject>\d*)(?!\d)", "p_7.jpg", "7"),
         (r"p(?P<subject>\d*)", "p.jpg", None),
         (r"(\d)\1(?P<subject>[a-z])", "44b", "b"),
     ],

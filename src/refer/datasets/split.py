@@ -42,9 +42,10 @@ def split(
     fit: Sequence[str] = ("train",),
     select: str | None = None,
 ) -> None:
-    """Write `out`, a parquet file with the columns id, fold (int8), part, kept and reason.
+    """Write `out`, a parquet file with the columns id, fold (int8), part, kept, reason and twin.
 
-    It has one row for each image in each fold, in the order of the index; without folds, all are fold 0. The rule
+    It has one row for each image in each fold, in the order of the index; without folds, all are fold 0. `twin` says
+    of an image that is trained on whether it is a duplicate or near duplicate of one in another part. The rule
     and its numbers (refer.datasets.split_counts) stand as JSON in the schema's metadata, under `refer`.
 
     Args:
@@ -72,11 +73,12 @@ def split(
         rows = assign(parts, images.image, images.subject, audited=audited, fit=fit, select=select, near=nearly)
         folds.append([row._replace(reason=assignment.unused.get(at, row.reason)) for at, row in enumerate(rows)])
         _check_left(folds[-1], scheme, summary["dataset"])
+    twin = [each for parts in assignment.folds for each in twins(parts, images.near, fit)]
     about = _about(scheme, assignment, images, summary)
     about |= {"audited": audited, "near": near, "fit": list(fit), "select": select}
     known = catalog.dataset(summary["dataset"])
     about |= count_split(folds, scheme.names, known.modalities, images, len(known.classes))
-    _write(out, index["id"], folds, about)
+    _write(out, index["id"], folds, twin, about)
 
 
 def assign(
@@ -117,6 +119,12 @@ def assign(
         why = "in no part" if part is None else reason(row) if audited else ""
         answers.append(Assigned(part, not why, why))
     return answers
+
+
+def twins(membership: Sequence[str | None], near: Sequence[object], fit: Sequence[str]) -> list[bool]:
+    """Return of each row whether it is trained on and shares its picture (`near`) with a row of another part."""
+    elsewhere = {near[row] for row, part in enumerate(membership) if part is not None and part not in fit}
+    return [part in fit and near[row] in elsewhere for row, part in enumerate(membership)]
 
 
 def _check_names(
@@ -189,7 +197,9 @@ def _about(scheme: Scheme, assignment: SplitAssignment, images: Images, summary:
     }
 
 
-def _write(out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], about: Mapping[str, Any]) -> None:
+def _write(
+    out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], twin: Sequence[bool], about: Mapping[str, Any]
+) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -200,6 +210,7 @@ def _write(out: Path, ids: Sequence[str], folds: Sequence[Sequence[Assigned]], a
         "part": pa.array([row.part for row in rows], pa.string()),
         "kept": pa.array([row.kept for row in rows], pa.bool_()),
         "reason": pa.array([row.reason for row in rows], pa.string()),
+        "twin": pa.array(twin, pa.bool_()),
     }
     with whole(out) as temporary:
         table = pa.table(columns).replace_schema_metadata({b"refer": json.dumps(about).encode()})

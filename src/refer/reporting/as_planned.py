@@ -111,6 +111,9 @@ def check_prepared(plan: Plan, summaries: Iterable[str | Path]) -> None:
             "tolerate": sorted(config.tolerate.get(dataset, [])),
             "subject_pattern": config.subject_pattern.get(dataset),
             "labels": config.labels.get(dataset, next(iter(known.label_rules), None)),
+            "coding": config.coding.get(dataset),
+            "swapped": list(config.swapped.get(dataset, [])),
+            "grey_levels": list(config.grey_levels.get(dataset, [])),
         }
         told = read_section(path)
         for name, expected in asked.items():

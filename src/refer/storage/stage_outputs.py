@@ -77,6 +77,10 @@ class StageOutputs:
         names = ("results.parquet", "tables", "figures", "metrics", "plots", "report.html")
         return [f"{self.results}/{name}" for name in names]
 
+    def copies(self) -> list[str]:
+        """The results table as CSV: made of the parquet file, and too large for git."""
+        return [f"{self.results}/results.csv"]
+
     def papers(self) -> list[str]:
         """The files of the papers."""
         return [f"{self.plan.config.papers}/{name}.yaml" for name in sorted(self.plan.papers)]

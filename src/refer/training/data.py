@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -126,7 +127,40 @@ def load_index(prepared: Path, split: Path, fold: int = 0) -> tuple[pd.DataFrame
     if not index["id"].equals(parts["id"]):
         raise UserError(f"{split}: its rows are not those of {prepared / 'index.parquet'}; delete it and run again.")
     classes = files.read_json(prepared / "prepare.json")["classes"]
-    return index.assign(part=parts["part"], kept=parts["kept"]), list(classes)
+    columns = [name for name in ("part", "kept", "twin") if name in parts]
+    return index.assign(**{name: parts[name] for name in columns}), list(classes)
+
+
+def without(index: pd.DataFrame, leave_out: str, seed: int) -> pd.DataFrame:
+    """Return the index with training images marked as not kept, as `recipe.leave_out` says.
+
+    Args:
+        index: as `load_index` returns it.
+        leave_out: `none`, `twins`, or `as-many-others`: of each class as many as there are twins, that are none.
+        seed: of what is drawn; the order of the images does not matter.
+
+    Raises:
+        UserError: the split was made by a version that did not look for twins, or a class has too few others.
+    """
+    if leave_out == "none":
+        return index
+    if "twin" not in index:
+        raise UserError("The split says nothing of twins, an older version made it: delete it and run again.")
+    trained = index[(index["part"] == "train") & index["kept"]]
+    twin = trained["twin"].to_numpy(dtype=bool)
+    gone = trained.index[twin]
+    if leave_out == "as-many-others":
+        gone = pd.Index([])
+        for label, count in trained["label"][twin].value_counts().sort_index().items():
+            others = trained[~twin & (trained["label"] == label)]
+            if len(others) < count:
+                raise UserError(
+                    f"Of class {label} {count:,} training images are twins and {len(others):,} are not: there are not "
+                    "as many others to leave out."
+                )
+            drawn = others["id"].map(lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
+            gone = gone.union(drawn.sort_values().index[:count])
+    return index.assign(kept=index["kept"] & ~index.index.isin(gone))
 
 
 def load_part(

@@ -19,7 +19,7 @@ from refer.plan import Run
 from refer.recipe import at_once
 from refer.training import checkpoint
 from refer.training.composer import composed_set, load_composer
-from refer.training.data import Part, Reader, load_part, placed
+from refer.training.data import Part, Reader, load_part, placed, without
 from refer.training.loader import CleanLoader, ComposedLoader, FeatureLoader, Loader
 from refer.training.testing import View, arranged, plain_view, warn
 
@@ -91,7 +91,8 @@ def build_task(
 
     train = None
     if learns:
-        part = _part(run, prepared, index, "train", where, whole=_composes(run), kept_only=True)
+        learnt = without(index, how.leave_out, run.seed)
+        part = _part(run, prepared, learnt, "train", where, whole=_composes(run), kept_only=True)
         train = loader(part) if once else _train_loader(run, part, prepared, index, reader, where, backgrounds)
     paced = tested(run.rate_by) if learns and run.rate_by is not None else None
     return Task(network, reader, train, tested(name), name, paced)

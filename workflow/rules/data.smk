@@ -42,7 +42,7 @@ rule obtain:
         runtime=grows(240),
         gpu=0,
     params:
-        behaviour=behaviour_of_data,
+        behaviour=behaviour_of_data("size", "colour", "fit", "pair", "columns"),
         dataset=dataset_of,
         fingerprint=fingerprint,
         stand_in=is_drawn,
@@ -71,7 +71,7 @@ rule prepare:
         runtime=grows(30),
         gpu=0,
     params:
-        behaviour=behaviour_of_data,
+        behaviour=behaviour_of_data(),
         dataset=dataset_of,
         tolerate=tolerated,
         subject_pattern=subject_pattern,

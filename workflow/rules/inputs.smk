@@ -51,13 +51,20 @@ def scheme(wildcards):
     return division(wildcards)["scheme"]
 
 
-def behaviour_of_data(wildcards):
-    """What makes data out of date beside its source: this code, and what the configuration declares of its own."""
-    own = plan.config.datasets.get(dataset_of(wildcards))
-    if own is None:
-        return BEHAVIOUR["datasets"]
-    told = {"divide", "title", "licence", "home", "images"}
-    return [BEHAVIOUR["datasets"], as_text(own.model_dump(mode="json", exclude=told))]
+def behaviour_of_data(*beside):
+    """What makes data out of date beside its source: this code, and what the configuration declares, but for `beside`."""
+
+    def behaviour(wildcards):
+        own = plan.config.datasets.get(dataset_of(wildcards))
+        if own is None:
+            return BEHAVIOUR["datasets"]
+        told = {"divide", "title", "licence", "home", "images", *beside}
+        return [
+            BEHAVIOUR["datasets"],
+            as_text(own.model_dump(mode="json", exclude=told)),
+        ]
+
+    return behaviour
 
 
 def tolerated(wildcards):

@@ -298,7 +298,8 @@ def _protocol_note(comparison: Comparison, protocol: str) -> str:
     known = comparison.paper.protocols.get(protocol)  # type: ignore[call-overload]
     rules = epoch_rules(comparison, comparison.records_of(protocol))
     # The paper's note names the parts of its own data; a data set of other parts chooses the epoch by one of these.
-    other = comparison.paper.data[comparison.dataset].select.get(protocol)  # type: ignore[call-overload]
+    use = getattr(comparison.paper, "data", {}).get(comparison.dataset)
+    other = use is not None and protocol in use.select
     note = known.note.rstrip(".") if known and not other else ""
     text = f"{protocol}: {note}" if note else protocol
     if rules:

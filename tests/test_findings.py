@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +39,19 @@ def test_every_number_stands_in_a_table_that_is_linked_beside_it(root: Path, nam
         text = "\n".join(path.read_text(encoding="utf-8") for path in tables)
         there = set(NUMBER.findall(re.sub(r"(?<=\d)–(?=\d)", " ", text)))
         assert numbers <= there, f"{sorted(numbers - there)} stand in none of the tables linked in: {block[:200]}"
+
+
+@pytest.mark.slow
+def test_what_duplicates_are_worth_is_what_the_script_prints_of_the_release(root: Path) -> None:
+    command = [sys.executable, "benchmarks/duplicates.py", "--released", "results/fer2013"]
+    command += ["--retrained", "results/duplicates"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    page = (root / "docs/verdicts.md").read_text(encoding="utf-8")
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ") and "seeds" not in line]
+    assert len(rows) == 10 + 5
+    assert [row for row in rows if row not in page] == []
+    same, other = re.findall(r"([\d,]+) (?:images with a twin of the same|of another)", done.stdout)
+    assert f"{same} images with a\ntwin of the same label and {other} with a twin of another" in page
 
 
 def test_what_the_choice_of_the_epoch_lost_is_that_of_the_curves(root: Path) -> None:

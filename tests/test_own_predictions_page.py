@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from own_fixtures import write_list
@@ -57,10 +58,12 @@ def test_the_commands_of_the_page_answer(root: Path, clone: Path, commands: list
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
     assert "My network on FER2013, 3,589 images of PrivateTest" in done.stdout
-    with (root / "results/fer2013/results.csv").open(encoding="utf-8", newline="") as handle:
-        tested = [row for row in csv.DictReader(handle) if row["part"] == "private" and row["protocol"] == "audited"]
+    tested = [
+        row for row in pd.read_parquet(root / "results/fer2013/results.parquet").to_dict("records")
+        if row["part"] == "private" and row["protocol"] == "audited"
+    ]  # fmt: skip
     released = {
-        row["metric"]: float(row["value"]) for row in tested if row["scope"] == "run" and row["run"].endswith(RUN)
+        row["metric"]: float(row["value"]) for row in tested if row["scope"] == "run" and str(row["run"]).endswith(RUN)
     }
     with (clone / "mine/measures.csv").open(encoding="utf-8", newline="") as handle:
         found = {row["metric"]: float(row["value"]) for row in csv.DictReader(handle) if row["images"] != "all"}

@@ -44,7 +44,7 @@ def data(tmp_path: Path) -> Path:
 
 def listing(data: Path, test: str = "private", rows: Path | None = None) -> Path:
     out = data / "images.parquet"
-    write_image_list(data / "prepared", data / "splits/khalid2025.audited.parquet", out, test, rows)
+    write_image_list(data / "prepared", data / "audit", data / "splits/khalid2025.audited.parquet", out, test, rows)
     return out
 
 
@@ -57,6 +57,7 @@ def test_each_image_has_its_name_row_pixels_label_and_whether_it_counts(data: Pa
     assert list(found["split"]) == [name for _, name in IMAGES]
     assert list(found["kept"]) == [True] * 4 + [False, False, True, True, True]
     assert list(found["reason"][4:6]) == ["same image in train", "same image in public"]
+    assert [list(each) for each in found["twins"]] == [[]] * 4 + [[0]] + [[]] * 4  # of the first image
 
 
 def test_it_is_read_as_it_was_written(data: Path) -> None:
@@ -85,7 +86,7 @@ def test_the_split_of_other_data_is_refused(data: Path) -> None:
     rows = [{"id": place(k), "pixels": picture(90 + k), "label": 0} for k in range(3)]
     write_prepared(data / "others", "fer2013", rows)
     with pytest.raises(UserError, match="split of other data"):
-        write_image_list(data / "others", split_file, data / "out.parquet", "private")
+        write_image_list(data / "others", data / "audit", split_file, data / "out.parquet", "private")
     with pytest.raises(UserError, match="no part 'test'; expected one of private, public, train"):
         listing(data, "test")
     write_json(data / "prepared/prepare.json", about | {"fingerprint": "0" * 64})
@@ -102,13 +103,13 @@ def test_in_folds_an_image_has_the_part_in_which_it_is_tested(tmp_path: Path) ->
     split(known, tmp_path / "audit", out, scheme=Scheme(folds=4, validation="validation"), audited=True,
           select="validation")  # fmt: skip
     assert len(pd.read_parquet(out)) == 4 * 12
-    write_image_list(known, out, tmp_path / "images.parquet", "test")
+    write_image_list(known, tmp_path / "audit", out, tmp_path / "images.parquet", "test")
     found = read_image_list(tmp_path / "images.parquet")
     assert len(found.id) == 12
     assert found.tested.all()
     assert np.array_equal(found.row, np.full(12, -1))
     (tmp_path / "rows.csv").write_text("id,row\nimage0003,70\n", encoding="utf-8")
-    write_image_list(known, out, tmp_path / "images.parquet", "test", tmp_path / "rows.csv")
+    write_image_list(known, tmp_path / "audit", out, tmp_path / "images.parquet", "test", tmp_path / "rows.csv")
     assert read_image_list(tmp_path / "images.parquet").row.tolist() == [-1, -1, -1, 70, *[-1] * 8]
 
 
@@ -133,8 +134,8 @@ def split_of() -> str:
 
 def test_the_command_says_what_it_wrote(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = data / "results/images.parquet"
-    words = ["images", "--prepared", str(data / "prepared"), "--split", str(data / "splits/khalid2025.audited.parquet"),
-             "--test", "private", "--out", str(out)]  # fmt: skip
+    words = ["images", "--prepared", str(data / "prepared"), "--audit", str(data / "audit"), "--split",
+             str(data / "splits/khalid2025.audited.parquet"), "--test", "private", "--out", str(out)]  # fmt: skip
     assert main(words) == 0
     assert "9 images of fer2013, 5 of them in the test set (PrivateTest), 3 of these duplicate-free; 9 rows known" in (
         capsys.readouterr().out

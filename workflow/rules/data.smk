@@ -254,6 +254,9 @@ rule keep_images:
         index="data/prepared/{data}/index.parquet",
         images="data/prepared/{data}/images.npy",
         about="data/prepared/{data}/prepare.json",
+        duplicates="data/audit/{data}/duplicates.parquet",
+        near="data/audit/{data}/near.parquet",
+        audit="data/audit/{data}/audit.json",
         split=listing_split,
     output:
         f"{RESULTS}/data/{{data}}/images.parquet",

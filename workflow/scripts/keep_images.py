@@ -6,5 +6,6 @@ from refer.datasets.image_list import write_image_list
 from refer.workflow import job
 
 with job(snakemake):
-    prepared = Path(snakemake.input.index).parent
-    write_image_list(prepared, snakemake.input.split, snakemake.output[0], snakemake.params.test)
+    given = snakemake.input
+    prepared, audit = Path(given.index).parent, Path(given.near).parent
+    write_image_list(prepared, audit, given.split, snakemake.output[0], snakemake.params.test)

@@ -11,6 +11,7 @@ def add(commands: Any) -> None:
     """Add the subcommand's parser."""
     parser = commands.add_parser("images", help="list a data set's images for release: id, pixel hash, label, split")
     parser.add_argument("--prepared", type=Path, required=True, metavar="FOLDER", help="data/prepared/<data>")
+    parser.add_argument("--audit", type=Path, required=True, metavar="FOLDER", help="data/audit/<data>")
     parser.add_argument("--split", type=Path, required=True, metavar="FILE",
                         help="data/splits/<data>/<paper>.audited.parquet")  # fmt: skip
     parser.add_argument("--test", required=True, metavar="PART", help="the part that is the test set, e.g. private")
@@ -26,7 +27,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Do it; returns the exit status."""
     from refer.datasets.image_list import read_image_list, write_image_list
 
-    write_image_list(parsed.prepared, parsed.split, parsed.out, parsed.test, parsed.rows)
+    write_image_list(parsed.prepared, parsed.audit, parsed.split, parsed.out, parsed.test, parsed.rows)
     made = read_image_list(parsed.out)
     tested, known = made.tested, int((made.row >= 0).sum())
     print(

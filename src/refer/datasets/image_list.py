@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,10 @@ from refer.files import whole
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refer.datasets.split_assignment import Images
+
 NAME = "images.parquet"
-COLUMNS = ("id", "row", "sha256", "label", "split", "part", "kept", "reason")
+COLUMNS = ("id", "row", "sha256", "label", "split", "part", "kept", "reason", "twins")
 FACTS = ("dataset", "stand_in", "data_fingerprint", "classes", "paper", "protocol", "audited", "near", "test")
 """What the schema's metadata say, beside `shape`."""
 
@@ -44,6 +46,7 @@ class ImageList:
     split: NDArray[np.str_]
     part: NDArray[np.str_]
     kept: NDArray[np.bool_]
+    twins: list[frozenset[int]]
 
     @property
     def classes(self) -> list[str]:
@@ -63,17 +66,24 @@ class ImageList:
 
 
 def write_image_list(
-    prepared: str | Path, split: str | Path, out: str | Path, test: str, rows: str | Path | None = None
+    prepared: str | Path,
+    audit: str | Path,
+    split: str | Path,
+    out: str | Path,
+    test: str,
+    rows: str | Path | None = None,
 ) -> None:
     """Write the list of a data set's images, a parquet file with one row for each, in the order of the index.
 
     Columns: id; row (of the table that the images came in, empty where it is not known); sha256 (of the pixels alone,
     uint8 row by row, 64 hexadecimal digits); label (class, from 0); split (by the owner); part, kept and reason (by
     the split assignment: kept is false for what is left out, reason says why). An image that several folds assign has
-    the part of the fold in which it is tested.
+    the part of the fold in which it is tested. twins: of an image outside training, the labels of its duplicates and
+    near duplicates in training, each once.
 
     Args:
         prepared: folder with index.parquet and images.npy.
+        audit: folder with the audit of these data.
         split: a split assignment of these data, <paper>.<protocol>.parquet.
         out: the file to write.
         test: the part that is the test set.
@@ -87,8 +97,10 @@ def write_image_list(
     import pyarrow as pa
     from pyarrow import parquet
 
+    from refer.datasets.audit import read_index
     from refer.datasets.prepare import IMAGES, INDEX, SUMMARY
     from refer.datasets.prepared import check, open_images, read_parquet
+    from refer.datasets.split import read_images
     from refer.files import read_section
 
     prepared, split = Path(prepared), Path(split)
@@ -106,6 +118,7 @@ def write_image_list(
         raise UserError(f"{split}: no part {test!r}; expected one of {parts}.")
     once = _once(assigned, test).reindex(index["id"])
     images = open_images(prepared / IMAGES)
+    facts = read_images(read_index(prepared), Path(audit), read_section(prepared / SUMMARY, "dataset", "fingerprint"))
     paper, _, protocol = split.stem.partition(".")
     about = {name: told.get(name) for name in FACTS} | {"paper": paper, "protocol": protocol, "test": test}
     columns = {
@@ -117,6 +130,7 @@ def write_image_list(
         "part": pa.array(once["part"], pa.string()),
         "kept": pa.array(once["kept"], pa.bool_()),
         "reason": pa.array(once["reason"], pa.string()),
+        "twins": pa.array(twins_of(once["part"].tolist(), facts, told["fit"]), pa.list_(pa.int8())),
     }
     about["shape"] = list(images.shape[1:])
     with whole(out) as temporary:
@@ -124,6 +138,21 @@ def write_image_list(
         # No dictionary for what is different in each row: it would double the file.
         parquet.write_table(table, temporary, compression="zstd", write_page_checksum=True,
                             use_dictionary=["label", "split", "part", "reason"])  # fmt: skip
+
+
+def twins_of(parts: Sequence[str | None], images: Images, fit: Collection[str]) -> list[list[int]]:
+    """Return of each image the labels of its duplicates and near duplicates among the images of the parts `fit`.
+
+    Of an image in these parts, or in none, there are none.
+    """
+    learnt: dict[object, set[int]] = {}
+    for part, near, label in zip(parts, images.near, images.label, strict=True):
+        if part in fit:
+            learnt.setdefault(near, set()).add(label)
+    return [
+        sorted(learnt.get(near, ())) if isinstance(part, str) and part not in fit else []
+        for part, near in zip(parts, images.near, strict=True)
+    ]
 
 
 def read_image_list(path: str | Path) -> ImageList:
@@ -155,6 +184,7 @@ def read_image_list(path: str | Path) -> ImageList:
         row=table["row"].fillna(-1).to_numpy(np.int64),
         label=table["label"].to_numpy(np.int64),
         kept=table["kept"].to_numpy(np.bool_),
+        twins=[frozenset(map(int, each)) for each in table["twins"]],
         **texts,
     )
 

@@ -65,7 +65,7 @@ def split(
     """
     summary, index = read_summary(prepared), read_index(prepared)
     _check_names(summary, index, scheme, [*fit, *([select] if select else [])])
-    images = _images(index, audit_dir, summary)
+    images = read_images(index, audit_dir, summary)
     assignment = divide(scheme, images, audited=audited)
     nearly = images.near if near else None
     folds = []
@@ -145,7 +145,7 @@ def _check_names(
         raise UserError(f"There is no part {unknown[0]!r}; the parts are {', '.join(scheme.names)}. Correct the paper.")
 
 
-def _images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
+def read_images(index: Mapping[str, list[Any]], audit_dir: Path, summary: Mapping[str, Any]) -> Images:
     """Return the index with what the audit of the same data says of duplicates."""
     from pyarrow import parquet
 

@@ -31,7 +31,7 @@ from refer.networks.weights import initial_weights, portable
 from refer.plan import Run
 from refer.recipe import Recipe
 from refer.training import checkpoint
-from refer.training.data import load_index
+from refer.training.data import load_index, without
 from refer.training.energy import Meter
 from refer.training.environment import choose_device, describe_device, git_state, same_bits, start_meter, versions
 from refer.training.loader import Batch, FeatureLoader, Loader
@@ -460,7 +460,8 @@ def write_outputs(
     about = {"run": run.as_dict(), "classes": classes, "epoch": now.best_epoch, "precision": precision.name}
     about["data_fingerprint"] = identity["data"]
     checkpoint.save(out / "checkpoint.safetensors", {"network": training.best}, about)
-    parts = index[index["kept"]].groupby("part", sort=False).size()
+    learnt = without(index, run.recipe.leave_out, run.seed)
+    parts = learnt[learnt["kept"]].groupby("part", sort=False).size()
     seen = len(task.validation.part) if task.train is None else now.epoch * len(task.train)
     selection = "nothing to train"
     if task.learns:

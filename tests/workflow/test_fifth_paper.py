@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from workflow_fixtures import copy_of, first_preset, invented, snakemake
+from workflow_fixtures import PAGE, copy_of, first_preset, invented, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -22,6 +23,8 @@ def test_a_fifth_paper_is_one_file(root: Path, tmp_path: Path) -> None:
     table = "results/first/tables/invented2026.fer2013-standin.csv"
     done = snakemake(clone, table, "--cores", "2", "--configfile", name)
     assert done.returncode == 0, done.stdout + done.stderr
+    (jobs,) = re.findall(r"ask for its table \((\d+) jobs", PAGE.read_text(encoding="utf-8"))
+    assert f"{jobs} jobs done" in done.stdout + done.stderr
     rows = pd.read_csv(clone / table).set_index(["method", "part"])
     assert rows.loc[("joined", "test"), "reported"] == 99.9
     assert 0 < rows.loc[("joined", "test"), "mean"] < 100

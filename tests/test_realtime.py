@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,7 @@ def test_a_rate_is_kept_up_with_if_frames_last_longer(
 ) -> None:
     found = at(record, median, high)
     assert (keeps_up(found, 25), keeps_up(found, 30)) == expected
-    assert tuple(text(realtime_table([found]))[0][-2:]) == expected
+    assert tuple(text(realtime_table([found | {"picture": {}}]))[0][-2:]) == expected
 
 
 def test_one_row_a_method_from_its_lowest_seed(record: dict[str, Any]) -> None:
@@ -270,6 +271,43 @@ def test_the_table_is_written_in_every_format(record: dict[str, Any], tmp_path: 
     assert rows["face"][0] == "48×48×1"
     for path in outputs[1:]:
         assert "Full framework" in path.read_text()
+
+
+def test_a_cameras_picture_is_timed_up_to_its_face(record: dict[str, Any]) -> None:
+    picture = record["picture"]
+    (box,) = picture["boxes"]
+    assert picture["size"] == [640, 480]
+    assert box[0] < 320 < box[2], "the portrait is in the middle"
+    for step in ("detection", "crop"):
+        assert 0 < picture[step]["p5_ms"] <= picture[step]["median_ms"] <= picture[step]["p95_ms"]
+
+
+def test_the_table_has_the_way_of_a_picture_or_says_why_not(record: dict[str, Any]) -> None:
+    steps = {"detection": {"median_ms": 30.0}, "crop": {"median_ms": 2.0}}
+    about = {"size": [640, 480], "smallest_face": 48, "opencv": "4.1", "boxes": []}
+    one = at(record, 8.0, 9.0, picture={**about, **steps})
+    table = realtime_table([one, at(record, 8.0, 9.0, method="self", picture={"missing": "cv2 is not installed here"})])
+    shown = {row[2]: row[-4:] for row in text(table)}
+    assert shown["full"] == ["30.0", "2.00", "40.0", "25"], "30 + 2 + 8 ms, 1000 / 40 a second"
+    assert shown["self"] == ["–"] * 4
+    notes = " ".join(note.text for note in table.notes)
+    assert "640 × 480 px, a photograph of one face. OpenCV 4.1's Haar cascade" in notes
+    assert "khalid2025 calls its framework real-time and reports no time." in notes
+    assert "not timed (–): cv2 is not installed here" in notes
+    released = {key: value for key, value in one.items() if key != "picture"}
+    old = realtime_table([released])
+    assert [column.title for column in old.heads][-2:] == ["25/s", "30/s"], "released tables stay as they are"
+    assert not any("picture" in note.text for note in old.notes)
+
+
+def test_without_opencv_a_picture_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    realtime._finding.cache_clear()
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    untrained(tmp_path / "c.safetensors", a_run(REGIONS))
+    realtime.measure_latency(tmp_path / "c.safetensors", tmp_path / "r.json", device="cpu", seconds=0)
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert "cv2 is not installed here" in found["picture"]["missing"]
+    assert found["one_face"]["repeats"] == realtime.LEAST
 
 
 def test_what_is_no_measurement_is_refused(tmp_path: Path) -> None:

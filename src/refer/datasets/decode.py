@@ -119,6 +119,16 @@ def decode(
     return pixels, Verdict(opened.conversion, defect, opened.size, placed)
 
 
+def cut_out(image: Image.Image, recipe: Recipe, box: Box | None = None) -> np.ndarray:
+    """Return an upright image, or a box of it, as `decode` makes them of a file: `recipe.shape`, uint8."""
+    opened = _Opened(_converted(image, recipe.mode), "", image.size, 1)
+    size = (recipe.shape[1], recipe.shape[0])
+    if box is None and image.size == size:
+        return _pixels(opened.image, recipe.shape)
+    frame = _frame(image.size, size, "squash" if recipe.fit == "exact" else recipe.fit, box)
+    return _pixels(_cut(opened, frame, size), recipe.shape)
+
+
 def _open(content: bytes, recipe: Recipe, box: Box | None) -> _Opened:
     """Return the image upright and in the wanted mode, and what that took."""
     image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)

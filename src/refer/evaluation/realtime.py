@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from time import perf_counter, perf_counter_ns, process_time
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from refer import files
 from refer.datasets.catalog import dataset
+from refer.datasets.decode import Recipe
+from refer.errors import UserError
 from refer.evaluation.trained import load_trained
+from refer.live import optional
+from refer.live.faces import SMALLEST, Finder, cropped
 from refer.networks import catalog
 from refer.networks.weights import portable
 from refer.training.environment import choose_device, describe_device, versions
@@ -23,6 +30,8 @@ SCOPE = (
     "from a cropped and decoded face (uint8, in the host's memory) to the probabilities of its classes (there again): "
     "copying, resizing, scaling, network, softmax; without camera, decoding, finding the face, and display"
 )
+FRAME = (640, 480)
+"""Width and height of a camera's usual picture."""
 BATCH = 32
 """Faces that are judged at once where throughput is measured."""
 LEAST, MOST = 20, 5_000
@@ -45,11 +54,12 @@ def measure_latency(
 ) -> None:
     """Write realtime.json: how long a trained network takes for one face, and for `BATCH` at once.
 
-    Three things are timed, each by itself and after a warm-up: the way of one face as `SCOPE` says, the network
-    alone on a face that is ready for it, and the way of `BATCH` faces at once. The faces are noise of the size
-    of the prepared images: what they show makes no difference to the time. How many cores other programs kept
-    busy meanwhile is written down too: as threads wait for each other, a network that takes 1.4 ms on one thread
-    was seen to take 290 ms on two where other programs were using the two cores as well.
+    Each is timed by itself and after a warm-up: the way of one face as `SCOPE` says, the network alone on a face that
+    is ready for it, the way of `BATCH` faces at once, and what comes before it in a camera's picture, where OpenCV is
+    installed: finding the face, and cutting it out. The faces are noise of the size of the prepared images: what they
+    show makes no difference to the time. How many cores other programs kept busy meanwhile is written down too: as
+    threads wait for each other, a network that takes 1.4 ms on one thread was seen to take 290 ms on two where other
+    programs were using the two cores as well.
 
     Args:
         checkpoint_path: of the run.
@@ -57,7 +67,7 @@ def measure_latency(
         preset: goes into it.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: of the CPU.
-        seconds: for each of the three, to which a quarter comes for the warm-up; a slow network takes longer,
+        seconds: for each, to which a quarter comes for the warm-up; a slow network takes longer,
             for at least `LEAST` repetitions are made, or `LEAST_OF_BATCHES`.
 
     Raises:
@@ -88,6 +98,9 @@ def measure_latency(
         "one_face": summary(lambda: judge(one)),
         "network_alone": summary(alone),
         "batch": {"size": BATCH, **summary(lambda: judge(many), BATCH, LEAST_OF_BATCHES)},
+        "picture": _picture(Recipe(shape, resize=True), threads, seconds)
+        if len(run.inputs) == 1
+        else {"missing": "networks of two pictures of a face were not asked"},
     }
     files.write_json(
         out,
@@ -113,6 +126,44 @@ def measure_latency(
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
+
+
+def _picture(recipe: Recipe, threads: int, seconds: float) -> dict[str, Any]:
+    """Time finding and cutting out the face of a camera's picture.
+
+    Returns:
+        What the picture is, and `detection` and `crop` as `summarised`; or `missing`, the line that says what is not
+        installed.
+    """
+    try:
+        found = _finding(threads, seconds)
+    except UserError as error:
+        return {"missing": str(error)}
+    picture, boxes = camera_picture(), found["boxes"]
+    crop = summarised(timings(lambda: cropped(picture, boxes, recipe), lambda: None, seconds))
+    return {**found, "crop": crop}
+
+
+@cache
+def _finding(threads: int, seconds: float) -> dict[str, Any]:
+    """Time finding a face, once for all networks."""
+    finder, cv2 = Finder(), optional("cv2", "live")
+    cv2.setNumThreads(threads)
+    picture = camera_picture()
+    taken = timings(lambda: finder(picture), lambda: None, seconds)
+    return {"size": list(picture.size), "smallest_face": SMALLEST, "boxes": finder(picture),
+            "opencv": str(cv2.__version__), "detection": summarised(taken)}  # fmt: skip
+
+
+def camera_picture() -> Image.Image:
+    """Return a picture of `FRAME` pixels, RGB, with one face: Matplotlib's sample photograph, in the public domain."""
+    from matplotlib.cbook import get_sample_data
+
+    portrait = Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")
+    portrait = portrait.resize((portrait.width * FRAME[1] // portrait.height, FRAME[1]))
+    picture = Image.new("RGB", FRAME, (127, 127, 127))
+    picture.paste(portrait, ((FRAME[0] - portrait.width) // 2, 0))
+    return picture
 
 
 class Others:

@@ -71,8 +71,10 @@ class Finished:
         return f"runs/{self.run.path}"
 
 
-def find_preset(name: str, root: str | Path = ".", configfile: str | Path | None = None) -> Preset:
-    """Find the configuration of a preset, in presets/ or config.yaml, and read it.
+def find_preset(
+    name: str, root: str | Path = ".", configfile: str | Path | None = None, base: str | Path | None = None
+) -> Preset:
+    """Find the configuration of a preset, in presets/ or config.yaml, and read it; its papers lie below `base` or root.
 
     Raises:
         UserError: none is called so, or it is wrong.
@@ -86,7 +88,7 @@ def find_preset(name: str, root: str | Path = ".", configfile: str | Path | None
     file = found[name]
     inside = file.is_absolute() == root.is_absolute() and file.is_relative_to(root)
     named = file.relative_to(root).as_posix() if inside else file.name
-    return Preset(root, named, load_plan(yaml.read(file), str(file), root))
+    return Preset(root, named, load_plan(yaml.read(file), str(file), root if base is None else base))
 
 
 def finished(preset: Preset) -> list[Finished]:

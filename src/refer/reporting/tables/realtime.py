@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 RATES = (25, 30)
 """Frames per second that cameras commonly give; what a network is held against."""
+STEPS = ("detection", "crop")
+"""What is timed of a camera's picture before its face is classified."""
+CLAIMS = {"khalid2025": "calls its framework real-time and reports no time"}
+"""Paper → what it says of its speed."""
 QUIET = 0.25
 """Cores: what other programs may take up before a measurement is called disturbed."""
 
@@ -72,10 +76,20 @@ def realtime_record(record: Record) -> dict[str, Any]:
     row["face"] = _face(record)
     for section in ("one_face", "network_alone", "batch"):
         row |= {f"{section}_{name}": value for name, value in record[section].items()}
+    if looks(record):
+        for step in STEPS:
+            row |= {f"{step}_{name}": value for name, value in record["picture"][step].items()}
+        whole = sum(record["picture"][step]["median_ms"] for step in STEPS) + record["one_face"]["median_ms"]
+        row |= {"picture_ms": whole, "pictures_per_s": 1000 / whole}
     row |= {f"keeps_{rate}_per_s": keeps_up(record, rate) for rate in RATES}
     row |= {name: record[name] for name in ("device", "device_name", "threads", "precision", "other_work")}
     row |= {f"{name}_version": version for name, version in record["versions"].items()}
     return row | {"checkpoint_sha256": record["checkpoint_sha256"], "measured": record["measured"]}
+
+
+def looks(record: Record) -> bool:
+    """Whether finding the face in a camera's picture was timed."""
+    return "detection" in record.get("picture", {})
 
 
 def keeps_up(record: Record, rate: int) -> str:
@@ -123,6 +137,7 @@ def realtime_table(records: Sequence[Record], papers: Iterable[Paper] = ()) -> T
                  right=True)
           for name, title in (("one_face", "one by one"), ("batch", f"{chosen[0]['batch']['size']} at once"))),
         *(Column(f"keeps_{each}_per_s", f"{each}/s", group="Keeps up with") for each in RATES),
+        *(_of_pictures() if any(map(looks, chosen)) else ()),
     ]  # fmt: skip
     own = {column.name for column in shown}
     return Table(
@@ -133,6 +148,35 @@ def realtime_table(records: Sequence[Record], papers: Iterable[Paper] = ()) -> T
         _notes(chosen, marks),
         block=["paper", "data"],
     )
+
+
+def _of_pictures() -> Iterator[Column]:
+    """Yield the columns of a camera's picture: milliseconds of each step and of all, and pictures per second."""
+    group = "A camera's picture (ms)"
+    titles = {"detection_median_ms": "finding the face", "crop_median_ms": "cutting it out", "picture_ms": "all"}
+    for name, title in titles.items():
+        yield Column(name, title, _if_there(name, _milliseconds), group, right=True)
+    yield Column("pictures_per_s", "Pictures per second", _if_there("pictures_per_s", _rate), right=True)
+
+
+def _if_there(name: str, show: Callable[[float], str]) -> Callable[[Row], str]:
+    return lambda row: show(row[name]) if name in row else "–"
+
+
+def _picture_notes(chosen: Sequence[Record]) -> Iterator[Note]:
+    """Yield what the columns of a camera's picture mean, or why they are not there; nothing of older measurements."""
+    if pictures := [record["picture"] for record in chosen if looks(record)]:
+        one = pictures[0]
+        yield Note(
+            f"A camera's picture: {' × '.join(map(str, one['size']))} px, a photograph of one face. OpenCV "
+            f"{one['opencv']}'s Haar cascade finds it, looking for faces of {one['smallest_face']} px and more; it is "
+            "cut out and classified. All: the sum of the three medians, without camera and display. Finding takes "
+            "longer in a larger picture and where smaller faces are looked for."
+        )
+        papers = dict.fromkeys(record["paper"] for record in chosen)
+        yield from (Note(f"{paper} {CLAIMS[paper]}.") for paper in papers if paper in CLAIMS)
+    missing = (record["picture"]["missing"] for record in chosen if "missing" in record.get("picture", {}))
+    yield from (Note(f"A camera's picture was not timed (–): {why}") for why in dict.fromkeys(missing))
 
 
 def _notes(chosen: Sequence[Record], marks: Mapping[str, str]) -> list[Note]:
@@ -147,6 +191,7 @@ def _notes(chosen: Sequence[Record], marks: Mapping[str, str]) -> list[Note]:
             f"({' or '.join(f'{1000 / rate:.1f} ms' for rate in RATES)}), else whether the median is; what is not "
             "timed comes to that."
         ),
+        *_picture_notes(chosen),
         Note(
             "Of each method one run was measured, that of the lowest seed: time depends on network and size of the "
             "image, not on weights or on what an image shows, and is the same for drawn and for real faces."

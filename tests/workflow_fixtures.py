@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import yaml
@@ -71,3 +72,10 @@ def invented() -> str:
     text = PAGE.read_text(encoding="utf-8")
     (block,) = re.findall(r"^```yaml\n(id: invented2026\n.*?)^```", text, re.DOTALL | re.MULTILINE)
     return block
+
+
+def first_preset() -> str:
+    """The few lines of a configuration with which docs/adding-a-paper.md runs that paper."""
+    text = PAGE.read_text(encoding="utf-8")
+    (block,) = re.findall(r"^ *```yaml\n( *preset: first\n.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return textwrap.dedent(block)

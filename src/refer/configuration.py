@@ -14,10 +14,12 @@ from pydantic import Field, GetJsonSchemaHandler, create_model, field_validator
 from pydantic.json_schema import JsonSchemaValue
 
 from refer import yaml
-from refer.datasets.catalog import DATASETS
+from refer.datasets.catalog import READ
+from refer.declared import Declared, SetName
 from refer.errors import UserError
 from refer.recipe import Precision
 from refer.spec import DataUse, Name, Strict
+from refer.strict import later
 
 STAND_IN = "stand-in"
 """The source of a data set that is drawn here."""
@@ -242,7 +244,7 @@ class Audit(Strict):
 if TYPE_CHECKING:
     Sources = Strict
 else:
-    Sources = create_model("Sources", __base__=Strict, **dict.fromkeys(DATASETS, (Source, STAND_IN)))
+    Sources = create_model("Sources", __base__=Strict, **dict.fromkeys(READ, (Source, STAND_IN)))
 
 
 class Config(Sources):
@@ -251,6 +253,15 @@ class Config(Sources):
     Each data set's own key, such as `fer2013`, says where the data set lies. The schema allows any name there, so
     that a new data set leaves it as it is; a name that no data set has is refused when the configuration is read.
     """
+
+    @field_validator("datasets")
+    @classmethod
+    def _names_of_their_own(cls, value: Any) -> Any:
+        for name in value:
+            if name in Config.model_fields:
+                what = "a data set that is known already" if name in READ else "a key of this file"
+                raise ValueError(f"{name} is {what}; give yours another name")
+        return value
 
     @field_validator("coding", mode="before")
     @classmethod
@@ -265,11 +276,14 @@ class Config(Sources):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core)
-        source = [schema["properties"].pop(name) for name in DATASETS].pop()
+        source = [schema["properties"].pop(name) for name in READ].pop()
         return schema | {"additionalProperties": {key: source[key] for key in ("anyOf", "description")}}
 
     preset: Name = Field(description="names the folder below results/")
     title: str = Field(description="one line for the report")
+    datasets: dict[SetName, Declared] = later(
+        {}, description="data sets of one's own by name (docs/own-data.md); where each lies stands under its own name"
+    )
     data: list[Name] = Field([], description="data sets to audit and split though no run may need them")
     subject_pattern: dict[Name, str] = Field(
         {}, description="data set → regular expression whose group `subject` finds the person in a file's name"
@@ -325,6 +339,14 @@ class Config(Sources):
         2.0, ge=0, le=60, description="how long each timing of one face takes; 0: the time is not measured"
     )
     train_minutes: int = Field(240, ge=1)
+
+
+def config_model(content: Mapping[str, Any]) -> type[Config]:
+    """Return the model of a configuration: `Config`, with a key for each data set that `content` declares."""
+    declared = content.get("datasets")
+    names = [name for name in declared if name not in Config.model_fields] if isinstance(declared, dict) else []
+    own = {name: (Source, STAND_IN) for name in names if isinstance(name, str) and re.fullmatch(r"[a-z0-9]+", name)}
+    return create_model("Config", __base__=Config, **own) if own else Config  # type: ignore[call-overload]
 
 
 def unfold(config: Mapping[str, Any], where: str = "--config") -> dict[str, Any]:

@@ -8,16 +8,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from refer import yaml
 from refer.cells import Cells
-from refer.configuration import Config, Reproduction, folds_of, named, unfold
+from refer.configuration import Config, Reproduction, config_model, folds_of, named, unfold
 from refer.datasets.catalog import DATASETS
 from refer.datasets.codings import exchange, resolve
 from refer.datasets.subjects import check_pattern
+from refer.declared import declare, undivided, with_own
 from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks import catalog
-from refer.papers import load_paper, with_parents
+from refer.papers import load_paper, resolved_paper, with_parents
 from refer.run import Cell, Run, repeat
-from refer.spec import Paper
+from refer.spec import DataUse, Paper
 from refer.switches import Switch, compared, switched, switches
 from refer.validation import validated
 from refer.variants import load_variants
@@ -143,7 +145,9 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     Raises:
         UserError: a key, type, name or file is wrong.
     """
-    checked = validated(Config, unfold(config, where), where)
+    plain = unfold(config, where)
+    checked = validated(config_model(plain), plain, where)
+    declare(plain, where)
     folder = Path(base) / checked.papers
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     papers = {}
@@ -152,7 +156,10 @@ def load_plan(config: Mapping[str, Any], where: str = "config.yaml", base: str |
     for name, wanted in checked.reproduce.items():
         tested = checked.batch_tokens.get(name)
         also = [{"tokens": each} for each in tested.tokens] if tested else []
-        paper = load_paper(folder / f"{name}.yaml", checked.ambiguity.get(name), wanted.override, also)
+        path = folder / f"{name}.yaml"
+        raw = with_own(yaml.read(path), checked.datasets, wanted.data, where)
+        paper = resolved_paper(raw, path, checked.ambiguity.get(name), wanted.override, also)
+        assert paper.as_filed is not None  # what the file says is checked by itself, too
         named_here: list[tuple[str, list[str] | str, Iterable[str]]] = [
             ("data", wanted.data, paper.data),
             ("methods", wanted.methods, paper.methods),
@@ -192,28 +199,36 @@ def _lend(
     if config.matrix is None:
         return {}
     owners = {dataset: spec for spec in everybody.values() for dataset in spec.data}
-    wanted = list(owners) if isinstance(config.matrix.data, str) else config.matrix.data
+    own = {name: use for name, each in config.datasets.items() if (use := each.use) is not None}
+    for name in config.datasets:
+        if name in config.matrix.data and name not in {*owners, *own}:
+            raise UserError(f"{where}: {undivided(name)}")
+    wanted = list({**owners, **own}) if isinstance(config.matrix.data, str) else config.matrix.data
     methods = config.matrix.methods
     borrowed = {}
     seeded = config.matrix.seeds if isinstance(config.matrix.seeds, dict) else ()
     chosen = config.reproduce if isinstance(methods, str) else methods
     refuse_unknown(f"{where}: matrix.seeds", "paper", seeded, papers, "under reproduce")
     refuse_unknown(f"{where}: matrix.methods", "paper", chosen, papers, "under reproduce")
-    refuse_unknown(f"{where}: matrix.data", "data set", wanted, owners)
+    refuse_unknown(f"{where}: matrix.data", "data set", wanted, {**owners, **own})
     for name in chosen:
         if not isinstance(methods, str):
             refuse_unknown(f"{where}: matrix.methods.{name}", "method", methods[name], papers[name].methods)
         lacking = []
         for dataset in wanted:
             if dataset not in papers[name].data:
-                owner = owners[dataset]
-                select = {"audited": owner.protocol("audited", dataset).select}
-                use = owner.data[dataset].model_copy(update={"select": select})
+                use = _of_owner(owners[dataset], dataset) if dataset in owners else own[dataset]
                 for each in (papers[name], *papers[name].variants):
                     each.data[dataset] = use
                 lacking.append(dataset)
         borrowed[name] = tuple(lacking)
     return borrowed
+
+
+def _of_owner(paper: Paper, dataset: str) -> DataUse:
+    """Return how a paper divides a data set, with the part by which it chooses the epoch there."""
+    select = {"audited": paper.protocol("audited", dataset).select}
+    return paper.data[dataset].model_copy(update={"select": select})
 
 
 def _check_folds(plan: Plan, where: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from refer import yaml
 from refer.configuration import Config, Reproduction, Sensitivity, named
+from refer.declared import with_own
 from refer.errors import UserError, refuse_unknown, unknown
 from refer.networks.maps import GridError
 from refer.papers import ContradictionError, resolved_paper
@@ -65,7 +66,7 @@ def load_variants(config: Config, papers: Mapping[str, Paper], where: str, folde
         refuse_unknown(f"{where}: sensitivity", "paper", [name], config.reproduce, "under reproduce")
         _check(wanted, config.reproduce[name], papers[name], f"{where}: sensitivity.{name}")
         path = folder / f"{name}.yaml"
-        raw = yaml.read(path)
+        raw = with_own(yaml.read(path), config.datasets, config.reproduce[name].data, where)
         for variant in _variants(wanted, papers[name]):
             if variant.id in found:
                 other = found[variant.id]

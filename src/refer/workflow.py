@@ -233,6 +233,10 @@ def as_text(value: Any) -> str:
 @contextmanager
 def job(snakemake: Any) -> Iterator[Tracker]:
     """Run a script's work: what it prints goes to the rule's log, what the user can mend ends in one line there."""
+    if (config := getattr(snakemake, "config", {})).get("datasets"):
+        from refer.declared import declare
+
+        declare(config)
     log = Path(str(snakemake.log[0]))
     log.parent.mkdir(parents=True, exist_ok=True)
     tracker = Tracker(log)

@@ -42,7 +42,7 @@ rule obtain:
         runtime=grows(240),
         gpu=0,
     params:
-        behaviour=BEHAVIOUR["datasets"],
+        behaviour=behaviour_of_data("size", "colour", "fit", "pair", "columns"),
         dataset=dataset_of,
         fingerprint=fingerprint,
         stand_in=is_drawn,
@@ -73,7 +73,7 @@ rule prepare:
         gpu=0,
     params:
         **({"choose": chosen} if plan.config.choose else {}),
-        behaviour=BEHAVIOUR["datasets"],
+        behaviour=behaviour_of_data(),
         dataset=dataset_of,
         tolerate=tolerated,
         subject_pattern=subject_pattern,

@@ -59,6 +59,22 @@ def scheme(wildcards):
     return division(wildcards)["scheme"]
 
 
+def behaviour_of_data(*beside):
+    """What makes data out of date beside its source: this code, and what the configuration declares, but for `beside`."""
+
+    def behaviour(wildcards):
+        own = plan.config.datasets.get(dataset_of(wildcards))
+        if own is None:
+            return BEHAVIOUR["datasets"]
+        told = {"divide", "title", "licence", "home", "images", *beside}
+        return [
+            BEHAVIOUR["datasets"],
+            as_text(own.model_dump(mode="json", exclude=told)),
+        ]
+
+    return behaviour
+
+
 def tolerated(wildcards):
     """Faults of the data set that do not end its reading."""
     return sorted(plan.config.tolerate.get(dataset_of(wildcards), []))

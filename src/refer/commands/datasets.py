@@ -27,6 +27,10 @@ def run(parsed: argparse.Namespace) -> int:
 
     usual = Path("config.yaml")
     given = yaml.read(parsed.configfile or usual) if parsed.configfile or usual.is_file() else {}
+    if given.get("datasets"):
+        from refer.declared import declare
+
+        declare(given, str(parsed.configfile or usual))
     wanted = [catalog.dataset(parsed.name)] if parsed.name else list(catalog.DATASETS.values())
     entries = [inventory.describe(known, given.get(known.name)) for known in wanted]
     console = Console(highlight=False, emoji=False)

@@ -1,7 +1,8 @@
-"""The data sets that this project knows: each file of readers/ that declares one."""
+"""The data sets that are known: each file of readers/ that declares one, and those that a configuration declares."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -24,7 +25,17 @@ def declared() -> dict[str, Dataset]:
     return dict(sorted(found.items(), key=lambda item: (-item[1].images, item[0])))
 
 
-DATASETS = declared()
+READ = declared()
+"""Those of readers/."""
+DATASETS = dict(READ)
+"""All of them, those of the configuration that was read last (refer.declared) behind the others."""
+
+
+def add(own: Mapping[str, Dataset]) -> None:
+    """Make a configuration's own data sets known, in place of those of another configuration."""
+    for name in [name for name in DATASETS if name not in READ]:
+        del DATASETS[name]
+    DATASETS.update(own)
 
 
 def dataset(name: str) -> Dataset:

@@ -17,7 +17,7 @@ FLAT_SHARE = 0.01  # of the images that may be so: real sets have a few blank on
 ADVICE = {
     "unreadable": "Get the archive again, or list `unreadable` under `tolerate` to leave them out.",
     "labels": "Correct them, or list `labels` under `tolerate` to leave them out.",
-    "sizes": "Give the owner's images, or list `sizes` under `tolerate` to resize them.",
+    "sizes": "Give the owner's images, or list `sizes` under `tolerate` to resize them; of a declared set state `fit`.",
     "counts": "Get the whole set, or list `counts` under `tolerate` to go on with what there is.",
     "contrast": "See how the images were stored; list `contrast` under `tolerate` where they are meant to be so.",
 }

@@ -7,7 +7,7 @@ file nor a reader imports more than the standard library at its top, because the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -55,7 +55,7 @@ class Listing:
     is None each row's `member` is an image file. `notes` are counts that prepare.json passes on, each under a
     few words that a report can show ("visible images without an infrared one": 3). `codes` are the images of each
     split and code or class name, as the files have them and whatever they are taken for (see refer.datasets.codings);
-    empty: the labels are no codes.
+    empty: the labels are no codes. `inside` yields the image files that tables hold, each under its row's `member`.
     """
 
     rows: list[ImageRow]
@@ -64,6 +64,7 @@ class Listing:
     pixels: np.ndarray | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
     codes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    inside: Callable[[], Iterable[tuple[str, bytes]]] | None = None
 
 
 class OwnersFile(NamedTuple):

@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -13,13 +14,14 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from refer.datasets.decode import MAX_BYTES, Recipe, Verdict, decode
-from refer.datasets.model import ImageRow
+from refer.datasets.model import ImageRow, Listing
 from refer.errors import UserError
 
 TOGETHER = 64  # images that go to a process and come back at once
@@ -83,6 +85,24 @@ def _decode(archive: zipfile.ZipFile, recipe: Recipe, row: ImageRow) -> Decoded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's: MAX_PIXELS is stricter, and damaged EXIF data do not matter
         return decode(archive.read(row.member), recipe, row.box, row.outline, row.view)
+
+
+@contextmanager
+def pictures_of(archive: zipfile.ZipFile, listing: Listing, beside: Path) -> Iterator[zipfile.ZipFile]:
+    """Yield the archive with the image files of a listing: itself, or one of the files that its tables hold.
+
+    That one is written into the folder `beside`, and removed at the end.
+    """
+    if listing.inside is None:
+        yield archive
+        return
+    with tempfile.TemporaryDirectory(dir=beside) as aside:
+        path = Path(aside, "images.zip")
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, content in listing.inside():
+                packed.writestr(zipfile.ZipInfo(name), content)
+        with zipfile.ZipFile(path) as pictures:
+            yield pictures
 
 
 def given(pixels: np.ndarray) -> Iterator[Decoded]:

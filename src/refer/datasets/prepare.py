@@ -23,7 +23,7 @@ from refer.datasets.deep import pixels_of_16_bits
 from refer.datasets.defects import FLAT, Report, check_tolerated, compared, named
 from refer.datasets.model import Dataset, ImageRow, Listing, Problem, ProgressCallback, natural, some
 from refer.datasets.pixel_traces import traces
-from refer.datasets.pixels import decoded, given, pixel_hash
+from refer.datasets.pixels import decoded, given, pictures_of, pixel_hash
 from refer.datasets.raw.obtain import FILES, read_receipt
 from refer.datasets.remarks import tell
 from refer.errors import UserError
@@ -95,7 +95,7 @@ def prepare(
     started = time.perf_counter()
     report = Report(tolerate)
     meant, splits = codings.resolve(known, coding), codings.exchange(known, swapped)
-    with zipfile.ZipFile(raw / FILES) as archive, room(out):
+    with zipfile.ZipFile(raw / FILES) as archive, room(out), ExitStack() as opened:
         rule = labels or next(iter(known.label_rules), None)
         told = [rule] if rule else [] if known.names_subjects else [subject_pattern]
         more = {"coding": meant} if known.first_code is not None else {"choose": choose} if choose else {}
@@ -110,12 +110,14 @@ def prepare(
         if not receipt["stand_in"]:
             report.compare(known, rows)
             report.compare_codes(known, found_codes, meant, splits)
-        levels = pixels_of_16_bits(archive, rows, grey_levels, report, dataset) if pixels is None else None
+        pictures = opened.enter_context(pictures_of(archive, listing, raw))
+        source = Path(str(pictures.filename))
+        levels = pixels_of_16_bits(pictures, rows, grey_levels, report, dataset) if pixels is None else None
         recipe = Recipe(known.shape, known.fit, "sizes" in tolerate, known.locate, levels)
         if report.refused():
             # What decoding finds is told too, so that all complaints come at once.
             for row, (_, verdict) in zip(
-                rows, decoded(raw / FILES, rows, recipe, workers) if pixels is None else (), strict=False
+                rows, decoded(source, rows, recipe, workers) if pixels is None else (), strict=False
             ):
                 if verdict.defect:
                     report.problems.append(Problem(verdict.defect[0], row.id, verdict.defect[1]))
@@ -123,7 +125,7 @@ def prepare(
         listed = time.perf_counter()
         with ExitStack() as outputs:
             images, index, summary = (outputs.enter_context(whole(out / name)) for name in (IMAGES, INDEX, SUMMARY))
-            found = decoded(raw / FILES, rows, recipe, workers) if pixels is None else given(pixels)
+            found = decoded(source, rows, recipe, workers) if pixels is None else given(pixels)
             kept = _collect(images, known.shape, rows, found, report, progress)
             report.see_frames(known, receipt["layout"], kept.unboxed)
             if not receipt["stand_in"]:

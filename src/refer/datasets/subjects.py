@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,20 +18,20 @@ SECONDS = 20.0
 """For all names of a data set together; a million names take a good pattern about one."""
 
 
-def check_pattern(pattern: str) -> None:
-    """Raise UserError unless `pattern` is a regular expression with a group named `subject`."""
+def check_pattern(pattern: str, group: str = GROUP) -> None:
+    """Raise UserError unless `pattern` is a regular expression with a group of this name."""
     try:
         groups = re.compile(pattern).groupindex
     except (re.error, RecursionError, OverflowError) as error:
-        raise UserError(f"The subject pattern {pattern!r} is no regular expression: {error}.") from error
-    if GROUP not in groups:
+        raise UserError(f"The {group} pattern {pattern!r} is no regular expression: {error}.") from error
+    if group not in groups:
         raise UserError(
-            f"The subject pattern {pattern!r} has no group named {GROUP}: write for instance "
-            r"'/(?P<subject>S\d+)_'."
+            f"The {group} pattern {pattern!r} has no group named {group}: write for instance "
+            rf"'/(?P<{group}>S\d+)_'."
         )
 
 
-def finder(pattern: str, seconds: float = SECONDS) -> Callable[[str], str | None]:
+def finder(pattern: str, seconds: float = SECONDS, group: str = GROUP) -> Callable[[str], str | None]:
     """Return what finds the person in a name: the group `subject` of the first match, None where there is none.
 
     A match begins where a folder or a word of the name does, and cuts no number off: S1 is nobody in GLASSES1 and S12.
@@ -42,27 +42,28 @@ def finder(pattern: str, seconds: float = SECONDS) -> Callable[[str], str | None
     Args:
         pattern: a regular expression.
         seconds: for all names together.
+        group: the name of the group, where something else than a person is looked for.
 
     Raises:
         UserError: it is no regular expression with this group, or (by what is returned) took too long.
     """
     import regex
 
-    check_pattern(pattern)
+    check_pattern(pattern, group)
     try:
         compiled = regex.compile(pattern)
     except (regex.error, RecursionError) as error:
-        raise UserError(f"The subject pattern {pattern!r} is no regular expression: {error}.") from error
+        raise UserError(f"The {group} pattern {pattern!r} is no regular expression: {error}.") from error
     left = seconds
 
     def find(name: str) -> str | None:
         nonlocal left
         began = time.perf_counter()
         try:
-            person = _first(compiled.finditer(name, timeout=max(left, 1e-3)), name)
+            person = _first(compiled.finditer(name, timeout=max(left, 1e-3)), name, group)
         except TimeoutError:
             raise UserError(
-                f"The subject pattern {pattern!r} took more than {seconds:g} s, the last of it on {name[:80]!r}: write "
+                f"The {group} pattern {pattern!r} took more than {seconds:g} s, the last of it on {name[:80]!r}: write "
                 "one without repeats in repeats, such as (a+)+."
             ) from None
         left -= time.perf_counter() - began
@@ -71,14 +72,36 @@ def finder(pattern: str, seconds: float = SECONDS) -> Callable[[str], str | None
     return find
 
 
-def _first(matches: Iterable[Any], name: str) -> str | None:
+def _first(matches: Iterable[Any], name: str, group: str) -> str | None:
     for found in matches:
-        start, end = found.start(), found.end(GROUP)
+        start, end = found.start(), found.end(group)
         inside = start and name[start - 1].isalnum() and name[start : start + 1].isalnum()
         cut_off = name[end - 1 : end].isdecimal() and name[end : end + 1].isdecimal()
-        if found[GROUP] and not inside and not cut_off:
-            return str(found[GROUP])
+        if found[group] and not inside and not cut_off:
+            return str(found[group])
     return None
+
+
+def with_people(rows: Sequence[ImageRow], pattern: str) -> tuple[list[ImageRow], dict[str, int]]:
+    """Return the rows with the person that the pattern finds in each member's name, and what a report says of it.
+
+    Raises:
+        UserError: it is no such pattern, or finds two people in a pair, or what cannot be people (see `plausible`).
+    """
+    find = finder(pattern)
+    rows = [row._replace(subject=find(row.member)) for row in rows]
+    subjects: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.pair and row.subject:
+            subjects[row.pair].add(row.subject)
+    mixed = sorted(pair for pair, found in subjects.items() if len(found) > 1)
+    if mixed:
+        raise UserError(
+            f"The subject pattern finds two persons in one pair ({mixed[0]}: {', '.join(sorted(subjects[mixed[0]]))}"
+            f"{f'; {len(mixed) - 1} more' if len(mixed) > 1 else ''}): correct the pattern or the names of the files."
+        )
+    unnamed = {"images whose name matches no subject": sum(row.subject is None for row in rows)}
+    return rows, unnamed | plausible(pattern, rows)
 
 
 def plausible(pattern: str, rows: Sequence[ImageRow]) -> dict[str, int]:

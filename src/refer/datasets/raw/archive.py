@@ -99,7 +99,9 @@ def _kind(name: str, head: bytes) -> str:
     )
 
 
-def members(source: Path, limits: Limits = LIMITS, budget: Budget | None = None, name: str = "") -> Iterator[Member]:
+def members(
+    source: Path, limits: Limits = LIMITS, budget: Budget | None = None, name: str = "", *, whole: bool = False
+) -> Iterator[Member]:
     """Yield the files of `source` in its own order, a folder's and a 7z's by name; use up each before the next.
 
     Args:
@@ -107,6 +109,7 @@ def members(source: Path, limits: Limits = LIMITS, budget: Budget | None = None,
         limits: what one archive may unpack to.
         budget: what several archives may unpack to together; this one alone if it is not given.
         name: what the source is called in messages, where its path does not tell it.
+        whole: a parquet file is the one member, not what it holds.
 
     Raises:
         UserError: damaged, encrypted or cut off; a name that is absolute, leaves the folder, or stands twice;
@@ -122,7 +125,7 @@ def members(source: Path, limits: Limits = LIMITS, budget: Budget | None = None,
             with explained(name):
                 stream = opened.enter_context(source.open("rb"))
             packed = Packed(name, stream, source.stat().st_size)
-            if form == "csv":
+            if form in TABLES:
                 entries = tabled(packed)
             elif form == "zip":
                 entries = zipped(packed, limits)

@@ -96,12 +96,12 @@ def repack(
     total = sum(archive.extent(path) for _, path in sources)
     budget = archive.Budget(limits, total, target.parent)
     with zipfile.ZipFile(target, "w") as packed, tempfile.TemporaryDirectory(dir=target.parent) as aside:
-        work = _Work(packed, Path(aside), budget, progress)
+        work = _Work(packed, Path(aside), budget, recognised, progress)
         work.begin(total)
         for below, path in sources:
             work.read_source(below, path)
         work.end()
-        work.read_inner(recognised)
+        work.read_inner()
     if pointers := work.contents.pointers:
         raise UserError(
             f"{len(pointers):,} files are git-lfs pointers, which stand in their place ({some(pointers, 3)}). "
@@ -127,9 +127,15 @@ class _Work:
     """
 
     def __init__(
-        self, packed: zipfile.ZipFile, aside: Path, budget: archive.Budget, progress: ProgressCallback | None
+        self,
+        packed: zipfile.ZipFile,
+        aside: Path,
+        budget: archive.Budget,
+        recognised: Callable[[Sequence[str]], bool] | None,
+        progress: ProgressCallback | None,
     ) -> None:
         self.packed, self.aside, self.budget, self.progress = packed, aside, budget, progress
+        self.recognised = recognised
         self.contents = Contents()
         self.inner: dict[str, Path] = {}
         self.begin(0)
@@ -147,9 +153,14 @@ class _Work:
     def read_source(self, below: str, path: Path) -> None:
         """Write a source's plain members, and put the archives in it aside."""
         prefix = f"{below}/" if below else ""
-        for member in self._members(path):
+        table = self.recognised is not None and self.recognised(
+            [prefix + path.name]
+        )  # a parquet file that is read whole
+        for member in self._members(path, whole=table):
             name = prefix + member.name
-            if archive.is_dust(member.name):
+            if table and member.name == path.name:
+                self._write(name, member.size, member.chunks)
+            elif archive.is_dust(member.name):
                 self.contents.dust.append(name)
             elif archive.stem(name):
                 self._put_aside(name, member)
@@ -158,11 +169,11 @@ class _Work:
             self._report(member.position)
         self.base += archive.extent(path)
 
-    def read_inner(self, recognised: Callable[[Sequence[str]], bool] | None) -> None:
+    def read_inner(self) -> None:
         """Write what the archives inside hold, or these themselves where they stay shut."""
         if not self.inner:
             return
-        opened = self._to_open(recognised)
+        opened = self._to_open()
         self.begin(sum(path.stat().st_size for path in self.inner.values()))
         for name, path in sorted(self.inner.items()):
             size = path.stat().st_size
@@ -176,8 +187,9 @@ class _Work:
             self._report(0)
         self.end()
 
-    def _to_open(self, recognised: Callable[[Sequence[str]], bool] | None) -> set[str]:
+    def _to_open(self) -> set[str]:
         """Choose the archives to open, by the names and sizes of what they hold."""
+        recognised = self.recognised
         budget = archive.Budget(self.budget.limits, self.budget.packed)
         inside: dict[str, list[str]] = {}
         unreadable: UserError | None = None
@@ -199,8 +211,10 @@ class _Work:
         both = sorted({*self.contents.hashes, *left, *(name for names in inside.values() for name in names)})
         return set(inside) if recognised(both) else set()
 
-    def _members(self, path: Path, budget: archive.Budget | None = None, name: str = "") -> Iterator[archive.Member]:
-        return archive.members(path, self.budget.limits, budget or self.budget, name)
+    def _members(
+        self, path: Path, budget: archive.Budget | None = None, name: str = "", *, whole: bool = False
+    ) -> Iterator[archive.Member]:
+        return archive.members(path, self.budget.limits, budget or self.budget, name, whole=whole)
 
     def _stands_beside(self, name: str, sizes: Mapping[str, int]) -> bool:
         """Tell whether all of an archive lies unpacked where it lies, or in a folder of its name."""

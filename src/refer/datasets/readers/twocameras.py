@@ -13,7 +13,7 @@ from refer.datasets import words as common
 from refer.datasets.model import ImageRow, Listing, OwnersFile, Problem, some
 from refer.datasets.readers import flir, pairs
 from refer.datasets.readers.pairs import INFRARED, MODALITIES, VISIBLE
-from refer.datasets.subjects import finder, plausible
+from refer.datasets.subjects import with_people
 from refer.errors import UserError
 
 ARCHIVES, FOLDERS = "owner's archives", "class folders"
@@ -93,7 +93,6 @@ class TwoCameras:
                 no partner, though numbers are equal; the pattern is no regular expression with this group; or it finds
                 two persons in the two images of a pair, fewer than two in all, or an implausible number of images each.
         """
-        find = None if subject_pattern is None else finder(subject_pattern)
         names = [info.filename for info in raw.infolist() if not info.is_dir()]
         places = _chosen(self.word, self._places(names)[1], choose)
         self._check(places)
@@ -101,11 +100,9 @@ class TwoCameras:
         contradicting = {problem.id for problem in problems}
         places = [place for place in places if place.id not in contradicting]
         rows, notes = _rows(raw, self.word, self.classes, places, choose)
-        if find is not None and subject_pattern is not None:
-            rows = [row._replace(subject=find(row.member)) for row in rows]
-            _check_subjects(rows)
-            notes["images whose name matches no subject"] = sum(row.subject is None for row in rows)
-            notes |= plausible(subject_pattern, rows)
+        if subject_pattern is not None:
+            rows, found = with_people(rows, subject_pattern)
+            notes.update(found)
         used = {place.member for place in places}
         unused = [name for name in names if name not in used]
         return Listing(rows, problems, unused, notes={what: number for what, number in notes.items() if number})
@@ -343,16 +340,3 @@ def _radiometric(
         row = row._replace(pair=own)
         yield row._replace(id=f"{row.id}#visible", modality=VISIBLE, view="embedded")
     yield row._replace(view="temperature")
-
-
-def _check_subjects(rows: Sequence[ImageRow]) -> None:
-    subjects: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        if row.pair and row.subject:
-            subjects[row.pair].add(row.subject)
-    mixed = sorted(pair for pair, found in subjects.items() if len(found) > 1)
-    if mixed:
-        raise UserError(
-            f"The subject pattern finds two persons in one pair ({mixed[0]}: {', '.join(sorted(subjects[mixed[0]]))}"
-            f"{f'; {len(mixed) - 1} more' if len(mixed) > 1 else ''}): correct the pattern or the names of the files."
-        )

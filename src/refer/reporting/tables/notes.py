@@ -318,9 +318,13 @@ def _protocol_note(comparison: Comparison, protocol: str) -> str:
     """Return what a protocol means, which epoch it tests, and what it removed."""
     known = comparison.paper.protocols.get(protocol)  # type: ignore[call-overload]
     rules = epoch_rules(comparison, comparison.records_of(protocol))
-    text = f"{protocol}: {known.note.rstrip('.')}" if known and known.note else f"{protocol}"
+    # The paper's note names the parts of its own data; a data set of other parts chooses the epoch by one of these.
+    use = getattr(comparison.paper, "data", {}).get(comparison.dataset)
+    other = use is not None and protocol in use.select
+    note = known.note.rstrip(".") if known and not other else ""
+    text = f"{protocol}: {note}" if note else protocol
     if rules:
-        text += f"{'. ' if known and known.note else ': '}Epoch tested: {rules_told(rules)}"
+        text += f"{'. ' if note else ': '}Epoch tested: {rules_told(rules)}"
     chosen = [split for part, split in comparison.splits.items() if any(part in rule.split() for rule in rules)]
     if chosen:
         text += f", which inflates {' and '.join(chosen)}"

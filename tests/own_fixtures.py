@@ -40,6 +40,7 @@ def write_list(folder: Path, prediction: Path, rows: bool = False, same: tuple[s
         "part": run.part.tolist(),
         "kept": run.kept,
         "reason": np.where(run.kept, "", "same image in train").tolist(),
+        "twins": [[] if kept else [0] for kept in run.kept.tolist()],
     })  # fmt: skip
     parquet.write_table(table.replace_schema_metadata({b"refer": json.dumps(about).encode()}), out)
     return out

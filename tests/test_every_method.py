@@ -35,6 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Paired:
     # By whatever name a paper calls its parts.
     moment = split["id"].str.split("/").str[1].astype(int)
     split["part"] = split["part"].where(moment < 30, "test").where((moment < 30) | (moment >= 45), "val")
+    split["twin"] = (split["part"] == "train") & (moment % 5 == 0)
     split.to_parquet(made.split)
     return made
 

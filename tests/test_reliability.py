@@ -98,5 +98,5 @@ def test_what_snakemake_cannot_read_is_said_in_a_line(tmp_path: Path, content: b
 
 
 def test_a_picture_of_another_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["faces", str(tmp_path / "x")]) == 1
+    assert cli.main(["faces", str(tmp_path / "x.jpg")]) == 1
     assert "ends in .png" in capsys.readouterr().err

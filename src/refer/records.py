@@ -362,20 +362,42 @@ class Stated(Told):
     stand_in: bool = True
 
 
-class Prepared(Stated):
+class Defect(Told):
+    """An image, or a class, and what is the matter with it."""
+
+    id: str
+    what: str
+
+
+class Remarked(Told):
+    """prepare.json, as far as what was tolerated, converted and left out is told."""
+
+    counts: dict[str, dict[str, Found]] = {}
+    modalities: dict[str, dict[str, dict[str, Found]]] = {}
+    tolerated: dict[str, list[Defect]] = {}
+    differences: list[Defect] = []
+    conversions: Counts = {}
+    raw_sizes: Counts = {}
+    unused_files: Count = 0
+    unused_examples: list[str] = []
+    ignored_files: Count = 0
+    ignored_examples: list[str] = []
+    notes: Counts = {}
+
+
+class Prepared(Stated, Remarked):
     """prepare.json."""
 
     dataset: Word
     stand_in: bool
     images: Count = 0
-    counts: dict[str, dict[str, Found]] = {}
     raw_sha256: Digest = ""
     tolerate: list[str] = []
     subject_pattern: str | None = None
     labels: str | None = None
 
 
-class Inventoried(Told):
+class Inventoried(Remarked):
     """receipt.json or prepare.json, as far as an inventory shows them."""
 
     obtained: str | None = None
@@ -384,7 +406,6 @@ class Inventoried(Told):
     missing: list[str] | None = None
     members_sha256: Digest = ""
     images: Count | None = None
-    counts: dict[str, dict[str, Found]] = {}
     raw_sha256: Digest = ""
 
 

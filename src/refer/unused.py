@@ -13,9 +13,9 @@ from refer.configuration import STAND_IN, Backgrounds
 from refer.datasets.catalog import DATASETS
 from refer.plan import Plan
 
-OF_DATA = ("standin", "tolerate", "subject_pattern", "labels", "coding", "swapped", "grey_levels")
+OF_DATA = ("datasets", "standin", "tolerate", "subject_pattern", "labels", "choose", "coding", "swapped", "grey_levels")
 """Sections with an entry for each data set."""
-OF_FILES = ("coding", "swapped", "grey_levels")
+OF_FILES = ("choose", "coding", "swapped", "grey_levels")
 """Those of them that say how real files are read."""
 
 NO_FOLDS = "none of the data is divided into folds"

@@ -240,6 +240,7 @@ class Paper:
         default_factory=lambda: {"cnn": StubMethod("PreActResNet18"), "rep": StubMethod("FERAtt+Rep+Cls")}
     )
     parts: dict[str, dict[str, str]] = field(default_factory=lambda: {"ckplus": {"train": "train", "test": "test"}})
+    departures: dict[str, str] = field(default_factory=dict)
 
 
 CLASSES = ["neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"]

@@ -45,8 +45,20 @@ def a_folder(path: Path, run: Run) -> Path:
     metadata = {"run": run.as_dict(), "classes": CLASSES, "epoch": 1, "data_fingerprint": "0" * 64}
     checkpoint.save(path / "checkpoint.safetensors", {"network": network.state_dict()}, metadata)
     digest = files.sha256(path / "checkpoint.safetensors")
-    files.write_json(path / "run.json", {"checkpoint_sha256": digest, "network": run.network, "preset": "t"})
+    files.write_json(path / "run.json", recorded(run, digest))
     return path
+
+
+def recorded(run: Run, digest: str) -> dict[str, Any]:
+    """Return what run.json says of a run of a second on these weights."""
+    told = {key: value for key, value in run.as_dict().items() if key not in ("evaluated", "select")}
+    return {
+        **told, "preset": "t", "checkpoint_sha256": digest, "data_fingerprint": "0" * 64, "classes": CLASSES,
+        "versions": {}, "epochs": 1, "selected_epoch": 1, "selection": "last epoch",
+        "seconds": 1.0, "images_per_s": 1.0, "device": "cpu", "device_name": "a processor", "threads": 1, "parts": {}, "parameters": 1,
+        "initial_weights": "none", "resumed": 0, "started": "2026-01-01T10:00:00+00:00",
+        "finished": "2026-01-01T10:00:01+00:00",
+    }  # fmt: skip
 
 
 class Prepared:
@@ -156,7 +168,7 @@ def rewritten(folder: Path, run: Run) -> str:
     groups, metadata = checkpoint.load(folder / "checkpoint.safetensors")
     checkpoint.save(folder / "checkpoint.safetensors", groups, {**metadata, "run": run.as_dict()})
     digest = files.sha256(folder / "checkpoint.safetensors")
-    files.write_json(folder / "run.json", {"checkpoint_sha256": digest, "network": run.network, "preset": "t"})
+    files.write_json(folder / "run.json", recorded(run, digest))
     return digest
 
 

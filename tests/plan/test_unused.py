@@ -183,6 +183,8 @@ CHANGES: dict[str, list[Any]] = {
     "grey_levels": [{"rafdb": [0.0, 100.0]}],
     "standin": [{"fer2013": {"subjects": 30}}, {"viri": {"subjects": 30}}, {"rafdb": {"seed": 5}}],
     "backgrounds": [{"count": 50}, {"size": 290}, {"shape": "wide"}, {"seed": 4}],
+    "choose": [{"nvie": ["posed", "front"]}],
+    "datasets": [{"mine": {"kind": "folder", "classes": ["angry", "happy"], "size": 48}}],
     "tolerate": [{"fer2013": ["sizes"]}, {"nvie": ["sizes"]}],
     "ambiguity": [{"khalid2025": {"grid": "2"}}, {"naseem2025": {"gate": "squares"}}],
     "reproduce": [], "matrix": [], "sensitivity": [], "batch_tokens": [],

@@ -262,7 +262,7 @@ def test_verdicts_count_each_reported_number_once(real: Path, tmp_path: Path) ->
     assert "reproduced, if the 90 % interval of the difference lies within ± 2 points" in text
     assert "Where a paper does not say n, that of the whole split tested here is taken for it." in text
     kinds = {kind.key: kind for kind in summary([StubPaper()], found).kinds}
-    assert (kinds["reproduced"].count, kinds["not-reproduced"].count, kinds["inconclusive"].count) == (0, 1, 0)
+    assert {key: kind.count for key, kind in kinds.items() if kind.count} == {"not-reproduced": 1}
     (sentence,) = kinds["not-reproduced"].sentences
     assert "reported 83.0 %, here" in sentence
     assert "PrivateTest, published protocol, n = 120, 2 seeds" in sentence
@@ -278,7 +278,7 @@ def test_drawn_data_and_what_was_not_run_get_no_verdict(root: Path, tmp_path: Pa
     found = scored(folder, paper).verdicts
     assert tally(found) == {"stand-in": 2, "not run": 2}
     shown = summary([paper], found)
-    assert [kind.count for kind in shown.kinds] == [0, 0, 0, 2, 2]
+    assert {kind.key: kind.count for kind in shown.kinds} == {"stand-in": 2, "not-run": 2}
     assert "90 images cannot tell them apart" in shown.untold[0]
 
 

@@ -84,6 +84,9 @@ def test_predictions_that_are_no_numbers_are_not_written(prepared: Prepared, run
     groups, about = checkpoint.load(tmp_path / "checkpoint.safetensors")
     groups["network"]["head.1.bias"][0] = float("nan")
     checkpoint.save(tmp_path / "checkpoint.safetensors", groups, about)
+    record = files.read_json(tmp_path / "run.json")
+    digest = files.sha256(tmp_path / "checkpoint.safetensors")
+    files.write_json(tmp_path / "run.json", record | {"checkpoint_sha256": digest})
     with pytest.raises(UserError, match="its predictions are no numbers"):
         infer(tmp_path / "checkpoint.safetensors", prepared.path, prepared.split, tmp_path / "p.parquet")
     assert not (tmp_path / "p.parquet").exists()

@@ -23,7 +23,10 @@ def add(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Draw them; returns the exit status."""
     from refer.datasets.standin.sheet import draw_folders, draw_sheet
+    from refer.errors import UserError
 
+    if parsed.out.suffix.lower() in (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".pdf"):
+        raise UserError(f"{parsed.out}: expected the name of a picture that ends in .png, or of a folder.")
     if parsed.out.suffix.lower() == ".png":
         draw_sheet(parsed.out, emotions=EMOTIONS, seed=parsed.seed)
     else:

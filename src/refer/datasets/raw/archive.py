@@ -125,7 +125,7 @@ def members(
             with explained(name):
                 stream = opened.enter_context(source.open("rb"))
             packed = Packed(name, stream, source.stat().st_size)
-            if form in TABLES:
+            if form == "csv" or (form == "parquet" and whole):
                 entries = tabled(packed)
             elif form == "zip":
                 entries = zipped(packed, limits)

@@ -55,8 +55,8 @@ def recorded(run: Run, digest: str) -> dict[str, Any]:
     return {
         **told, "preset": "t", "checkpoint_sha256": digest, "data_fingerprint": "0" * 64, "classes": CLASSES,
         "versions": {}, "epochs": 1, "selected_epoch": 1, "selection": "last epoch",
-        "seconds": 1.0, "images_per_s": 1.0, "device": "cpu", "device_name": "a processor", "threads": 1, "parts": {}, "parameters": 1,
-        "initial_weights": "none", "resumed": 0, "started": "2026-01-01T10:00:00+00:00",
+        "seconds": 1.0, "images_per_s": 1.0, "device": "cpu", "device_name": "a processor", "threads": 1,
+        "parts": {}, "parameters": 1, "initial_weights": "none", "resumed": 0, "started": "2026-01-01T10:00:00+00:00",
         "finished": "2026-01-01T10:00:01+00:00",
     }  # fmt: skip
 

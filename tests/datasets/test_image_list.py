@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -113,17 +114,50 @@ def test_in_folds_an_image_has_the_part_in_which_it_is_tested(tmp_path: Path) ->
     assert read_image_list(tmp_path / "images.parquet").row.tolist() == [-1, -1, -1, 70, *[-1] * 8]
 
 
-def test_rows_come_from_links_to_files_that_are_numbered_by_them(tmp_path: Path) -> None:
-    links = tmp_path / "fer2013.in.ferplus.parquet"
-    told = {"id": ["a.jpg", "c.jpg"], "other": ["fer0032298.png", "fer0000007.png"], "correlation": [0.99, 0.98]}
+def test_rows_come_from_links_to_ferplus_by_the_rows_of_its_table(tmp_path: Path) -> None:
+    links, names = tmp_path / "fer2013.in.ferplus.parquet", tmp_path / "fer2013new.csv"
+    # Row 1 is no face and has no name, so that the names' numbers are one behind; fer3 stands there twice.
+    lines = ["Usage,Image name", "Training,fer0.png", "Training,", "Training,fer1.png", "Training,fer3.png",
+             "PrivateTest,fer3.png", "PrivateTest,fer4.png"]  # fmt: skip
+    names.write_text("\n".join(lines), encoding="utf-8")
+    told = {"id": ["a.jpg", "c.jpg", "d.jpg", "e.jpg"], "other": ["fer1.png", "fer4.png", "fer3.png", "fer9.png"]}
     pd.DataFrame(told).to_parquet(links)
-    assert _rows(["a.jpg", "b.jpg", "c.jpg", "fer2013.csv#5"], links) == [32298, None, 7, 5]
-    pd.DataFrame(told | {"other": ["fer0032298.png", "fer0032298.png"]}).to_parquet(links)
+    assert _rows(["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg", "fer2013.csv#9"], links, names) == [
+        2,
+        None,
+        5,
+        None,
+        None,
+        9,
+    ]
+    with pytest.raises(UserError, match=r"names are no rows; give its fer2013new\.csv: --names"):
+        _rows(["a.jpg"], links)
+    pd.DataFrame(told | {"other": ["fer1.png", "fer1.png", "fer4.png", "fer9.png"]}).to_parquet(links)
     with pytest.raises(UserError, match="an id or a row stands there twice"):
-        _rows(["a.jpg"], links)
-    pd.DataFrame(told | {"other": ["x.png", "y.png"]}).to_parquet(links)
-    with pytest.raises(UserError, match="expected a table with the columns id and row"):
-        _rows(["a.jpg"], links)
+        _rows(["a.jpg"], links, names)
+
+
+@pytest.mark.real
+def test_the_released_rows_are_those_of_ferplus_and_its_taggers_agree_as_the_page_says(root: Path) -> None:
+    """By the rows alone, without the links: FER2013's labels beside FER+'s votes, and both owners' splits."""
+    listed = read_image_list(root / "results/fer2013/data/fer2013/images.parquet")
+    with tarfile.open(root.parent / "shared/data/ferplus.tar.xz") as archive:
+        table = pd.read_csv(archive.extractfile("fer2013new.csv"))
+    known = listed.row >= 0
+    assert known.sum() > 35_600
+    assert (table["Usage"].to_numpy()[listed.row[known]] == listed.split[known]).mean() > 0.9999
+    chosen = known & listed.tested
+    votes = table.iloc[listed.row[chosen]][["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]]
+    classes = table.iloc[listed.row[chosen]].iloc[:, 2:10].to_numpy(float)
+    own = votes.to_numpy(float)[np.arange(chosen.sum()), listed.label[chosen]]
+    most, tagger = classes.max(axis=1), own / table.iloc[listed.row[chosen]].iloc[:, 2:].sum(axis=1).to_numpy()
+    shared = np.where((own == most) & (own > 0), 1 / (classes == most[:, None]).sum(axis=1), 0)
+    page = (root / "docs/data.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("| all |")]
+    _, _, images, plurality, one, *_ = line.split("|")
+    assert abs(chosen.sum() - int(images.replace(",", ""))) < 5
+    assert 100 * shared.mean() == pytest.approx(float(plurality.split()[0]), abs=0.1)
+    assert 100 * tagger.mean() == pytest.approx(float(one.split()[0]), abs=0.1)
 
 
 def split_of() -> str:

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--rows", type=Path, metavar="FILE", help="table of id and row, where ids do not tell rows; or links to FER+"
     )
+    parser.add_argument("--names", type=Path, metavar="FILE", help="FER+'s fer2013new.csv, for links to it")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE",
                         help="results/<preset>/data/<data>/images.parquet")  # fmt: skip
     parser.set_defaults(run=run)
@@ -27,7 +28,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Do it; returns the exit status."""
     from refer.datasets.image_list import read_image_list, write_image_list
 
-    write_image_list(parsed.prepared, parsed.audit, parsed.split, parsed.out, parsed.test, parsed.rows)
+    write_image_list(parsed.prepared, parsed.audit, parsed.split, parsed.out, parsed.test, parsed.rows, parsed.names)
     made = read_image_list(parsed.out)
     tested, known = made.tested, int((made.row >= 0).sum())
     print(

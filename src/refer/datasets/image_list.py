@@ -74,6 +74,7 @@ def write_image_list(
     out: str | Path,
     test: str,
     rows: str | Path | None = None,
+    names: str | Path | None = None,
 ) -> None:
     """Write the list of a data set's images, a parquet file with one row for each, in the order of the index.
 
@@ -90,8 +91,9 @@ def write_image_list(
         out: the file to write.
         test: the part that is the test set.
         rows: a table (CSV or parquet) with the columns id and row, where ids do not tell the rows; or with other in
-            place of row, the names of the same images in a data set whose files are numbered by row, as FER+'s are
-            (fer0032298.png): what `links.link` writes.
+            place of row, the names of the same images in FER+: what `links.link` writes.
+        names: FER+'s fer2013new.csv, which has the rows of fer2013.csv and the name of the image of each. The number in
+            a name is no row: images without a face have none.
 
     Raises:
         UserError: a file is missing or broken, or split and images are of different data.
@@ -124,7 +126,7 @@ def write_image_list(
     about = {name: told.get(name) for name in FACTS} | {"paper": paper, "protocol": protocol, "test": test}
     columns = {
         "id": pa.array(index["id"], pa.string()),
-        "row": pa.array(_rows(index["id"].tolist(), rows), pa.int32()),
+        "row": pa.array(_rows(index["id"].tolist(), rows, names), pa.int32()),
         "sha256": pa.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images], pa.string()),
         "label": pa.array(index["label"], pa.int8()),
         "split": pa.array(index["split"], pa.string()),
@@ -192,7 +194,7 @@ def _once(assigned: pd.DataFrame, test: str) -> pd.DataFrame:
     return assigned.iloc[order].drop_duplicates("id").set_index("id")
 
 
-def _rows(ids: list[str], table: str | Path | None) -> list[int | None]:
+def _rows(ids: list[str], table: str | Path | None, names: str | Path | None = None) -> list[int | None]:
     """Return the row of each image: what follows # in its id, else what the table says."""
     known: dict[str, int] = {}
     if table is not None:
@@ -201,7 +203,8 @@ def _rows(ids: list[str], table: str | Path | None) -> list[int | None]:
         try:
             read = tables.frame(table) if Path(table).suffix == ".parquet" else pd.read_csv(table)
             if "row" not in read and "other" in read:
-                read["row"] = read["other"].astype(str).str.extract(r"(\d+)\.[a-z]+$", expand=False)
+                read["row"] = read["other"].map(_rows_by_name(names, table))
+                read = read.dropna(subset=["row"])
             known = dict(zip(read["id"].astype(str), read["row"].astype(int), strict=True))
         except (KeyError, OSError, ValueError) as error:
             raise UserError(f"{table}: {str(error)[:120]}; expected a table with the columns id and row.") from None
@@ -209,3 +212,14 @@ def _rows(ids: list[str], table: str | Path | None) -> list[int | None]:
             raise UserError(f"{table}: an id or a row stands there twice; expected one row for each image.")
     found = (re.search(r"#(\d+)$", name) for name in ids)
     return [int(match[1]) if match else known.get(name) for name, match in zip(ids, found, strict=True)]
+
+
+def _rows_by_name(names: str | Path | None, table: str | Path) -> dict[str, int]:
+    """Return image name → row of FER+'s table; names that stand there twice tell no row."""
+    import pandas as pd
+
+    if names is None:
+        raise UserError(f"{table}: holds links to FER+, whose names are no rows; give its fer2013new.csv: --names.")
+    column = pd.read_csv(names)["Image name"].dropna()
+    column = column[~column.duplicated(keep=False)]
+    return dict(zip(column, column.index.tolist(), strict=True))

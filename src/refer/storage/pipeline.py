@@ -135,7 +135,7 @@ def stages(made: StageOutputs, base: Path, taken: Iterable[str] = ()) -> list[St
             *code("report", "data_and_times", "page", base=base),
             *made.papers(), *told, *made.runs(), *evidence,
         ],
-        **outputs(made.copies(), made.drawn_up()),
+        **outputs([] if made.released else made.copies(), made.drawn_up()),
     )  # fmt: skip
     return [prepare, train, report]
 

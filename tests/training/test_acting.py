@@ -258,7 +258,10 @@ def test_an_option_of_a_network_acts_or_is_refused(name: str, state: int, key: s
         except UserError:
             continue
         beside = without_effect(f"network.{key}", value, [Method(options, Recipe(**BASE))])
-        same = came == made_of(unsaid)
+        try:
+            same = came == made_of(unsaid)
+        except UserError:  # its map is smaller than the grid
+            same = False
         assert same == (beside is not None), f"{key} = {value!r}: {'nothing' if same else 'something'} changed"
 
 

@@ -13,6 +13,7 @@ import pytest
 from prepared_fixtures import picture, write_prepared
 from refer.cli import main
 from refer.datasets.audit import audit
+from refer.datasets.catalog import DATASETS
 from refer.datasets.image_list import _rows, read_image_list, write_image_list
 from refer.datasets.split import split
 from refer.datasets.splitting import Scheme
@@ -174,3 +175,15 @@ def test_the_command_says_what_it_wrote(data: Path, capsys: pytest.CaptureFixtur
     assert "9 images of fer2013, 5 of them in the test set (PrivateTest), 3 of these duplicate-free; 9 rows known" in (
         capsys.readouterr().out
     )
+
+
+def test_what_a_table_says_of_fer2013s_labels_is_what_the_page_says(root: Path) -> None:
+    said = DATASETS["fer2013"].labels_note
+    page = (root / "docs/data.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("| all |")]
+    _, _, images, plurality, one, decided, majority, _ = (cell.strip() for cell in line.split("|"))
+    assert f"{plurality.split()[0]} % are what most" in said
+    assert plurality.split(" ", 1)[1].strip("()") in said
+    assert f"of {images} images" in said
+    assert f"says {one.split()[0]} %" in said
+    assert f"{majority.split()[0]} % of {decided}" in said

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from refer.datasets.catalog import DATASETS
 from refer.evaluation.granularity import counts
 from refer.reporting.comparison import Comparison
 from refer.reporting.names import listing, span
@@ -41,6 +42,8 @@ def footnotes(comparison: Comparison) -> tuple[list[Note], dict[tuple[str, str],
         notes.append(Note(fold_note(comparison)))
     notes += [Note(_protocol_note(comparison, protocol)) for protocol in comparison.protocols]
     notes += _different_images(comparison)
+    if not comparison.banner and comparison.dataset in DATASETS and DATASETS[comparison.dataset].labels_note:
+        notes.append(Note(DATASETS[comparison.dataset].labels_note))
     notes += claim_notes(claims)
     if any(claim.sd is not None for claim in claims):
         notes.append(Note(f"Reported ±: standard deviation{' over folds' if comparison.folds else ''}."))

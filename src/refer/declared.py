@@ -16,7 +16,7 @@ from refer.datasets import catalog, words
 from refer.datasets.codings import Coding
 from refer.datasets.model import Dataset
 from refer.datasets.readers import classfolders, tables
-from refer.datasets.readers.own import WHOLE, Own, key_of
+from refer.datasets.readers.declared import WHOLE, Own, key_of
 from refer.datasets.readers.pairs import INFRARED, VISIBLE
 from refer.datasets.subjects import check_pattern
 from refer.errors import UserError

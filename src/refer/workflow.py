@@ -74,7 +74,7 @@ def load(
 
 
 def put_right(workflow: Any, folder: str, papers: Sequence[str]) -> Callable[[], None]:
-    """Before Snakemake looks at them, put right the times that lie; see `refer.contents`. Jobs do not.
+    """Before Snakemake looks at them, put right the times that lie; see `refer.storage.file_times`. Jobs do not.
 
     Args:
         workflow: Snakemake's.
@@ -84,7 +84,7 @@ def put_right(workflow: Any, folder: str, papers: Sequence[str]) -> Callable[[],
     Returns:
         What is to be called when the run ends.
     """
-    from refer.contents import remember, settle
+    from refer.storage.file_times import remember, settle
 
     places = Path(folder), Path(".snakemake") / f"refer.{Path(folder).name}.json"
     if workflow.is_main_process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tarfile
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import pytest
 from prepared_fixtures import picture, write_prepared
 from refer.cli import main
 from refer.datasets.audit import audit
-from refer.datasets.catalog import DATASETS
-from refer.datasets.image_list import _rows, read_image_list, write_image_list
+from refer.datasets.image_list import _rows, read_image_list, twins_of, write_image_list
 from refer.datasets.split import split
+from refer.datasets.split_assignment import Images
 from refer.datasets.splitting import Scheme
 from refer.errors import UserError
 from refer.files import read_json, write_json
+from refer.reporting.tables.label_notes import label_notes
 
 PARTS = {"train": "Training", "public": "PublicTest", "private": "PrivateTest"}
 IMAGES = [  # seed of the pixels, split; 1 stands in training and in the test set, 3 in validation and in the test set
@@ -60,6 +62,14 @@ def test_each_image_has_its_name_row_pixels_label_and_whether_it_counts(data: Pa
     assert list(found["kept"]) == [True] * 4 + [False, False, True, True, True]
     assert list(found["reason"][4:6]) == ["same image in train", "same image in public"]
     assert [list(each) for each in found["twins"]] == [[]] * 4 + [[0]] + [[]] * 4  # of the first image
+
+
+def test_twins_are_found_through_groups_of_any_size_and_each_label_once() -> None:
+    parts = ["train", "train", "train", "public", "private", "private", None, "private"]
+    near = [1, 1, 2, 1, 2, 3, 1, 1]
+    columns = {name: [""] * 8 for name in Images._fields} | {"near": near, "label": [4, 0, 5, 1, 1, 1, 1, 0]}
+    assert twins_of(parts, Images(**columns), ["train"]) == [[], [], [], [0, 4], [5], [], [], [0, 4]]
+    assert twins_of(parts, Images(**columns), ["train", "public"])[3:5] == [[], [5]]
 
 
 def test_it_is_read_as_it_was_written(data: Path) -> None:
@@ -139,7 +149,7 @@ def test_rows_come_from_links_to_ferplus_by_the_rows_of_its_table(tmp_path: Path
 
 
 @pytest.mark.real
-def test_the_released_rows_are_those_of_ferplus_and_its_taggers_agree_as_the_page_says(root: Path) -> None:
+def test_the_released_rows_are_those_of_ferplus_and_its_taggers_agree_as_was_measured(root: Path) -> None:
     """By the rows alone, without the links: FER2013's labels beside FER+'s votes, and both owners' splits."""
     listed = read_image_list(root / "results/fer2013/data/fer2013/images.parquet")
     with tarfile.open(root.parent / "shared/data/ferplus.tar.xz") as archive:
@@ -153,12 +163,14 @@ def test_the_released_rows_are_those_of_ferplus_and_its_taggers_agree_as_the_pag
     own = votes.to_numpy(float)[np.arange(chosen.sum()), listed.label[chosen]]
     most, tagger = classes.max(axis=1), own / table.iloc[listed.row[chosen]].iloc[:, 2:].sum(axis=1).to_numpy()
     shared = np.where((own == most) & (own > 0), 1 / (classes == most[:, None]).sum(axis=1), 0)
-    page = (root / "docs/data.md").read_text(encoding="utf-8")
-    (line,) = [line for line in page.splitlines() if line.startswith("| all |")]
-    _, _, images, plurality, one, *_ = line.split("|")
-    assert abs(chosen.sum() - int(images.replace(",", ""))) < 5
-    assert 100 * shared.mean() == pytest.approx(float(plurality.split()[0]), abs=0.1)
-    assert 100 * tagger.mean() == pytest.approx(float(one.split()[0]), abs=0.1)
+    decided = 2 * most > table.iloc[listed.row[chosen]].iloc[:, 2:].sum(axis=1).to_numpy()
+    measured = pd.read_csv(root / "src/refer/datasets/agreement/fer2013.csv").query("split == 'PrivateTest'")
+    told = measured[measured["class"] == "all"].set_index("quantity")
+    assert abs(chosen.sum() - told["n"]["plurality"]) < 5
+    assert abs(decided.sum() - told["n"]["majority"]) < 5
+    assert shared.mean() == pytest.approx(told["rate"]["plurality"], abs=0.001)
+    assert tagger.mean() == pytest.approx(told["rate"]["one tagger"], abs=0.001)
+    assert ((own == most) & (own > 0))[decided].mean() == pytest.approx(told["rate"]["majority"], abs=0.001)
 
 
 def split_of() -> str:
@@ -177,13 +189,25 @@ def test_the_command_says_what_it_wrote(data: Path, capsys: pytest.CaptureFixtur
     )
 
 
-def test_what_a_table_says_of_fer2013s_labels_is_what_the_page_says(root: Path) -> None:
-    said = DATASETS["fer2013"].labels_note
+def test_the_page_and_the_tables_say_of_fer2013s_labels_what_was_measured(root: Path) -> None:
+    measured = pd.read_csv(root / "src/refer/datasets/agreement/fer2013.csv").set_index(["split", "class", "quantity"])
     page = (root / "docs/data.md").read_text(encoding="utf-8")
-    (line,) = [line for line in page.splitlines() if line.startswith("| all |")]
-    _, _, images, plurality, one, decided, majority, _ = (cell.strip() for cell in line.split("|"))
-    assert f"{plurality.split()[0]} % are what most" in said
-    assert plurality.split(" ", 1)[1].strip("()") in said
-    assert f"of {images} images" in said
-    assert f"says {one.split()[0]} %" in said
-    assert f"{majority.split()[0]} % of {decided}" in said
+    rows = [
+        line
+        for line in page.splitlines()
+        if re.match(r"\| (all|angry|disgust|fear|happy|sad|surprise|neutral|\w+, all) \|", line)
+    ]
+    assert len(rows) == 10
+    for line in rows:
+        name, *told = (cell.strip() for cell in line.strip("|").split("|"))
+        split, name = name.split(", ") if ", " in name else ("PrivateTest", name)
+        for quantity, n, rate in (("plurality", 0, 1), ("one tagger", 0, 2), ("majority", 3, 4)):
+            found = measured.loc[split, name, quantity]
+            value, low, high = (f"{100 * found[key]:.1f}" for key in ("rate", "low", "high"))
+            assert (told[n], told[rate]) == (f"{int(found['n']):,}", f"{value} ({low} to {high})")
+    (said,) = label_notes("fer2013", ["PrivateTest", "elsewhere"])
+    assert said.startswith(
+        "Labels of FER2013, PrivateTest: for 63.2 % of 3,570 images (61.6 to 64.7) they are what most"
+    )
+    assert "for 55.8 % what one of them says; where more than half of them agree, for 72.0 % of 2,726" in said
+    assert label_notes("rafdb", ["test"]) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from refer.evaluation.duplicates import standardised_accuracy, standardised_gain, twin_effects, twin_labels
+from refer.evaluation.duplicates import standardised_accuracy, standardised_gain, twin_effects
 
 KEPT, REMOVED = np.array([0.5, 0.8, 0.6]), np.array([0.7, 0.9, 0.9])
 """Accuracy of each class on images that an audit keeps, and on those that it removes."""
@@ -72,14 +72,6 @@ def test_the_plain_difference_has_the_class_mix_in_it() -> None:
 def test_a_class_of_which_nothing_is_kept_is_refused() -> None:
     with pytest.raises(ValueError, match="class 1: expected an image that is kept"):
         standardised_accuracy(np.ones((1, 3), dtype=bool), np.array([0, 1, 0]), np.array([True, False, True]))
-
-
-def test_twins_are_found_through_groups_and_pairs_in_either_order() -> None:
-    learnt = {"a": 0, "b": 1, "c": 2}
-    pairs = [("t1", "a"), ("b", "t1"), ("t2", "t3"), ("t4", "c")]
-    groups = {"t4": 5, "b": 5, "t5": 6, "t6": 6, "c": 7}
-    found = twin_labels(["t1", "t2", "t4", "t5"], learnt, pairs, groups)
-    assert found == [{0, 1}, set(), {1, 2}, set()]
 
 
 def test_the_effect_of_the_twins_label_by_hand() -> None:

@@ -101,7 +101,6 @@ class Dataset:
     `stand_in` names the file of standin/ that draws one in this data set's raw layout; None: nothing is drawn.
     `frames` is how many images are listed of each one that is counted. `expected` is how many images a plan reckons
     with where nobody states a number. `apex` is the level of the strongest expression; None: the highest.
-    `labels_note` says what is known of how far its labels can be believed; tables of accuracies show it.
     """
 
     name: str
@@ -134,7 +133,6 @@ class Dataset:
     frames: int = 1
     expected: int | None = None
     apex: int | None = None
-    labels_note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))

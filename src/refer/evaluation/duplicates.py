@@ -7,7 +7,7 @@ one of another class mix, and is standardised here to the original one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,29 +82,6 @@ def standardised_gain(hits: NDArray[np.bool_], label: NDArray[np.int64], kept: N
     return _estimate(gain[:, None] + weight * rest, len(label))
 
 
-def twin_labels(
-    ids: Iterable[str], learnt: Mapping[str, int], pairs: Iterable[tuple[str, str]], groups: Mapping[str, int]
-) -> list[frozenset[int]]:
-    """Return, for each image, the labels of the training images that an audit found to be its twins.
-
-    Args:
-        ids: the images.
-        learnt: image → label, of those that are trained on.
-        pairs: near duplicates, every two once (near.parquet: id, other).
-        groups: image → number of its group of identical images (duplicates.parquet: id, group).
-    """
-    found: dict[str, set[int]] = {}
-    for one, other in pairs:
-        for image, twin in ((one, other), (other, one)):
-            if twin in learnt:
-                found.setdefault(image, set()).add(learnt[twin])
-    in_group: dict[int, set[int]] = {}
-    for image, group in groups.items():
-        if image in learnt:
-            in_group.setdefault(group, set()).add(learnt[image])
-    return [frozenset(found.get(image, set()) | in_group.get(groups.get(image, -1), set())) for image in ids]
-
-
 def twin_effects(
     predicted: NDArray[np.int64], label: NDArray[np.int64], twins: Sequence[Collection[int]]
 ) -> TwinEffects:
@@ -116,7 +93,7 @@ def twin_effects(
     Args:
         predicted: (seeds, images) predicted classes.
         label: (images) classes, 0, 1, …
-        twins: of each image the labels of its twins (`twin_labels`), empty without one.
+        twins: of each image the labels of its twins (`refer.datasets.image_list.twins_of`), empty without one.
 
     Raises:
         ValueError: no image has a twin of the same label, or none of another, or a class has no image without.

@@ -43,7 +43,7 @@ def image_table(packed: Packed, limits: Limits) -> Generator[Entry]:
             raise ValueError(str(error)[:120]) from error
         judge_ratio(packed.name, "all of it", sum(group.total_byte_size for group in groups), packed.size, limits)
         image, label = _columns(packed.name, table.schema_arrow)
-        classes = _classes(table.schema_arrow, label)
+        classes = {code: re.sub(r"[\\/]", "-", name) for code, name in classes_of(table.schema_arrow, label).items()}
         split, stem = _split(base), base.rpartition(".")[0]
         number = done = 0
         try:
@@ -82,16 +82,14 @@ def _columns(name: str, schema: Schema) -> tuple[str, str]:
     return (known or images)[0], labels[0]
 
 
-def _classes(schema: Schema, label: str) -> Mapping[Any, str]:
+def classes_of(schema: Schema, label: str) -> dict[int, str]:
     """Return the classes' names by code, as Hugging Face writes them into the file; nothing where it does not."""
     try:
         about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         names = about["info"]["features"][label]["names"]
     except (ValueError, KeyError, TypeError):
         return {}
-    return (
-        {code: re.sub(r"[\\/]", "-", str(name)) for code, name in enumerate(names)} if isinstance(names, list) else {}
-    )
+    return {code: str(name) for code, name in enumerate(names)} if isinstance(names, list) else {}
 
 
 def _split(base: str) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from refer.datasets import words
 from refer.datasets.model import ImageRow, Listing, Problem, some
 from refer.datasets.readers import pairs
-from refer.datasets.readers.own import WHOLE, Own, check_pairs, key_of
+from refer.datasets.readers.declared import WHOLE, Own, check_pairs, key_of
 from refer.datasets.readers.pairs import INFRARED, VISIBLE
 from refer.datasets.subjects import finder, with_people
 from refer.errors import UserError

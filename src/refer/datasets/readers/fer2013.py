@@ -374,7 +374,4 @@ FER2013 = Dataset(
     layouts=("folders", *TABLES),
     first_code=0,
     stand_in="fer2013",
-    labels_note="FER2013's labels: of PrivateTest's, 63.2 % are what most of FER+'s ten taggers say (61.6 to 64.7; of "
-    "3,570 images), and a single tagger says 55.8 %. Where more than half of them agree, it is 72.0 % of 2,726 "
-    "(docs/data.md).",
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import posixpath
 import re
 import shutil
@@ -22,9 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refer.datasets.model import ImageRow, Listing, Problem, some
-from refer.datasets.readers.own import WHOLE, Own, check_pairs, key_of
+from refer.datasets.raw.image_tables import classes_of
+from refer.datasets.readers.declared import WHOLE, Own, check_pairs, key_of
 from refer.datasets.readers.pairs import VISIBLE
 from refer.datasets.subjects import with_people
+from refer.datasets.texts import separator, text_of
 from refer.errors import UserError
 
 if TYPE_CHECKING:
@@ -201,14 +202,13 @@ def _lack(own: Own, table: str, there: Sequence[str]) -> None:
 
 
 def _lines(own: Own, raw: zipfile.ZipFile, table: str) -> Iterator[Mapping[str, str | None]]:
+    text = text_of(raw.read(table), table)
     try:
-        text = raw.read(table).decode("utf-8-sig")
-        first = text.partition("\n")[0]
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text.partition("\n")[0]))
         _lack(own, table, [name for name in rows.fieldnames or () if name])
         yield from rows
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{own.title}: {table} is no table in UTF-8: {error}. Save it as such.") from error
+    except csv.Error as error:
+        raise UserError(f"{own.title}: {table} is no table: {error}. Save it as CSV in UTF-8.") from error
 
 
 @contextmanager
@@ -231,7 +231,7 @@ def _opened(raw: zipfile.ZipFile, table: str) -> Iterator[parquet.ParquetFile]:
 def _of_parquet(own: Own, table: str, file: parquet.ParquetFile, of_file: str) -> Iterator[Record]:
     columns = {key: name for key, name in own.columns.items() if name}
     _lack(own, table, file.schema_arrow.names)
-    names = _names_of_codes(file.schema_arrow, columns["label"])
+    names = {str(code): name for code, name in classes_of(file.schema_arrow, columns["label"]).items()}
     number = 0
     for batch in file.iter_batches(AT_ONCE, columns=list(dict.fromkeys(columns.values()))):
         pictures = _pictures(own, table, batch.column(batch.schema.get_field_index(columns["image"])))
@@ -279,13 +279,3 @@ def _text(value: Any) -> str:
     if value is None or value != value:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _names_of_codes(schema: pa.Schema, label: str) -> dict[str, str]:
-    """Return code → class as the Hugging Face hub states it in a table's metadata, nothing where it does not."""
-    try:
-        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = told["info"]["features"][label]["names"]
-        return {str(code): str(name) for code, name in enumerate(names)} if isinstance(names, list) else {}
-    except (ValueError, KeyError, TypeError):
-        return {}

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from refer.datasets.catalog import DATASETS
 from refer.evaluation.granularity import counts
 from refer.reporting.comparison import Comparison
 from refer.reporting.names import listing, span
 from refer.reporting.run_set import Record, in_batches, precision_of
 from refer.reporting.tables.changes import changes
+from refer.reporting.tables.label_notes import label_notes
 from refer.reporting.tables.table import Note, Row, several
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def footnotes(comparison: Comparison) -> tuple[list[Note], dict[tuple[str, str],
         notes.append(Note(fold_note(comparison)))
     notes += [Note(_protocol_note(comparison, protocol)) for protocol in comparison.protocols]
     notes += _different_images(comparison)
-    if not comparison.banner and comparison.dataset in DATASETS and DATASETS[comparison.dataset].labels_note:
-        notes.append(Note(DATASETS[comparison.dataset].labels_note))
+    if not comparison.banner:
+        notes += map(Note, label_notes(comparison.dataset, comparison.splits.values()))
     notes += claim_notes(claims)
     if any(claim.sd is not None for claim in claims):
         notes.append(Note(f"Reported ±: standard deviation{' over folds' if comparison.folds else ''}."))
@@ -321,9 +321,11 @@ def _protocol_note(comparison: Comparison, protocol: str) -> str:
     """Return what a protocol means, which epoch it tests, and what it removed."""
     known = comparison.paper.protocols.get(protocol)  # type: ignore[call-overload]
     rules = epoch_rules(comparison, comparison.records_of(protocol))
-    # The paper's note names the parts of its own data; a data set of other parts chooses the epoch by one of these.
+    # The paper's note names the split that chooses the epoch; a data set of other splits, or a configuration, may have
+    # another.
     use = getattr(comparison.paper, "data", {}).get(comparison.dataset)
     other = use is not None and protocol in use.select
+    other = other or f"protocols.{protocol}.select" in comparison.paper.departures
     note = known.note.rstrip(".") if known and not other else ""
     text = f"{protocol}: {note}" if note else protocol
     if rules:

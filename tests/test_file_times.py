@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from refer.contents import LARGE, remember, settle
 from refer.datasets.drawn import drawn_otherwise
 from refer.datasets.standin import fer2013
+from refer.storage.file_times import LARGE, remember, settle
 
 YEAR = 365 * 86_400
 

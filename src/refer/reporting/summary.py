@@ -41,9 +41,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the first screen says: in one sentence, of each kind, and of the papers' own numbers."""
+    """What the first screen says: in one sentence, of each kind, and of the papers' own numbers.
+
+    `ran` says whether any reported number was run, so that there is something to draw.
+    """
 
     result: str
+    ran: bool
     kinds: Sequence[Kind]
     untold: Sequence[str]
 
@@ -64,7 +68,8 @@ def summary(papers: Sequence[Paper], found: Sequence[Row]) -> Summary:
             kinds.append(Kind(verdict.replace(" ", "-").replace("'", ""), heading, counts.get(verdict, 0), shown,
                               len(sentences) - len(shown)))  # fmt: skip
     own = [f"{paper.id}: {text}" for paper in papers for text in untold(paper, beside_best(paper))]
-    return Summary(_result(chosen(found)), kinds, own)
+    ran = any(row["verdict"] != NOT_RUN for row in found)
+    return Summary(_result(chosen(found)), ran, kinds, own)
 
 
 def _result(found: Sequence[Row]) -> str:
@@ -89,7 +94,7 @@ def _result(found: Sequence[Row]) -> str:
             f"{several(drawn, 'number')} run on drawn data: the whole way from raw archives to this page works, and "
             "nothing is said about what the papers report."
         )
-    return f"Of {numbers} none was run." if found else "The papers report no number."
+    return f"None of {numbers} was run: what is compared here are methods." if found else "The papers report no number."
 
 
 def _sentence(row: Row) -> str:

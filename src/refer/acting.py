@@ -104,6 +104,7 @@ def _rules() -> Iterator[Rule]:
     yield of("recipe", "compose_train", lambda it: it.recipe.compose is not None and it.augments,
              "compose, in a method whose backbones train")  # fmt: skip
     yield of("recipe", "compose_test", lambda it: it.recipe.compose is not None, "compose")
+    yield of("recipe", "leave_out", lambda it: it.learns, "a method that is trained")
     yield of("recipe", "draws", lambda it: it.learns_composed, "compose, and compose_train: true")
     yield of("recipe", "freeze_epochs head_rate", lambda it: not it.frozen, "a backbone that trains")
     yield of("recipe", "pairing", lambda it: len(catalog.modalities(it.network)) > 1, "a network of two cameras")
